@@ -1,0 +1,86 @@
+package dataplane
+
+import "github.com/vpcsim/vpcsim/dataplane/packet"
+
+// state is everything a walk may read that is neither packet nor snapshot.
+// commit and the engine's housekeeping are its only writers.
+type state struct {
+	flows     flowTable
+	fragments map[fragmentKey]fragmentHead
+	counters  Counters
+	journal   journal
+}
+
+// commit makes the walk real: tracking, bytes, counters, the frames that go
+// out. Effects stand where the packet passed, whatever became of it later,
+// because AWS enforces each interface on its own host: a UDP packet that leaves
+// A and is refused at B has opened A for B's packets.
+func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
+	s := &e.state
+	w.commitFlows(s)
+	if w.pkt.Fragment && !w.pkt.LaterFragment && w.nSteps > 0 {
+		w.rememberFragment(s)
+	}
+	s.counters.Reasons[w.reason]++
+	if w.verdict == VerdictDrop {
+		s.journal.add(w)
+		return e.answerDrop(w, out)
+	}
+	if w.verdict != VerdictPass {
+		return out
+	}
+	return w.send(e, out)
+}
+
+// commitFlows advances the flows the packet was seen on, then inserts the new
+// ones: inserting may move the slots that the first kind points to.
+func (w *Walk) commitFlows(s *state) {
+	for i := range w.effects[:w.nEffects] {
+		if e := &w.effects[i]; e.slot != nil {
+			w.advance(e.slot, e)
+		}
+	}
+	for i := range w.effects[:w.nEffects] {
+		if e := &w.effects[i]; e.slot == nil {
+			w.advance(s.flows.insert(&e.key), e)
+		}
+	}
+}
+
+func (w *Walk) advance(f *flow, e *effect) {
+	idle := f.next(&w.snap.interfaces[e.iface].timeouts, e.dir, w.pkt.TCPFlags)
+	f.expires = w.now + int64(idle)
+}
+
+// send rewrites the frame in place and appends it to out.
+func (w *Walk) send(e *Engine, out []packet.Frame) []packet.Frame {
+	if w.pkt.QuotedOK && w.quoted != w.pkt.Quoted {
+		packet.RewriteQuoted(&w.pkt, w.quoted)
+	}
+	if w.tuple != w.pkt.Tuple {
+		packet.Rewrite(&w.pkt, w.tuple)
+	}
+	to := &w.snap.interfaces[w.out]
+	src := to.routerMAC
+	if !w.routed && to.kind == KindNetworkInterface {
+		src = w.pkt.SrcMAC // layer 2: the neighbour's own MAC stays
+	}
+	packet.SetEthernet(w.pkt.Frame.Data, to.mac, src)
+	w.pkt.Frame.Link = uint32(to.handle)
+	e.state.counters.Forwarded++
+	if w.pkt.Family == 4 && !w.pkt.DontFragment && w.crossedInternet() && packet.WireLength(&w.pkt) > internetMTU {
+		return e.fragment(out, w.pkt.Frame)
+	}
+	return append(out, *w.pkt.Frame)
+}
+
+// crossedInternet reports that the way led through an Internet gateway, whose
+// MTU is smaller than a VPC's.
+func (w *Walk) crossedInternet() bool {
+	for i := range w.steps[:w.nSteps] {
+		if s := w.steps[i].Stage; s == StageInternetGatewayIn || s == StageInternetGatewayOut {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,243 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// Port is where frames come from and go to. One port serves many interfaces;
+// a frame names its own.
+type Port interface {
+	// Recv waits for frames and fills frames[:n]. n may be 0 without an
+	// error, about once a second, so that the engine can do its
+	// housekeeping. Data is valid until the next Recv. After Close the
+	// error wraps net.ErrClosed.
+	Recv(frames []packet.Frame) (n int, err error)
+	// Send takes frames by their Link; what cannot be sent is dropped and
+	// counted by the port.
+	Send(frames []packet.Frame) error
+}
+
+// Config is an engine's configuration; the zero Config is useful.
+type Config struct {
+	// MaxFlows bounds the tracking table; default 1,048,576 (64 MiB of
+	// flows and as much again in spare slots at most).
+	MaxFlows int
+	// Journal is how many drops are kept for explanation; default 4,096,
+	// negative keeps none.
+	Journal int
+	// Batch is how many frames are taken per Recv; default 64.
+	Batch int
+	// Clock returns nanoseconds of a clock that never goes back; default is
+	// the system's monotonic clock.
+	Clock func() int64
+}
+
+// Engine forwards packets through the published snapshot. It runs to
+// completion in the goroutine that received: a batch is walked and committed
+// under one lock, which costs nothing per packet, keeps the order per
+// interface, and makes the state single-threaded. Traces take the same lock.
+type Engine struct {
+	config   Config
+	snapshot atomic.Pointer[Snapshot]
+
+	mu          sync.Mutex // guards everything below
+	state       state
+	walk        Walk
+	answerFrame packet.Frame
+	segmenter   packet.Segmenter
+	arena       arena
+}
+
+// NewEngine returns an engine that drops everything until a snapshot is
+// published.
+func NewEngine(config Config) *Engine {
+	if config.MaxFlows == 0 {
+		config.MaxFlows = 1 << 20
+	}
+	if config.Journal == 0 {
+		config.Journal = 4096
+	}
+	if config.Batch == 0 {
+		config.Batch = 64
+	}
+	if config.Clock == nil {
+		start := time.Now()
+		config.Clock = func() int64 { return int64(time.Since(start)) }
+	}
+	e := &Engine{config: config}
+	e.state.flows.limit = config.MaxFlows
+	e.state.flows.seed = rand.Uint64()
+	e.state.fragments = map[fragmentKey]fragmentHead{}
+	e.state.journal.ring = make([]Drop, max(config.Journal, 0))
+	e.snapshot.Store(emptySnapshot)
+	return e
+}
+
+// Publish makes s the network for every packet from the next batch on.
+// Tracked connections stay: AWS does not re-check them against new rules (S23).
+func (e *Engine) Publish(s *Snapshot) { e.snapshot.Store(s) }
+
+// Snapshot returns the published snapshot.
+func (e *Engine) Snapshot() *Snapshot { return e.snapshot.Load() }
+
+// Run forwards what port receives until the port is closed.
+func (e *Engine) Run(port Port) error {
+	in := make([]packet.Frame, e.config.Batch)
+	out := make([]packet.Frame, 0, 2*e.config.Batch)
+	for {
+		n, err := port.Recv(in)
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		out = e.Forward(in[:n], out[:0])
+		if len(out) == 0 {
+			continue
+		}
+		if err := port.Send(out); err != nil && !errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("send: %w", err)
+		}
+	}
+}
+
+// Forward walks the frames of one batch and appends what goes out to out. The
+// frames' bytes are rewritten in place; out refers to them and to the engine's
+// own memory, and is valid until the next Forward.
+func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	snap, now := e.snapshot.Load(), e.config.Clock()
+	e.arena.reset()
+	e.begin(&e.walk, snap, now)
+	for i := range in {
+		out = e.forward(&e.walk, &in[i], out)
+	}
+	e.state.counters.Received += uint64(len(in))
+	e.housekeep(snap, now)
+	return out
+}
+
+func (e *Engine) begin(w *Walk, snap *Snapshot, now int64) {
+	w.snap, w.state, w.now = snap, &e.state, now
+}
+
+// forward takes one frame the whole way.
+func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.Frame {
+	hop, answer := w.start(f, e)
+	if answer != nil {
+		e.state.counters.Answered++
+		e.state.counters.Reasons[w.reason]++
+		return append(out, packet.Frame{Data: answer, Link: f.Link})
+	}
+	w.run(hop)
+	return w.commit(e, out)
+}
+
+// start parses the frame and finds where its way begins. The zero hop means
+// that the walk is over: dropped, or answered by the platform.
+func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
+	problem := packet.Parse(&w.pkt, f)
+	w.reset()
+	index := w.snap.interfaceOf(f.Link)
+	if index < 0 {
+		return w.drop(StageParse, ReasonUnknownLink, Handle(f.Link), 0), nil
+	}
+	ni := &w.snap.interfaces[index]
+	if problem == packet.ProblemEtherType {
+		return w.drop(StageParse, ReasonEtherType, ni.handle, uint32(w.pkt.EtherType)), nil
+	}
+	if problem != packet.ProblemNone {
+		return w.drop(StageParse, ReasonMalformed, ni.handle, uint32(problem)), nil
+	}
+	if answer, handled := w.local(ni, e); handled {
+		return Hop{}, answer
+	}
+	if w.pkt.LaterFragment && !w.adoptFragment(ni) {
+		return Hop{}, nil
+	}
+	return Hop{hopLeaveInterface, uint32(index)}, nil
+}
+
+// housekeep removes a bounded number of dead flows.
+func (e *Engine) housekeep(snap *Snapshot, now int64) {
+	flows := &e.state.flows
+	if flows.count == 0 {
+		return
+	}
+	budget := sweepSlots
+	if flows.count > flows.limit/4*3 {
+		budget *= 16 // nearly full: look harder
+	}
+	flows.sweep(now, budget, snap)
+}
+
+// fragment cuts a frame without DF to the Internet's MTU (R31).
+func (e *Engine) fragment(out []packet.Frame, f *packet.Frame) []packet.Frame {
+	first := len(out)
+	out = e.segmenter.FragmentIPv4(out, f, internetMTU)
+	for i := first; i < len(out); i++ {
+		// The segmenter reuses its memory for the next frame of the batch.
+		out[i].Data = append(e.arena.take(len(out[i].Data)), out[i].Data...)
+	}
+	return out
+}
+
+// Counters returns a copy of the counters.
+func (e *Engine) Counters() Counters {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state.counters
+}
+
+// Flows returns how many connections are tracked.
+func (e *Engine) Flows() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state.flows.count
+}
+
+// Drops returns the journal's entries after sequence, oldest first.
+func (e *Engine) Drops(after uint64) []Drop {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state.journal.since(after)
+}
+
+// scratch returns memory for one packet that the core originates, valid until
+// the next batch.
+func (e *Engine) scratch() []byte { return e.arena.take(2048) }
+
+// arena is memory for the frames of one batch that are not in a port's
+// buffers. It grows to the largest batch seen and stays there.
+type arena struct {
+	chunks [][]byte
+	chunk  int
+	used   int
+}
+
+const arenaChunk = 256 << 10
+
+func (a *arena) reset() { a.chunk, a.used = 0, 0 }
+
+// take returns an empty slice with room for n bytes, n ≤ arenaChunk.
+func (a *arena) take(n int) []byte {
+	if a.chunk < len(a.chunks) && a.used+n > arenaChunk {
+		a.chunk, a.used = a.chunk+1, 0
+	}
+	if a.chunk == len(a.chunks) {
+		a.chunks = append(a.chunks, make([]byte, arenaChunk))
+	}
+	b := a.chunks[a.chunk][a.used : a.used : a.used+n]
+	a.used += n
+	return b
+}

@@ -1,0 +1,288 @@
+package dataplane
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// TraceStep is a step in words.
+type TraceStep struct {
+	Stage   Stage   `json:"stage"`
+	Verdict Verdict `json:"verdict"`
+	Reason  Reason  `json:"reason"`
+	// Objects are the resources that spoke. More than one only where several
+	// security groups say no together.
+	Objects []Object `json:"objects"`
+	// Rule is the rule or route that matched, as the user wrote it.
+	Rule string `json:"rule,omitempty"`
+	Text string `json:"text"`
+	// After is the packet behind this step.
+	After Addresses `json:"after"`
+}
+
+// Addresses is a packet's tuple in words.
+type Addresses struct {
+	Protocol string `json:"protocol"`
+	Src      string `json:"src"`
+	Dst      string `json:"dst"`
+	SrcPort  uint16 `json:"srcPort,omitempty"`
+	DstPort  uint16 `json:"dstPort,omitempty"`
+}
+
+func addressesOf(t packet.Tuple) Addresses {
+	a := Addresses{Protocol: protocolName(t.Proto), Src: t.Src.String(), Dst: t.Dst.String()}
+	if t.Proto == packet.ProtoTCP || t.Proto == packet.ProtoUDP {
+		a.SrcPort, a.DstPort = t.SrcPort, t.DstPort
+	}
+	return a
+}
+
+func (a Addresses) String() string {
+	if a.SrcPort == 0 && a.DstPort == 0 {
+		return fmt.Sprintf("%s → %s %s", a.Src, a.Dst, a.Protocol)
+	}
+	return fmt.Sprintf("%s → %s %s", hostPort(a.Src, a.SrcPort), hostPort(a.Dst, a.DstPort), a.Protocol)
+}
+
+func hostPort(host string, port uint16) string {
+	if strings.Contains(host, ":") {
+		return fmt.Sprintf("[%s]:%d", host, port)
+	}
+	return fmt.Sprintf("%s:%d", host, port)
+}
+
+func protocolName(p uint8) string {
+	switch p {
+	case packet.ProtoTCP:
+		return "tcp"
+	case packet.ProtoUDP:
+		return "udp"
+	case packet.ProtoICMP:
+		return "icmp"
+	case packet.ProtoICMPv6:
+		return "icmpv6"
+	}
+	return fmt.Sprintf("protocol %d", p)
+}
+
+// Explain puts a journal entry in words. The snapshot must be one in which the
+// object still exists; otherwise the text names it by handle.
+func (s *Snapshot) Explain(d Drop) TraceStep {
+	port := d.Tuple.DstPort
+	if d.Tuple.Proto == packet.ProtoICMP || d.Tuple.Proto == packet.ProtoICMPv6 {
+		port = uint16(d.ICMPType) << 8
+	}
+	return s.explain(d.Step, d.Tuple, d.Tuple, port)
+}
+
+// explain puts a step in words: before and after are the packet on both sides
+// of it, port what its rule was compared with.
+func (s *Snapshot) explain(step Step, before, after packet.Tuple, port uint16) TraceStep {
+	t := TraceStep{
+		Stage: step.Stage, Verdict: step.Verdict, Reason: step.Reason,
+		Objects: []Object{s.objectOf(step.Object)}, After: addressesOf(after),
+	}
+	switch step.Stage {
+	case StageSecurityGroupIn, StageSecurityGroupOut:
+		s.explainGroup(&t, step, after, port)
+	case StageNetworkACLIn, StageNetworkACLOut:
+		s.explainACL(&t, step, after, port)
+	case StageRoute:
+		s.explainRoute(&t, step, after)
+	default:
+		t.Text = s.explainPlace(step, before, after)
+	}
+	return t
+}
+
+func (s *Snapshot) objectOf(h Handle) Object {
+	if o, ok := s.objects[h]; ok {
+		return o
+	}
+	return Object{Handle: h, Name: fmt.Sprintf("#%d", h)}
+}
+
+// stageDirections are the words for a stage's direction, and for the remote
+// side in it.
+var stageDirections = map[Stage][2]string{
+	StageSecurityGroupIn:  {"ingress", "from"},
+	StageSecurityGroupOut: {"egress", "to"},
+	StageNetworkACLIn:     {"ingress", "from"},
+	StageNetworkACLOut:    {"egress", "to"},
+}
+
+// traffic is what a rule is asked: "tcp/22 from 203.0.113.10".
+func traffic(stage Stage, t packet.Tuple, port uint16) string {
+	remote := t.Dst
+	if stage == StageSecurityGroupIn || stage == StageNetworkACLIn {
+		remote = t.Src
+	}
+	what := protocolName(t.Proto)
+	switch t.Proto {
+	case packet.ProtoTCP, packet.ProtoUDP:
+		what = fmt.Sprintf("%s/%d", what, port)
+	case packet.ProtoICMP, packet.ProtoICMPv6:
+		what = fmt.Sprintf("%s type %d code %d", what, port>>8, port&0xff)
+	}
+	return fmt.Sprintf("%s %s %s", what, stageDirections[stage][1], remote)
+}
+
+func (s *Snapshot) explainGroup(t *TraceStep, step Step, tuple packet.Tuple, port uint16) {
+	dir := stageDirections[step.Stage][0]
+	switch step.Reason {
+	case ReasonRule, ReasonUntracked:
+		rules := s.groupTexts[step.Object].ingress
+		if step.Stage == StageSecurityGroupOut {
+			rules = s.groupTexts[step.Object].egress
+		}
+		if int(step.Detail) < len(rules) {
+			t.Rule = rules[step.Detail]
+		}
+		t.Text = fmt.Sprintf("%s rule allows %s", dir, t.Rule)
+		if step.Reason == ReasonUntracked {
+			t.Text += " (untracked: open to all both ways)"
+		}
+	case ReasonTracked:
+		t.Text = fmt.Sprintf("%s: part of a connection this interface tracks", dir)
+	case ReasonRelated:
+		t.Text = fmt.Sprintf("%s: an ICMP error about a connection of this interface", dir)
+	case ReasonTableFull:
+		t.Text = fmt.Sprintf("%s: the tracking table is full", dir)
+	default:
+		if groups := s.groupsOf(step.Object); len(groups) > 0 {
+			t.Objects = groups
+		}
+		if len(t.Objects) == 1 {
+			t.Text = fmt.Sprintf("no %s rule allows %s", dir, traffic(step.Stage, tuple, port))
+		} else {
+			t.Text = fmt.Sprintf("none of these groups has an %s rule that allows %s", dir, traffic(step.Stage, tuple, port))
+		}
+	}
+}
+
+// groupsOf lists the groups of interface h.
+func (s *Snapshot) groupsOf(h Handle) []Object {
+	i := s.interfaceOf(uint32(h))
+	if i < 0 || s.interfaces[i].groups == nil {
+		return nil
+	}
+	var list []Object
+	for _, g := range s.interfaces[i].groups.groups {
+		list = append(list, s.objectOf(g))
+	}
+	return list
+}
+
+func (s *Snapshot) explainACL(t *TraceStep, step Step, tuple packet.Tuple, port uint16) {
+	dir := direction(ingress)
+	if step.Stage == StageNetworkACLOut {
+		dir = egress
+	}
+	words := stageDirections[step.Stage][0]
+	if step.Detail >= DefaultRuleNumber {
+		t.Rule = "*"
+		t.Text = fmt.Sprintf("%s: no numbered rule matches %s, and rule * denies the rest", words, traffic(step.Stage, tuple, port))
+		return
+	}
+	for i := range s.networkACLs {
+		if acl := &s.networkACLs[i]; acl.handle == step.Object {
+			t.Rule = fmt.Sprintf("%d %s", step.Detail, acl.texts[aclRuleKey{dir, uint16(step.Detail)}])
+		}
+	}
+	t.Text = fmt.Sprintf("%s rule %s", words, t.Rule)
+	if step.Verdict == VerdictDrop {
+		t.Text = fmt.Sprintf("%s rule %s matches %s", words, t.Rule, traffic(step.Stage, tuple, port))
+	}
+}
+
+func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
+	for i := range s.routeTables {
+		if rt := &s.routeTables[i]; rt.handle == step.Object && int(step.Detail) < len(rt.texts) {
+			t.Rule = rt.texts[step.Detail]
+		}
+	}
+	switch step.Reason {
+	case ReasonRouted:
+		t.Text = t.Rule
+	case ReasonBlackhole:
+		t.Text = fmt.Sprintf("%s is a blackhole: its target is not available", t.Rule)
+	case ReasonLoop:
+		t.Rule, t.Text = "", "the packet went through more hops than any path has"
+	default:
+		t.Rule, t.Text = "", fmt.Sprintf("no route matches %s", tuple.Dst)
+	}
+}
+
+// explainPlace covers the steps that no user's rule decides.
+func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
+	switch step.Reason {
+	case ReasonOK:
+		if step.Stage == StageDestinationCheck {
+			return fmt.Sprintf("destination %s is its own", after.Dst)
+		}
+		return fmt.Sprintf("source %s is its own", after.Src)
+	case ReasonCheckDisabled:
+		return "its source/dest check is off"
+	case ReasonSameSubnet:
+		return "same subnet: delivered at layer 2, no route table, no network ACL"
+	case ReasonTranslated:
+		if step.Stage == StageInternetGatewayIn {
+			return fmt.Sprintf("destination %s → %s", before.Dst, after.Dst)
+		}
+		return fmt.Sprintf("source %s → %s", before.Src, after.Src)
+	case ReasonNotTranslated:
+		return "IPv6 passes without translation"
+	case ReasonInternetAddress:
+		return fmt.Sprintf("%s is a public address", after.Dst)
+	case ReasonDelivered:
+		return "delivered"
+	case ReasonFirstSeen:
+		return "later fragment: judged like its first part"
+	case ReasonARP, ReasonNeighbor, ReasonRouterPing:
+		return "answered by the subnet's router"
+	case ReasonMalformed:
+		return fmt.Sprintf("not a packet AWS would carry: %s", packet.Problem(step.Detail))
+	case ReasonEtherType:
+		return fmt.Sprintf("ethertype %#04x: only ARP, IPv4 and IPv6 are carried", step.Detail)
+	case ReasonUnknownLink:
+		return "the frame came from an interface that is in no lab"
+	case ReasonSourceMAC:
+		return "the frame's source is not the interface's own MAC address"
+	case ReasonSourceAddress:
+		return fmt.Sprintf("source %s is not one of its addresses, and its source/dest check is on", after.Src)
+	case ReasonDestinationAddress:
+		return fmt.Sprintf("destination %s is not one of its addresses, and its source/dest check is on", after.Dst)
+	case ReasonGroupAddress:
+		return fmt.Sprintf("%s: a VPC carries no broadcast or multicast", after.Dst)
+	case ReasonNoNeighbor:
+		return fmt.Sprintf("nobody in the subnet has %s: its ARP or neighbour discovery gets no answer", after.Dst)
+	case ReasonLinkLocal:
+		return fmt.Sprintf("%s is link-local: it is never routed, and no service answers it here", after.Dst)
+	case ReasonNoInterface:
+		return fmt.Sprintf("no interface in the VPC has %s", after.Dst)
+	case ReasonInterfaceDown:
+		return "its instance is stopped"
+	case ReasonNoPublicAddress:
+		return fmt.Sprintf("%s has no public address, so the gateway drops it", s.lacksPublic(step, after))
+	case ReasonNotOnInternet:
+		return fmt.Sprintf("%s is a private address: it is not on the Internet", after.Dst)
+	case ReasonNoHost:
+		return fmt.Sprintf("nobody on the emulated Internet has %s", after.Dst)
+	case ReasonTooBig:
+		return fmt.Sprintf("larger than %d bytes with DF set: answered with ICMP fragmentation needed", step.Detail)
+	case ReasonFragmentWithoutHead:
+		return "a fragment whose first part was not seen or not let through"
+	case ReasonNotForwarded:
+		return "its own kernel does not forward IP (forward: true would turn that on)"
+	}
+	return step.Reason.String()
+}
+
+func (s *Snapshot) lacksPublic(step Step, t packet.Tuple) packet.Addr {
+	if step.Stage == StageInternetGatewayIn {
+		return t.Dst
+	}
+	return t.Src
+}

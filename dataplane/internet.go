@@ -1,0 +1,94 @@
+package dataplane
+
+import (
+	"net/netip"
+
+	"github.com/gaissmai/bart"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// InternetHost is a host of the emulated Internet as control hands it over.
+type InternetHost struct {
+	Object
+	MAC       packet.MAC
+	Addresses []netip.Addr
+}
+
+// The gateway addresses that hosts of the emulated Internet are configured
+// with. Any address would do: the core answers for all of them.
+var (
+	InternetRouter4 = netip.MustParseAddr("169.254.0.1")
+	InternetRouter6 = netip.MustParseAddr("fe80::1")
+)
+
+// internet knows who has which public address: hosts of its own, and the
+// gateways of the VPCs. It carries nothing for private addresses, as the real
+// one does.
+type internet struct {
+	handle Handle
+	table  *bart.Table[Hop]
+}
+
+// leaveHost starts the way of a packet that an Internet host sends. Its
+// provider lets only its own addresses out.
+func (w *Walk) leaveHost(index uint32) Hop {
+	host := &w.snap.interfaces[index]
+	switch {
+	case w.pkt.SrcMAC != host.mac:
+		return w.drop(StageSourceCheck, ReasonSourceMAC, host.handle, 0)
+	case w.pkt.DstMAC.IsGroup() || isGroup(w.tuple.Dst):
+		return w.drop(StageSourceCheck, ReasonGroupAddress, host.handle, 0)
+	case w.pkt.DstMAC != host.routerMAC:
+		return w.drop(StageLinkLayer, ReasonNoNeighbor, host.handle, 0)
+	case !host.owns(w.tuple.Src):
+		return w.drop(StageSourceCheck, ReasonSourceAddress, host.handle, 0)
+	}
+	w.pass(StageSourceCheck, ReasonOK, host.handle, 0)
+	return Hop{Kind: hopInternet}
+}
+
+// acrossInternet carries a packet to whoever has the public address.
+func (w *Walk) acrossInternet() Hop {
+	net := &w.snap.internet
+	if isPrivate(w.tuple.Dst) {
+		return w.drop(StageInternet, ReasonNotOnInternet, net.handle, 0)
+	}
+	hop, ok := net.table.Lookup(w.tuple.Dst.Netip())
+	if !ok {
+		return w.drop(StageInternet, ReasonNoHost, net.handle, 0)
+	}
+	w.pass(StageInternet, ReasonInternetAddress, net.handle, 0)
+	if hop.Kind == hopEnterInterface {
+		return w.deliver(hop.To)
+	}
+	return hop
+}
+
+// Address classes. Prefixes are tables, not rules of any object.
+var (
+	privatePrefixes = prefixes("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+		"172.16.0.0/12", "192.168.0.0/16", "240.0.0.0/4", "::/127", "fc00::/7", "fe80::/10")
+	groupPrefixes            = prefixes("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")
+	linkLocalPrefixes        = prefixes("169.254.0.0/16", "fe80::/10")
+	linkLocalServicePrefixes = prefixes("169.254.168.0/22", "fd00:ec2::/32")
+)
+
+func prefixes(texts ...string) []packet.Prefix {
+	list := make([]packet.Prefix, len(texts))
+	for i, t := range texts {
+		list[i] = packet.PrefixFrom(netip.MustParsePrefix(t))
+	}
+	return list
+}
+
+// isPrivate: no router of the Internet carries it.
+func isPrivate(a packet.Addr) bool { return containsAny(privatePrefixes, a) }
+
+// isGroup: broadcast or multicast, which a VPC drops (A34).
+func isGroup(a packet.Addr) bool { return containsAny(groupPrefixes, a) }
+
+func isLinkLocal(a packet.Addr) bool { return containsAny(linkLocalPrefixes, a) }
+
+// isLinkLocalService: no route ever captures these (A42).
+func isLinkLocalService(a packet.Addr) bool { return containsAny(linkLocalServicePrefixes, a) }

@@ -1,0 +1,100 @@
+package dataplane
+
+import (
+	"net/netip"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// InternetGateway is an attached Internet gateway as control hands it over.
+// Detached ones are not part of a snapshot.
+type InternetGateway struct {
+	Object
+	VPC Handle
+	// PublicAddresses are the one-to-one mappings of the VPC's interfaces:
+	// Elastic IPs and auto-assigned public addresses.
+	PublicAddresses []PublicAddress
+}
+
+// PublicAddress maps a public IPv4 address to a private one of Interface.
+type PublicAddress struct {
+	Public, Private netip.Addr
+	Interface       Handle
+}
+
+// internetMTU is the largest IP packet an Internet gateway forwards (R31).
+const internetMTU = 1500
+
+// internetGateway is stateless: two maps, one per direction (R25).
+type internetGateway struct {
+	handle   Handle
+	vpc      uint32
+	public   map[packet.Addr]packet.Addr // private → public
+	private  map[packet.Addr]packet.Addr // public → private
+	prefixes []packet.Prefix             // the VPC's IPv6 blocks
+}
+
+// internetGateway takes a packet out of the VPC: IPv4 sources become their
+// public address, IPv6 is forwarded as it is (R25, R26, R30).
+func (w *Walk) internetGateway(index uint32) Hop {
+	igw := &w.snap.internetGateways[index]
+	if w.exceeds(internetMTU) {
+		return w.drop(StageInternetGatewayOut, ReasonTooBig, igw.handle, internetMTU)
+	}
+	if !w.tuple.Src.Is4() {
+		if !containsAny(igw.prefixes, w.tuple.Src) {
+			return w.drop(StageInternetGatewayOut, ReasonNoPublicAddress, igw.handle, 0)
+		}
+		w.pass(StageInternetGatewayOut, ReasonNotTranslated, igw.handle, 0)
+		return Hop{Kind: hopInternet}
+	}
+	public, ok := igw.public[w.tuple.Src]
+	if !ok {
+		return w.drop(StageInternetGatewayOut, ReasonNoPublicAddress, igw.handle, 0)
+	}
+	w.tuple.Src = public
+	// An ICMP error quotes the packet as its sender had seen it: with the
+	// private address as destination. Outside, that is the public one.
+	if w.pkt.QuotedOK {
+		if quoted, ok := igw.public[w.quoted.Dst]; ok {
+			w.quoted.Dst = quoted
+		}
+	}
+	w.translated(StageInternetGatewayOut, ReasonTranslated, igw.handle)
+	return Hop{Kind: hopInternet}
+}
+
+// internetGatewayIn takes a packet from the Internet into the VPC: the Elastic
+// IP becomes the private address first, then the VPC delivers (R25, R27).
+func (w *Walk) internetGatewayIn(index uint32) Hop {
+	igw := &w.snap.internetGateways[index]
+	w.routed = true
+	if w.exceeds(internetMTU) {
+		return w.drop(StageInternetGatewayIn, ReasonTooBig, igw.handle, internetMTU)
+	}
+	if !w.tuple.Dst.Is4() {
+		w.pass(StageInternetGatewayIn, ReasonNotTranslated, igw.handle, 0)
+		return Hop{hopVPC, igw.vpc}
+	}
+	private, ok := igw.private[w.tuple.Dst]
+	if !ok {
+		return w.drop(StageInternetGatewayIn, ReasonNoPublicAddress, igw.handle, 0)
+	}
+	w.tuple.Dst = private
+	if w.pkt.QuotedOK {
+		if quoted, ok := igw.private[w.quoted.Src]; ok {
+			w.quoted.Src = quoted
+		}
+	}
+	w.translated(StageInternetGatewayIn, ReasonTranslated, igw.handle)
+	return Hop{hopVPC, igw.vpc}
+}
+
+func containsAny(prefixes []packet.Prefix, a packet.Addr) bool {
+	for i := range prefixes {
+		if prefixes[i].Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,144 @@
+package dataplane
+
+import "github.com/vpcsim/vpcsim/dataplane/packet"
+
+// What the platform answers itself never enters the VPC: address resolution
+// for everybody (A29, A30, A35) and the ping of a subnet's router (A-C10). No
+// group, ACL or flow log sees it (S17, S40).
+
+const (
+	arpRequest = 1
+	arpReply   = 2
+
+	icmpEchoRequest       = 8
+	icmp6EchoRequest      = 128
+	icmp6RouterSolicit    = 133
+	icmp6NeighborSolicit  = 135
+	icmp6NeighborAdvert   = 136
+	icmp6ListenerReport   = 131
+	icmp6ListenerReportV2 = 143
+)
+
+// local answers a frame that is the platform's own business. It reports false
+// when the frame is a packet to be walked. The answer, if any, is in frame.
+func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled bool) {
+	p := &w.pkt
+	switch {
+	case p.EtherType == packet.EtherTypeARP:
+		return w.answerARP(ni, e), true
+	case p.Family == 6 && p.Proto == packet.ProtoICMPv6:
+		switch p.ICMPType {
+		case icmp6NeighborSolicit:
+			return w.answerNeighborSolicitation(ni, e), true
+		case icmp6EchoRequest:
+			return w.answerRouterPing(ni, e)
+		}
+	case p.Family == 4 && p.Proto == packet.ProtoICMP && p.ICMPType == icmpEchoRequest:
+		return w.answerRouterPing(ni, e)
+	}
+	return nil, false
+}
+
+// answerARP answers for the router and for every address of the subnet that an
+// interface has; other guests never see the question, and a gratuitous ARP
+// changes nothing (A29, A30).
+func (w *Walk) answerARP(ni *networkInterface, e *Engine) []byte {
+	p := &w.pkt
+	switch {
+	case p.SrcMAC != ni.mac || p.ARPSenderMAC != ni.mac:
+		w.drop(StageLinkLayer, ReasonSourceMAC, ni.handle, 0)
+		return nil
+	case p.ARPOperation != arpRequest || p.Src == p.Dst:
+		w.drop(StageLinkLayer, ReasonGroupAddress, ni.handle, 0)
+		return nil
+	}
+	mac, ok := w.snap.neighbor(ni, p.Dst)
+	if !ok || ni.owns(p.Dst) {
+		w.drop(StageLinkLayer, ReasonNoNeighbor, w.segment(ni), 0)
+		return nil
+	}
+	w.answer(StageLinkLayer, ReasonARP, w.segment(ni))
+	return packet.AppendARP(e.scratch(), arpReply, ni.mac, mac, mac, p.Dst, ni.mac, p.Src)
+}
+
+// answerNeighborSolicitation is the same for IPv6. A duplicate address
+// detection (source ::) is answered only when somebody else has the address.
+func (w *Walk) answerNeighborSolicitation(ni *networkInterface, e *Engine) []byte {
+	p := &w.pkt
+	target, ok := p.NeighborTarget()
+	if !ok {
+		w.drop(StageParse, ReasonMalformed, ni.handle, uint32(packet.ProblemTruncated))
+		return nil
+	}
+	if p.SrcMAC != ni.mac {
+		w.drop(StageLinkLayer, ReasonSourceMAC, ni.handle, 0)
+		return nil
+	}
+	mac, ok := w.snap.neighbor(ni, target)
+	if !ok || ni.owns(target) {
+		w.drop(StageLinkLayer, ReasonNoNeighbor, w.segment(ni), 0)
+		return nil
+	}
+	to, solicited := p.Src, true
+	if to.IsZero() {
+		to, solicited = allNodes, false
+	}
+	isRouter := mac == ni.routerMAC
+	w.answer(StageLinkLayer, ReasonNeighbor, w.segment(ni))
+	return packet.AppendNeighborAdvertisement(e.scratch(), ni.mac, mac, target, to, target, mac, isRouter, solicited, true)
+}
+
+var allNodes = packet.Addr{Hi: 0xff02 << 48, Lo: 1}
+
+// answerRouterPing replies for the router's addresses of the sender's own
+// subnet; those of other subnets stay silent, by falling through to the walk
+// (A-C10).
+func (w *Walk) answerRouterPing(ni *networkInterface, e *Engine) ([]byte, bool) {
+	p := &w.pkt
+	if p.DstMAC != ni.routerMAC || p.SrcMAC != ni.mac || p.Fragment || !w.snap.isRouterAddress(ni, p.Dst) {
+		return nil, false
+	}
+	w.answer(StageAnswer, ReasonRouterPing, w.segment(ni))
+	return packet.AppendEchoReply(e.scratch(), p, ni.mac, ni.routerMAC), true
+}
+
+// neighbor resolves an address on ni's link, as ARP and neighbour discovery
+// answer it: the router's own addresses, and for an ENI the interfaces of its
+// subnet. Hosts of the Internet have their router only.
+func (s *Snapshot) neighbor(ni *networkInterface, a packet.Addr) (packet.MAC, bool) {
+	if ni.kind == KindInternetHost {
+		if a == packet.AddrFrom(InternetRouter4) || a == packet.AddrFrom(InternetRouter6) {
+			return ni.routerMAC, true
+		}
+		return packet.MAC{}, false
+	}
+	if s.isRouterAddress(ni, a) {
+		return ni.routerMAC, true
+	}
+	peer, ok := s.subnets[ni.subnet].byAddress[a]
+	if !ok {
+		return packet.MAC{}, false
+	}
+	return s.interfaces[peer].mac, true
+}
+
+func (s *Snapshot) isRouterAddress(ni *networkInterface, a packet.Addr) bool {
+	if ni.kind != KindNetworkInterface {
+		return false
+	}
+	for _, own := range s.subnets[ni.subnet].routerAddresses {
+		if own == a {
+			return true
+		}
+	}
+	return false
+}
+
+// segment is the object that speaks for ni's link: its subnet, or the host's
+// own interface.
+func (w *Walk) segment(ni *networkInterface) Handle {
+	if ni.kind == KindNetworkInterface {
+		return w.snap.subnets[ni.subnet].handle
+	}
+	return ni.handle
+}

@@ -1,0 +1,105 @@
+package dataplane
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// NetworkACL is an ACL's rules as control hands them over, in any order.
+type NetworkACL struct {
+	Object
+	Ingress, Egress []ACLRule
+}
+
+// ACLRule allows or denies; the lowest number that matches decides (S35).
+type ACLRule struct {
+	Match
+	Number int // 1..32766
+	Allow  bool
+	Text   string // "tcp/5432 from 10.0.1.0/24", for explanations
+}
+
+// DefaultRuleNumber is what AWS calls the final "*" rule of an IPv4 list; the
+// IPv6 list's is one higher (NA-05).
+const DefaultRuleNumber = 32767
+
+// networkACL keeps rules per direction and family, in order. There is no
+// state: an ACL is asked about every packet (S37, S41).
+type networkACL struct {
+	handle Handle
+	rules  [2][2][]aclRule // [direction][family]
+	texts  map[aclRuleKey]string
+}
+
+type aclRule struct {
+	match
+	number uint16
+	allow  bool
+}
+
+type aclRuleKey struct {
+	dir    direction
+	number uint16
+}
+
+// leaveSubnet takes a packet that was sent to the router out of its subnet:
+// the only place an ACL's outbound rules are asked (S39). The spec's order is
+// ACL first, route next (S47).
+func (w *Walk) leaveSubnet(subnetIndex uint32) Hop {
+	w.routed = true
+	acl := &w.snap.networkACLs[w.snap.subnets[subnetIndex].networkACL]
+	if !w.networkACL(acl, egress, StageNetworkACLOut) {
+		return Hop{}
+	}
+	return Hop{hopRoute, subnetIndex}
+}
+
+// enterSubnet takes a packet that comes from the router into ni's subnet: the
+// only place an ACL's inbound rules are asked. A packet that never left the
+// subnet is not evaluated (S39); one that went to the router and comes back to
+// a gateway or middlebox of the same subnet is (R49, S45).
+func (w *Walk) enterSubnet(ni *networkInterface) bool {
+	if !w.routed {
+		return true
+	}
+	acl := &w.snap.networkACLs[w.snap.subnets[ni.subnet].networkACL]
+	return w.networkACL(acl, ingress, StageNetworkACLIn)
+}
+
+func (w *Walk) networkACL(acl *networkACL, dir direction, stage Stage) bool {
+	remote, port := w.remote(dir), w.port()
+	family := familyOf(remote)
+	rules := acl.rules[dir][family]
+	for i := range rules {
+		r := &rules[i]
+		if !r.matches(remote, w.tuple.Proto, port) {
+			continue
+		}
+		if r.allow {
+			w.pass(stage, ReasonRule, acl.handle, uint32(r.number))
+			return true
+		}
+		w.drop(stage, ReasonDenyRule, acl.handle, uint32(r.number))
+		return false
+	}
+	w.drop(stage, ReasonDenyRule, acl.handle, uint32(DefaultRuleNumber+family))
+	return false
+}
+
+func (a *NetworkACL) compile() networkACL {
+	c := networkACL{handle: a.Handle, texts: map[aclRuleKey]string{}}
+	for dir, rules := range [2][]ACLRule{ingress: a.Ingress, egress: a.Egress} {
+		for _, r := range rules {
+			family := familyOf(packet.AddrFrom(r.CIDR.Addr()))
+			packed := aclRule{match: r.Match.compile(family), number: uint16(r.Number), allow: r.Allow}
+			c.rules[dir][family] = append(c.rules[dir][family], packed)
+			c.texts[aclRuleKey{direction(dir), packed.number}] = r.Text
+		}
+		for family := range c.rules[dir] {
+			slices.SortStableFunc(c.rules[dir][family], func(a, b aclRule) int { return cmp.Compare(a.number, b.number) })
+		}
+	}
+	return c
+}

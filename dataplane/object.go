@@ -1,0 +1,69 @@
+package dataplane
+
+// Handle names a resource for good: control gives each one a number when it is
+// created and never uses it again, so that tracked flows, counters and
+// journals can outlive snapshots without ever pointing at another resource.
+// 0 is no resource. Handles fit in 24 bits, because flow keys pack one with
+// the protocol.
+type Handle uint32
+
+// MaxHandle is the last handle control may give out.
+const MaxHandle Handle = 1<<24 - 1
+
+// Kind is the AWS noun an object is an instance of.
+type Kind uint8
+
+const (
+	KindNone Kind = iota
+	KindVPC
+	KindSubnet
+	KindRouteTable
+	KindNetworkACL
+	KindSecurityGroup
+	KindInternetGateway
+	KindNetworkInterface
+	KindInternetHost
+	KindInternet
+)
+
+// String is the noun as the scenario file spells it, in the singular.
+func (k Kind) String() string {
+	switch k {
+	case KindVPC:
+		return "vpc"
+	case KindSubnet:
+		return "subnet"
+	case KindRouteTable:
+		return "routeTable"
+	case KindNetworkACL:
+		return "networkAcl"
+	case KindSecurityGroup:
+		return "securityGroup"
+	case KindInternetGateway:
+		return "internetGateway"
+	case KindNetworkInterface:
+		return "networkInterface"
+	case KindInternetHost:
+		return "internetHost"
+	case KindInternet:
+		return "internet"
+	}
+	return "none"
+}
+
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Object is what a step may say about a resource.
+type Object struct {
+	Handle Handle `json:"-"`
+	Kind   Kind   `json:"kind"`
+	Name   string `json:"name,omitempty"` // as in the scenario file: "web", "web/eth0", "app/default"
+	ID     string `json:"id,omitempty"`   // AWS's form: "sg-0a1b…"
+}
+
+func (o Object) String() string {
+	if o.Name == "" {
+		return o.Kind.String()
+	}
+	return o.Kind.String() + " " + o.Name
+}

@@ -1,0 +1,18 @@
+// Package port holds the doors of the data plane: where frames come in and go
+// out. [AFPacket] serves all veths of a Linux network namespace through one
+// packet socket; [Memory] serves tests and the in-memory driver without any
+// kernel.
+//
+// A port knows interfaces, bytes and the virtio-net facts of a frame. It
+// refuses to know what a frame means: it parses no address, judges nothing,
+// and names interfaces only by the link handle its user chose. The interface
+// that ports satisfy is declared by their user, package dataplane:
+//
+//	Recv(frames []packet.Frame) (n int, err error)
+//	Send(frames []packet.Frame) error
+//	Close() error
+//
+// Recv and Send are meant for one goroutine that receives, walks and sends.
+// The bytes that Recv lends are valid until the next Recv, so a frame can be
+// edited in place and sent on without a copy in user space.
+package port

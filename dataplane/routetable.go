@@ -1,0 +1,65 @@
+package dataplane
+
+import (
+	"net/netip"
+
+	"github.com/gaissmai/bart"
+)
+
+// RouteTable is a route table as control hands it over: at most one route per
+// destination, control having chosen among static and propagated ones (R15).
+type RouteTable struct {
+	Object
+	Routes []Route
+}
+
+// Route sends what matches Destination to Target.
+type Route struct {
+	Destination netip.Prefix
+	Target      Target
+	Text        string // "0.0.0.0/0 → internetGateway igw", for explanations
+}
+
+// Target says what a route points to. The zero Target is a blackhole: a route
+// whose target is gone still wins its prefix, and drops (R19).
+type Target struct {
+	Kind   TargetKind
+	Handle Handle
+}
+
+// TargetKind is the kind of thing a route can point to.
+type TargetKind uint8
+
+const (
+	TargetBlackhole TargetKind = iota
+	TargetLocal                // Handle is the VPC
+	TargetNetworkInterface
+	TargetInternetGateway
+)
+
+// routeTable resolves a destination to a hop by the longest prefix.
+type routeTable struct {
+	handle Handle
+	table  *bart.Table[routeEntry]
+	texts  []string
+}
+
+type routeEntry struct {
+	hop   Hop
+	index uint32 // in texts
+}
+
+// route looks the destination up in the table of the subnet whose interface is
+// sending now (R9).
+func (w *Walk) route(subnetIndex uint32) Hop {
+	rt := &w.snap.routeTables[w.snap.subnets[subnetIndex].routeTable]
+	entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
+	if !ok {
+		return w.drop(StageRoute, ReasonNoRoute, rt.handle, 0)
+	}
+	if entry.hop.Kind == hopBlackhole {
+		return w.drop(StageRoute, ReasonBlackhole, rt.handle, entry.index)
+	}
+	w.pass(StageRoute, ReasonRouted, rt.handle, entry.index)
+	return entry.hop
+}

@@ -1,0 +1,214 @@
+package dataplane
+
+import (
+	"net/netip"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// SecurityGroup is a group's rules as control hands them over.
+type SecurityGroup struct {
+	Object
+	Ingress, Egress []GroupRule
+}
+
+// GroupRule allows traffic; there is no deny (S1). The peer is a CIDR (in
+// Match), or, when Group is set, the private addresses of the interfaces that
+// carry that group (S9).
+type GroupRule struct {
+	Match
+	Group Handle
+	// Text is the rule as the user wrote it, for explanations:
+	// "tcp/22 from 203.0.113.0/24".
+	Text string
+}
+
+// groupSet holds the rules of all groups of an interface. Interfaces with the
+// same groups share one.
+type groupSet struct {
+	groups []Handle
+	rules  [2][2][]groupRule // [direction][family]
+	// open[direction][family][transport] reports that some rule of that
+	// direction allows every address on every port: what the opposite
+	// direction needs for a flow to stay untracked (S21).
+	open [2][2][2]bool
+}
+
+const (
+	transportTCP = 0
+	transportUDP = 1
+)
+
+type groupRule struct {
+	match
+	members map[packet.Addr]struct{} // nil: the peer is a CIDR
+	group   Handle
+	ordinal uint16 // the rule's place in its group's list
+	wide    bool   // its CIDR is the whole address family
+}
+
+// securityGroups judges the packet at interface ni in one direction: a packet
+// of a tracked connection passes whatever the rules say (S20); otherwise the
+// first rule of any of its groups allows it, or nothing does.
+func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
+	stage := StageSecurityGroupIn
+	if dir == egress {
+		stage = StageSecurityGroupOut
+	}
+	if w.icmpError() {
+		if reason := w.related(ni, dir); reason != ReasonBug {
+			w.pass(stage, reason, ni.handle, 0)
+			return true
+		}
+	}
+	key := w.flowKey(ni, dir)
+	if slot, found := w.findFlow(&key); found && !w.reopens(slot) {
+		w.touch(ni, slot, dir)
+		w.pass(stage, ReasonTracked, ni.handle, 0)
+		return true
+	}
+	rule := ni.groups.find(dir, w.remote(dir), w.tuple.Proto, w.port())
+	if rule == nil {
+		w.drop(stage, ReasonNoRule, ni.handle, 0)
+		return false
+	}
+	if ni.groups.untracked(dir, rule, familyOf(w.tuple.Src), w.tuple.Proto) {
+		w.pass(stage, ReasonUntracked, rule.group, uint32(rule.ordinal))
+		return true
+	}
+	if !w.track(ni, &key, dir) {
+		w.drop(stage, ReasonTableFull, ni.handle, 0)
+		return false
+	}
+	w.pass(stage, ReasonRule, rule.group, uint32(rule.ordinal))
+	return true
+}
+
+// find returns the first rule that allows the packet. The lists are sorted
+// wide rules first, so that a packet that any wide rule matches is judged by
+// one, whatever order the rules were written in.
+func (g *groupSet) find(dir direction, remote packet.Addr, protocol uint8, port uint16) *groupRule {
+	rules := g.rules[dir][familyOf(remote)]
+	for i := range rules {
+		r := &rules[i]
+		if !r.matches(remote, protocol, port) {
+			continue
+		}
+		if r.members == nil {
+			return r
+		}
+		if _, member := r.members[remote]; member {
+			return r
+		}
+	}
+	return nil
+}
+
+// untracked implements S21: a TCP or UDP flow needs no tracking when the rule
+// that allows it is open to the whole family and the opposite direction is
+// open on every port. ICMP and other protocols are always tracked.
+func (g *groupSet) untracked(dir direction, rule *groupRule, family int, protocol uint8) bool {
+	if !rule.wide {
+		return false
+	}
+	switch protocol {
+	case packet.ProtoTCP:
+		return g.open[1-dir][family][transportTCP]
+	case packet.ProtoUDP:
+		return g.open[1-dir][family][transportUDP]
+	}
+	return false
+}
+
+// related accepts an ICMP error that quotes a packet of a connection this
+// interface has (S29): one it tracks, or, for path MTU discovery (A56), one
+// its rules let out untracked. ReasonBug means: not related.
+func (w *Walk) related(ni *networkInterface, dir direction) Reason {
+	if !w.pkt.QuotedOK {
+		return ReasonBug
+	}
+	// The quoted packet went the other way: for an error that comes in, the
+	// interface had sent it.
+	key := quotedFlowKey(ni, &w.quoted, w.pkt.QuotedICMPType, dir)
+	if _, found := w.findFlow(&key); found {
+		return ReasonRelated
+	}
+	rule := ni.groups.find(1-dir, w.quotedRemote(dir), w.quoted.Proto, w.quoted.DstPort)
+	if rule != nil && ni.groups.untracked(1-dir, rule, familyOf(w.quoted.Src), w.quoted.Proto) {
+		return ReasonRelated
+	}
+	// Or the quoted packet was a reply of a flow that came in untracked.
+	rule = ni.groups.find(dir, w.quotedRemote(dir), w.quoted.Proto, w.quoted.SrcPort)
+	if rule != nil && ni.groups.untracked(dir, rule, familyOf(w.quoted.Src), w.quoted.Proto) {
+		return ReasonRelated
+	}
+	return ReasonBug
+}
+
+// compileGroupSet packs the rules of groups; members resolves a reference.
+func compileGroupSet(groups []*SecurityGroup, members func(Handle) map[packet.Addr]struct{}) groupSet {
+	var set groupSet
+	for _, g := range groups {
+		set.groups = append(set.groups, g.Handle)
+		for dir, rules := range [2][]GroupRule{ingress: g.Ingress, egress: g.Egress} {
+			for i, r := range rules {
+				set.add(direction(dir), g.Handle, i, r, members)
+			}
+		}
+	}
+	for dir := range set.rules {
+		for family := range set.rules[dir] {
+			set.rules[dir][family] = wideFirst(set.rules[dir][family])
+		}
+	}
+	return set
+}
+
+func (g *groupSet) add(dir direction, group Handle, ordinal int, r GroupRule, members func(Handle) map[packet.Addr]struct{}) {
+	for _, family := range r.families() {
+		c := groupRule{match: r.Match.compile(family), group: group, ordinal: uint16(ordinal), wide: r.Match.coversAll()}
+		if r.Group != 0 {
+			c.members = members(r.Group)
+		}
+		g.rules[dir][family] = append(g.rules[dir][family], c)
+		if c.wide {
+			open := &g.open[dir][family]
+			open[transportTCP] = open[transportTCP] || c.coversPorts(packet.ProtoTCP)
+			open[transportUDP] = open[transportUDP] || c.coversPorts(packet.ProtoUDP)
+		}
+	}
+}
+
+// families returns the lists a rule belongs in: its CIDR's, or both for a
+// reference (Q5).
+func (r *GroupRule) families() []int {
+	switch {
+	case r.Group != 0:
+		return []int{family4, family6}
+	case r.CIDR.Addr().Is4():
+		return []int{family4}
+	}
+	return []int{family6}
+}
+
+func wideFirst(rules []groupRule) []groupRule {
+	sorted := make([]groupRule, 0, len(rules))
+	for _, wide := range []bool{true, false} {
+		for _, r := range rules {
+			if r.wide == wide {
+				sorted = append(sorted, r)
+			}
+		}
+	}
+	return sorted
+}
+
+// groupText keeps what a trace says about a group's rules.
+type groupText struct{ ingress, egress []string }
+
+// memberSet collects the private addresses of interfaces, for S9.
+func memberSet(addresses []netip.Addr, into map[packet.Addr]struct{}) {
+	for _, a := range addresses {
+		into[packet.AddrFrom(a)] = struct{}{}
+	}
+}

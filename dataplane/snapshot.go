@@ -1,0 +1,111 @@
+package dataplane
+
+import "github.com/vpcsim/vpcsim/dataplane/packet"
+
+// Snapshot is the compiled network: every reference resolved to an index,
+// every rule packed. It is immutable once [Builder.Seal] returned it, so any
+// number of walks may read it while control builds the next one.
+type Snapshot struct {
+	// Revision is control's count of changes.
+	Revision uint64
+
+	objects          map[Handle]Object
+	links            []uint32 // by Handle: index in interfaces plus 1, 0 is none
+	interfaces       []networkInterface
+	vpcs             []vpc
+	subnets          []subnet
+	routeTables      []routeTable
+	networkACLs      []networkACL
+	groupSets        []groupSet
+	groupTexts       map[Handle]groupText
+	internetGateways []internetGateway
+	internet         internet
+}
+
+// emptySnapshot is what an engine runs before the first Publish: it knows no
+// link, so it drops everything.
+var emptySnapshot = &Snapshot{}
+
+// Object returns what is known about a handle; the zero Object if nothing is.
+func (s *Snapshot) Object(h Handle) Object { return s.objects[h] }
+
+// interfaceOf returns the interface that owns link, or -1.
+func (s *Snapshot) interfaceOf(link uint32) int {
+	if int64(link) >= int64(len(s.links)) {
+		return -1
+	}
+	return int(s.links[link]) - 1
+}
+
+// Hop is where a packet goes next. It was resolved when the snapshot was
+// built and is stored directly in the route tables. The zero Hop drops.
+type Hop struct {
+	Kind HopKind
+	To   uint32 // index in the snapshot's slice of that kind
+}
+
+// HopKind selects the function that takes the packet next; see Walk.run.
+type HopKind uint8
+
+const (
+	hopDrop HopKind = iota // the walk ends: dropped
+	hopDone                // the walk ends: delivered
+	hopLeaveInterface
+	hopRoute // by the route table of a subnet
+	hopVPC   // the local route: to whoever owns the address
+	hopEnterInterface
+	hopBlackhole
+	hopInternetGateway
+	hopInternetGatewayIn
+	hopInternet
+)
+
+// direction is a packet's direction as seen from an interface.
+type direction uint8
+
+const (
+	ingress direction = iota
+	egress
+)
+
+// family indexes what is kept apart per address family.
+const (
+	family4 = 0
+	family6 = 1
+)
+
+func familyOf(a packet.Addr) int {
+	if a.Is4() {
+		return family4
+	}
+	return family6
+}
+
+type vpc struct {
+	handle Handle
+	owners map[packet.Addr]uint32 // private address → index in interfaces
+}
+
+type subnet struct {
+	handle     Handle
+	vpc        uint32
+	routeTable uint32
+	networkACL uint32
+	prefixes   []packet.Prefix
+	// routerMAC is the MAC address of the subnet's implied router, and
+	// routerAddresses what it answers for: base+1, its IPv6 link-local
+	// address and fe80:ec2::1 (A29, A35).
+	routerMAC       packet.MAC
+	routerAddresses []packet.Addr
+	byMAC           map[packet.MAC]uint32
+	byAddress       map[packet.Addr]uint32
+}
+
+func (s *subnet) contains(a packet.Addr) bool {
+	for i := range s.prefixes {
+		if s.prefixes[i].Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,202 @@
+package dataplane
+
+// Verdict is what becomes of a packet, or what one step says about it. The
+// zero Verdict is drop: a path through the code that forgets to decide, drops.
+type Verdict uint8
+
+const (
+	VerdictDrop Verdict = iota
+	VerdictPass
+	// VerdictAnswer: the platform answered the packet itself (ARP, ND, the
+	// router's ping); nothing was forwarded.
+	VerdictAnswer
+)
+
+// MarshalText makes verdicts words in JSON; reasons and stages do the same.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+func (v Verdict) String() string {
+	switch v {
+	case VerdictPass:
+		return "pass"
+	case VerdictAnswer:
+		return "answer"
+	}
+	return "drop"
+}
+
+// Stage is the part of the network a step was taken in.
+type Stage uint8
+
+const (
+	StageNone Stage = iota
+	StageParse
+	StageFragment
+	StageSourceCheck
+	StageLinkLayer
+	StageLinkLocal
+	StageSecurityGroupOut
+	StageNetworkACLOut
+	StageRoute
+	StageVPC
+	StageInternetGatewayOut
+	StageInternet
+	StageInternetGatewayIn
+	StageNetworkACLIn
+	StageSecurityGroupIn
+	StageDestinationCheck
+	StageDeliver
+	StageAnswer
+	numStages
+)
+
+var stageNames = [numStages]string{
+	StageNone:               "none",
+	StageParse:              "parse",
+	StageFragment:           "fragment",
+	StageSourceCheck:        "source-check",
+	StageLinkLayer:          "link-layer",
+	StageLinkLocal:          "link-local",
+	StageSecurityGroupOut:   "security-group-out",
+	StageNetworkACLOut:      "network-acl-out",
+	StageRoute:              "route",
+	StageVPC:                "vpc",
+	StageInternetGatewayOut: "internet-gateway-out",
+	StageInternet:           "internet",
+	StageInternetGatewayIn:  "internet-gateway-in",
+	StageNetworkACLIn:       "network-acl-in",
+	StageSecurityGroupIn:    "security-group-in",
+	StageDestinationCheck:   "destination-check",
+	StageDeliver:            "deliver",
+	StageAnswer:             "answer",
+}
+
+func (s Stage) String() string { return stageNames[s] }
+
+func (s Stage) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Reason says why a step passed or dropped the packet. The zero Reason is a
+// bug: it is counted, and tests assert that it never occurs.
+type Reason uint8
+
+const (
+	ReasonBug Reason = iota
+
+	// Reasons to pass.
+	ReasonOK              // the object has nothing against it
+	ReasonRule            // the rule in Detail allows it
+	ReasonTracked         // it belongs to a tracked connection (S20)
+	ReasonRelated         // an ICMP error about a tracked connection (S29)
+	ReasonUntracked       // the rule in Detail allows it and needs no tracking (S21)
+	ReasonCheckDisabled   // the source/dest check is off (A24)
+	ReasonRouted          // the route in Detail carries it
+	ReasonTranslated      // its address was translated one to one (R25)
+	ReasonNotTranslated   // IPv6 is forwarded as it is (R30)
+	ReasonSameSubnet      // delivered at layer 2, past router and network ACL (A31)
+	ReasonDelivered       // handed to the interface
+	ReasonARP             // answered: address resolution (A29)
+	ReasonNeighbor        // answered: IPv6 neighbour discovery (A35)
+	ReasonRouterPing      // answered: the subnet's router address replies (A-C10)
+	ReasonFragmentNeeded  // answered: ICMP 3/4 or Packet Too Big
+	ReasonFirstSeen       // a later fragment took over its first part's ports (S33)
+	ReasonInternetAddress // the address is on the emulated Internet
+
+	// Reasons to drop.
+	ReasonMalformed           // the frame is not a packet; Detail is the packet.Problem
+	ReasonUnknownLink         // it came from a link that is in no snapshot
+	ReasonSourceMAC           // not the interface's own MAC (A26)
+	ReasonSourceAddress       // not one of the interface's own addresses (A24)
+	ReasonGroupAddress        // broadcast or multicast (A34)
+	ReasonEtherType           // neither ARP nor IP (A36)
+	ReasonNoNeighbor          // nobody has that MAC or address in the subnet (A29)
+	ReasonLinkLocal           // a link-local destination is never routed (A42)
+	ReasonNoRule              // no rule of any group allows it (S1)
+	ReasonDenyRule            // the ACL rule in Detail denies it (S35)
+	ReasonNoRoute             // no route matches (R21)
+	ReasonBlackhole           // the matching route's target is gone (R19)
+	ReasonNoInterface         // nobody in the VPC has the address
+	ReasonInterfaceDown       // the instance is stopped
+	ReasonDestinationAddress  // not for this interface, and its check is on (A24)
+	ReasonNoPublicAddress     // the source has no public IPv4 (R26)
+	ReasonNotOnInternet       // private or unassigned addresses are not on the Internet
+	ReasonNoHost              // no host of the emulated Internet has the address
+	ReasonGatewayMismatch     // the gateway serves another VPC (R32)
+	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
+	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
+	ReasonTableFull           // the tracking table is full (S30)
+	ReasonLoop                // more hops than any path has
+	ReasonNotForwarded        // trace only: the instance's own kernel does not forward
+
+	numReasons
+)
+
+var reasonNames = [numReasons]string{
+	ReasonBug:                 "bug",
+	ReasonOK:                  "ok",
+	ReasonRule:                "rule",
+	ReasonTracked:             "tracked",
+	ReasonRelated:             "related",
+	ReasonUntracked:           "untracked",
+	ReasonCheckDisabled:       "check-disabled",
+	ReasonRouted:              "routed",
+	ReasonTranslated:          "translated",
+	ReasonNotTranslated:       "not-translated",
+	ReasonSameSubnet:          "same-subnet",
+	ReasonDelivered:           "delivered",
+	ReasonARP:                 "arp",
+	ReasonNeighbor:            "neighbor-discovery",
+	ReasonRouterPing:          "router-ping",
+	ReasonFragmentNeeded:      "fragmentation-needed",
+	ReasonFirstSeen:           "first-fragment-seen",
+	ReasonInternetAddress:     "internet-address",
+	ReasonMalformed:           "malformed",
+	ReasonUnknownLink:         "unknown-link",
+	ReasonSourceMAC:           "source-mac",
+	ReasonSourceAddress:       "source-address",
+	ReasonGroupAddress:        "group-address",
+	ReasonEtherType:           "ethertype",
+	ReasonNoNeighbor:          "no-neighbor",
+	ReasonLinkLocal:           "link-local",
+	ReasonNoRule:              "no-rule",
+	ReasonDenyRule:            "deny-rule",
+	ReasonNoRoute:             "no-route",
+	ReasonBlackhole:           "blackhole",
+	ReasonNoInterface:         "no-interface",
+	ReasonInterfaceDown:       "interface-down",
+	ReasonDestinationAddress:  "destination-address",
+	ReasonNoPublicAddress:     "no-public-address",
+	ReasonNotOnInternet:       "not-on-internet",
+	ReasonNoHost:              "no-host",
+	ReasonGatewayMismatch:     "gateway-mismatch",
+	ReasonTooBig:              "too-big",
+	ReasonFragmentWithoutHead: "fragment-without-head",
+	ReasonTableFull:           "tracking-table-full",
+	ReasonLoop:                "loop",
+	ReasonNotForwarded:        "not-forwarded",
+}
+
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+func (r Reason) String() string {
+	if r < numReasons {
+		return reasonNames[r]
+	}
+	return "unknown"
+}
+
+// Step is what one object said about a packet: 12 bytes without a pointer, so
+// that writing it costs about 3 ns and is done for every packet. Rendering
+// looks names up in the snapshot the walk ran on.
+type Step struct {
+	Stage   Stage
+	Verdict Verdict
+	Reason  Reason
+	// Tuple is the index in the walk's tuples of the addresses after this
+	// step; it only grows where something translates.
+	Tuple uint8
+	// Object is the resource that spoke.
+	Object Handle
+	// Detail depends on the stage: a network ACL's rule number, the ordinal
+	// of a security group's rule, the index of a route, a packet.Problem.
+	Detail uint32
+}

@@ -1,0 +1,212 @@
+package dataplane
+
+import (
+	"slices"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// TraceRequest asks what would become of a packet if interface From sent it
+// now, on the live snapshot and with the live tracking state.
+type TraceRequest struct {
+	From Handle
+	// Tuple is the packet; a zero Src means From's own address of Dst's
+	// family.
+	packet.Tuple
+	TCPFlags           uint8 // zero means SYN
+	ICMPType, ICMPCode uint8 // of ICMP and ICMPv6
+	// Payload is the number of bytes behind the transport header.
+	Payload      int
+	DontFragment bool
+	// Reply: follow the answer too, as if the request had been sent.
+	Reply bool
+}
+
+// Trace is what the forwarding code decided about a packet and its answer. It
+// was made by the very functions that forward, without writing anything.
+type Trace struct {
+	Request []Leg `json:"request"`
+	// Reply is empty when there was nothing to answer.
+	Reply []Leg `json:"reply,omitempty"`
+}
+
+// Leg is one walk: from an interface that sends to where the packet ends. A
+// path through an instance that forwards has one leg per sender.
+type Leg struct {
+	From    Object      `json:"from"`
+	To      Object      `json:"to,omitzero"` // where it was delivered
+	Verdict Verdict     `json:"verdict"`
+	Reason  Reason      `json:"reason"`
+	Sent    Addresses   `json:"sent"`
+	Steps   []TraceStep `json:"steps"`
+}
+
+// Decisive is the step that ended the leg.
+func (l *Leg) Decisive() *TraceStep { return &l.Steps[len(l.Steps)-1] }
+
+// Last is the leg that ended the request, or the reply if there is one.
+func (t *Trace) Last() *Leg {
+	if len(t.Reply) > 0 {
+		return &t.Reply[len(t.Reply)-1]
+	}
+	return &t.Request[len(t.Request)-1]
+}
+
+// Passed reports that the request was delivered and, if it was asked for, the
+// answer too.
+func (t *Trace) Passed() bool { return t.Last().Verdict != VerdictDrop }
+
+// maxLegs bounds a trace through instances that forward to each other.
+const maxLegs = 8
+
+// Trace walks the packet without committing anything. It takes the engine's
+// lock for as long as a handful of packets would.
+func (e *Engine) Trace(req TraceRequest) Trace {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := tracer{e: e}
+	e.begin(&t.walk, e.snapshot.Load(), e.config.Clock())
+	var trace Trace
+	trace.Request = t.follow(req)
+	if last := &trace.Request[len(trace.Request)-1]; req.Reply && last.Verdict == VerdictPass {
+		if back, ok := t.reply(req); ok {
+			trace.Reply = t.follow(back)
+		}
+	}
+	return trace
+}
+
+// tracer is the state of one Trace.
+type tracer struct {
+	e    *Engine
+	walk Walk
+}
+
+// follow walks req, and goes on behind every instance that forwards.
+func (t *tracer) follow(req TraceRequest) []Leg {
+	var legs []Leg
+	for len(legs) < maxLegs {
+		leg := t.leg(req)
+		legs = append(legs, leg)
+		w := &t.walk
+		if leg.Verdict != VerdictPass {
+			break
+		}
+		to := &w.snap.interfaces[w.out]
+		if to.owns(w.tuple.Dst) {
+			break
+		}
+		if !to.forwards {
+			last := &legs[len(legs)-1]
+			w.drop(StageDeliver, ReasonNotForwarded, to.handle, 0)
+			last.Verdict, last.Reason = w.verdict, w.reason
+			last.Steps = w.render()
+			break
+		}
+		req.From, req.Tuple = to.handle, w.tuple
+	}
+	return legs
+}
+
+// leg builds the packet, walks it, and keeps its effects as assumed for the
+// walks that follow.
+func (t *tracer) leg(req TraceRequest) Leg {
+	w := &t.walk
+	index := w.snap.interfaceOf(uint32(req.From))
+	if index < 0 {
+		w.reset()
+		w.drop(StageParse, ReasonUnknownLink, req.From, 0)
+		return w.leg(req)
+	}
+	ni := &w.snap.interfaces[index]
+	if req.Src.IsZero() {
+		req.Src = ni.addressFor(req.Dst)
+	}
+	mac, ok := w.gatewayFor(ni, req.Dst)
+	frame := packet.Frame{Link: uint32(req.From), Data: packet.Append(nil, packet.Spec{
+		SrcMAC: ni.mac, DstMAC: mac, Tuple: req.Tuple,
+		TCPFlags: req.flags(), ICMPType: req.ICMPType, ICMPCode: req.ICMPCode,
+		TTL: 64, DontFragment: req.DontFragment, Payload: make([]byte, req.Payload),
+	})}
+	hop, _ := w.start(&frame, t.e)
+	if !ok && hop.Kind != hopDrop {
+		// The sender's own question for the neighbour got no answer, so no
+		// packet ever leaves it.
+		w.drop(StageLinkLayer, ReasonNoNeighbor, w.segment(ni), 0)
+		hop = Hop{}
+	}
+	w.run(hop)
+	leg := w.leg(req)
+	w.assumed = append(w.assumed, w.effects[:w.nEffects]...)
+	return leg
+}
+
+func (r *TraceRequest) flags() uint8 {
+	if r.TCPFlags == 0 {
+		return packet.TCPFlagSYN
+	}
+	return r.TCPFlags
+}
+
+// addressFor is the address the instance's kernel would send from.
+func (ni *networkInterface) addressFor(dst packet.Addr) packet.Addr {
+	for _, a := range ni.addresses {
+		if a.Is4() == dst.Is4() {
+			return a
+		}
+	}
+	return packet.Addr{}
+}
+
+// gatewayFor is the MAC the instance's kernel would send to: a neighbour's in
+// its own subnet, else the router's.
+func (w *Walk) gatewayFor(ni *networkInterface, dst packet.Addr) (packet.MAC, bool) {
+	onLink := ni.kind == KindNetworkInterface && w.snap.subnets[ni.subnet].contains(dst)
+	if !onLink {
+		return ni.routerMAC, true
+	}
+	return w.snap.neighbor(ni, dst)
+}
+
+// reply is the answer the receiver of the last walk would send.
+func (t *tracer) reply(req TraceRequest) (TraceRequest, bool) {
+	w := &t.walk
+	back := TraceRequest{From: w.snap.interfaces[w.out].handle, Tuple: packet.Tuple{
+		Src: w.tuple.Dst, Dst: w.tuple.Src, SrcPort: w.tuple.DstPort, DstPort: w.tuple.SrcPort, Proto: w.tuple.Proto,
+	}, Payload: req.Payload, DontFragment: req.DontFragment}
+	switch back.Proto {
+	case packet.ProtoTCP:
+		back.TCPFlags = packet.TCPFlagSYN | packet.TCPFlagACK
+	case packet.ProtoICMP:
+		back.ICMPType = 0
+		return back, req.ICMPType == icmpEchoRequest
+	case packet.ProtoICMPv6:
+		back.ICMPType = 129
+		return back, req.ICMPType == icmp6EchoRequest
+	}
+	return back, true
+}
+
+// leg renders the walk that just ended.
+func (w *Walk) leg(req TraceRequest) Leg {
+	l := Leg{
+		From: w.snap.Object(req.From), Verdict: w.verdict, Reason: w.reason,
+		Sent: addressesOf(w.tuples[0]), Steps: w.render(),
+	}
+	if w.verdict == VerdictPass {
+		l.To = w.snap.Object(w.snap.interfaces[w.out].handle)
+	}
+	return l
+}
+
+func (w *Walk) render() []TraceStep {
+	steps := make([]TraceStep, w.nSteps)
+	for i, s := range w.steps[:w.nSteps] {
+		before := w.tuples[0]
+		if i > 0 {
+			before = w.tuples[w.steps[i-1].Tuple]
+		}
+		steps[i] = w.snap.explain(s, before, w.tuples[s.Tuple], w.port())
+	}
+	return slices.Clip(steps)
+}

@@ -1,0 +1,17 @@
+package dataplane
+
+import "github.com/vpcsim/vpcsim/dataplane/packet"
+
+// TraceFrame says what Forward would do with the frame now, and does not do it:
+// neither state nor bytes change. It is for those who hold the very frame (a
+// capture, a test); who only knows addresses asks [Engine.Trace].
+func (e *Engine) TraceFrame(f packet.Frame) Leg {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := tracer{e: e}
+	w := &t.walk
+	e.begin(w, e.snapshot.Load(), e.config.Clock())
+	hop, _ := w.start(&f, e)
+	w.run(hop)
+	return w.leg(TraceRequest{From: Handle(f.Link)})
+}

@@ -1,0 +1,243 @@
+package dataplane
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// Timeouts are the idle times after which an interface forgets a connection
+// (S27, S28). Zero fields mean the defaults.
+type Timeouts struct {
+	TCPEstablished time.Duration // 432000 s
+	TCPHalfOpen    time.Duration // 30 s: only the first side was seen
+	TCPClosed      time.Duration // 10 s: reset, or both sides said FIN
+	UDP            time.Duration // 30 s: one direction, or one request and response
+	UDPStream      time.Duration // 180 s: more than one request and response
+	ICMP           time.Duration // 30 s
+	Other          time.Duration // 600 s (S26)
+}
+
+// DefaultTimeouts are AWS's, or this project's choice where AWS does not say.
+var DefaultTimeouts = Timeouts{
+	TCPEstablished: 432000 * time.Second,
+	TCPHalfOpen:    30 * time.Second,
+	TCPClosed:      10 * time.Second,
+	UDP:            30 * time.Second,
+	UDPStream:      180 * time.Second,
+	ICMP:           30 * time.Second,
+	Other:          600 * time.Second,
+}
+
+// withDefaults fills the zero fields.
+func (t Timeouts) withDefaults() Timeouts {
+	fill := func(field *time.Duration, value time.Duration) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	fill(&t.TCPEstablished, DefaultTimeouts.TCPEstablished)
+	fill(&t.TCPHalfOpen, DefaultTimeouts.TCPHalfOpen)
+	fill(&t.TCPClosed, DefaultTimeouts.TCPClosed)
+	fill(&t.UDP, DefaultTimeouts.UDP)
+	fill(&t.UDPStream, DefaultTimeouts.UDPStream)
+	fill(&t.ICMP, DefaultTimeouts.ICMP)
+	fill(&t.Other, DefaultTimeouts.Other)
+	return t
+}
+
+// flowKey names a connection of one interface, seen from it. 40 bytes without
+// a pointer: it hashes and compares as five words.
+type flowKey struct {
+	local, remote         packet.Addr
+	scope                 uint32 // interface handle << 8 | protocol
+	localPort, remotePort uint16
+}
+
+// flow is one tracked connection. 64 bytes: one cache line.
+type flow struct {
+	key       flowKey
+	expires   int64 // nanoseconds, on the walks' clock
+	state     flowState
+	initiator direction // who sent the first packet: egress is the interface itself
+	replies   uint8     // times the other side answered, up to 2
+	fin       uint8     // bit per direction: it said FIN
+	_         [12]byte
+}
+
+type flowState uint8
+
+const (
+	flowEmpty       flowState = iota
+	flowNew                   // one side seen
+	flowEstablished           // both sides seen
+	flowClosed                // TCP: reset, or FIN from both
+)
+
+// next advances the connection's state by one packet and returns how long it
+// may now stay idle.
+func (f *flow) next(t *Timeouts, dir direction, flags uint8) time.Duration {
+	if f.state == flowEmpty {
+		f.state, f.initiator = flowNew, dir
+	}
+	reply := dir != f.initiator
+	if reply && f.state == flowNew {
+		f.state = flowEstablished
+	}
+	switch uint8(f.key.scope) {
+	case packet.ProtoTCP:
+		return f.nextTCP(t, dir, flags)
+	case packet.ProtoUDP:
+		// A second answer makes it a stream: more than one request and
+		// response (S27).
+		if reply && f.replies < 2 {
+			f.replies++
+		}
+		if f.replies == 2 {
+			return t.UDPStream
+		}
+		return t.UDP
+	case packet.ProtoICMP, packet.ProtoICMPv6:
+		return t.ICMP
+	}
+	return t.Other
+}
+
+func (f *flow) nextTCP(t *Timeouts, dir direction, flags uint8) time.Duration {
+	if flags&packet.TCPFlagFIN != 0 {
+		f.fin |= 1 << dir
+	}
+	if f.fin == 3 || flags&packet.TCPFlagRST != 0 {
+		f.state = flowClosed
+	}
+	// A connection first seen in its middle is taken as established (S28).
+	if f.state == flowNew && flags&(packet.TCPFlagSYN|packet.TCPFlagRST) == 0 {
+		f.state = flowEstablished
+	}
+	switch f.state {
+	case flowEstablished:
+		return t.TCPEstablished
+	case flowClosed:
+		return t.TCPClosed
+	}
+	return t.TCPHalfOpen
+}
+
+// effect is what a walk wants done to the tracking state: a packet seen on a
+// known flow (slot), or a new flow (key).
+type effect struct {
+	iface uint32 // index in the snapshot's interfaces
+	dir   direction
+	slot  *flow // nil: insert key
+	key   flowKey
+}
+
+// touch asks commit to count this packet to a tracked flow. A flow that an
+// earlier walk of the same trace only assumes has no slot to touch.
+func (w *Walk) touch(ni *networkInterface, slot *flow, dir direction) {
+	if slot == nil || w.nEffects == maxEffects {
+		return
+	}
+	e := &w.effects[w.nEffects]
+	e.iface, e.dir, e.slot = w.indexOf(ni), dir, slot
+	w.nEffects++
+}
+
+// track asks commit to remember a new flow; false means the table has no room
+// (S30).
+func (w *Walk) track(ni *networkInterface, key *flowKey, dir direction) bool {
+	if w.state.flows.full() {
+		return false
+	}
+	if w.nEffects < maxEffects {
+		e := &w.effects[w.nEffects]
+		e.iface, e.dir, e.slot, e.key = w.indexOf(ni), dir, nil, *key
+		w.nEffects++
+	}
+	return true
+}
+
+func (w *Walk) indexOf(ni *networkInterface) uint32 { return w.snap.links[ni.handle] - 1 }
+
+// findFlow looks a flow up in the live state, or among the assumed effects,
+// for which it returns no slot.
+func (w *Walk) findFlow(key *flowKey) (slot *flow, found bool) {
+	if f := w.state.flows.find(key); f != nil && f.expires > w.now {
+		return f, true
+	}
+	for i := range w.assumed {
+		if w.assumed[i].slot == nil && w.assumed[i].key == *key {
+			return nil, true
+		}
+	}
+	return nil, false
+}
+
+// reopens reports that the packet starts a new connection on the addresses and
+// ports of one that ended: it is judged by the rules again.
+func (w *Walk) reopens(slot *flow) bool {
+	return slot != nil && slot.state == flowClosed &&
+		w.pkt.TCPFlags&(packet.TCPFlagSYN|packet.TCPFlagACK) == packet.TCPFlagSYN
+}
+
+// flowKey is the key of the packet's connection at ni. A packet and its reply
+// have the same key.
+func (w *Walk) flowKey(ni *networkInterface, dir direction) flowKey {
+	return tupleFlowKey(ni, &w.tuple, w.pkt.ICMPType, dir)
+}
+
+// quotedFlowKey is the key of the connection that an ICMP error passing ni in
+// direction dir is about: the quoted packet went the other way.
+func quotedFlowKey(ni *networkInterface, t *packet.Tuple, icmpType uint8, dir direction) flowKey {
+	return tupleFlowKey(ni, t, icmpType, 1-dir)
+}
+
+func tupleFlowKey(ni *networkInterface, t *packet.Tuple, icmpType uint8, dir direction) flowKey {
+	k := flowKey{scope: uint32(ni.handle)<<8 | uint32(t.Proto)}
+	if dir == egress {
+		k.local, k.remote, k.localPort, k.remotePort = t.Src, t.Dst, t.SrcPort, t.DstPort
+	} else {
+		k.local, k.remote, k.localPort, k.remotePort = t.Dst, t.Src, t.DstPort, t.SrcPort
+	}
+	switch t.Proto {
+	case packet.ProtoICMP, packet.ProtoICMPv6:
+		// The identifier names the exchange; the other word holds what was
+		// asked and by whom, so that a request the other side makes with
+		// the same identifier is no reply.
+		request, isRequest := icmpRequest(t.Proto, icmpType)
+		asked := dir
+		if !isRequest {
+			asked = 1 - dir
+		}
+		k.remotePort = uint16(request)<<8 | uint16(asked)
+	}
+	return k
+}
+
+// icmpRequest returns the request type that icmpType belongs to, and whether
+// it is the request itself.
+func icmpRequest(protocol, icmpType uint8) (request uint8, isRequest bool) {
+	if protocol == packet.ProtoICMP {
+		switch icmpType {
+		case 0: // echo reply
+			return 8, false
+		case 14, 16, 18: // timestamp, information and mask replies
+			return icmpType - 1, false
+		}
+	} else if icmpType == 129 { // echo reply
+		return 128, false
+	}
+	return icmpType, true
+}
+
+// hash mixes the five words of a key with the table's seed.
+func (k *flowKey) hash(seed uint64) uint64 {
+	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+	hi, lo := bits.Mul64(k.local.Lo^k.local.Hi^seed, k.remote.Lo^m1)
+	h := hi ^ lo ^ bits.RotateLeft64(k.remote.Hi, 17)
+	hi, lo = bits.Mul64(h^m2, uint64(k.scope)<<32|uint64(k.localPort)<<16|uint64(k.remotePort)^seed)
+	h ^= hi ^ lo
+	hi, lo = bits.Mul64(h^m1, m2)
+	return hi ^ lo
+}

@@ -1,0 +1,232 @@
+package dataplane
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+func TestFlowIsOneCacheLine(t *testing.T) {
+	if size := unsafe.Sizeof(flow{}); size != 64 {
+		t.Errorf("a flow is %d bytes, want 64", size)
+	}
+	if size := unsafe.Sizeof(Step{}); size != 12 {
+		t.Errorf("a step is %d bytes, want 12", size)
+	}
+}
+
+func TestFlowTableAgreesWithMap(t *testing.T) {
+	snap := &Snapshot{links: make([]uint32, 8)}
+	for i := range snap.links {
+		snap.links[i] = 1
+	}
+	table := flowTable{limit: 1 << 20, seed: 42}
+	oracle := map[flowKey]int64{}
+	rng := rand.New(rand.NewPCG(1, 2))
+	now := int64(0)
+	for range 200_000 {
+		key := flowKey{
+			local: packet.Addr{Lo: uint64(rng.IntN(40))}, remote: packet.Addr{Lo: uint64(rng.IntN(40))},
+			scope: uint32(1+rng.IntN(6))<<8 | 6, localPort: uint16(rng.IntN(8)),
+		}
+		now += 1000
+		switch rng.IntN(3) {
+		case 0:
+			f := table.insert(&key)
+			f.state, f.expires = flowNew, now+int64(rng.IntN(20_000_000))
+			oracle[key] = f.expires
+		case 1:
+			f := table.find(&key)
+			want, ok := oracle[key]
+			if alive := ok && want > now; alive != (f != nil && f.expires > now) {
+				t.Fatalf("find says %v, the map says %v", f != nil, ok)
+			}
+			if f != nil && ok && f.expires != want {
+				t.Fatalf("found a flow that expires at %d, want %d", f.expires, want)
+			}
+		case 2:
+			table.sweep(now, sweepSlots, snap)
+		}
+	}
+	for range 100_000 {
+		table.sweep(1<<60, sweepSlots, snap)
+	}
+	if table.count != 0 {
+		t.Errorf("%d flows are left after all expired", table.count)
+	}
+}
+
+func TestFlowsOfGoneInterfacesAreSwept(t *testing.T) {
+	table := flowTable{limit: 100}
+	key := flowKey{scope: 7<<8 | 6}
+	table.insert(&key).state = flowEstablished
+	table.find(&key).expires = 1 << 60
+	for range flowSegments * 2 {
+		table.sweep(0, sweepSlots, emptySnapshot)
+	}
+	if table.count != 0 {
+		t.Error("the flow outlived its interface")
+	}
+}
+
+// TestTrackTimeouts covers S26, S27 and S28: how long an idle connection lets
+// an answer in where no rule would.
+func TestTrackTimeouts(t *testing.T) {
+	type exchange struct {
+		out  bool // i1 sends; otherwise i3 answers
+		spec packet.Spec
+	}
+	gre := packet.Spec{Tuple: packet.Tuple{Dst: addr("10.0.2.30"), Proto: 47}}
+	ack := syn("10.0.2.30", 22)
+	ack.TCPFlags = packet.TCPFlagACK
+	fin := ack
+	fin.TCPFlags |= packet.TCPFlagFIN
+	rst := ack
+	rst.TCPFlags = packet.TCPFlagRST
+	finBack := answer(ack, "10.0.1.10")
+	finBack.TCPFlags = packet.TCPFlagFIN | packet.TCPFlagACK
+	ackBack := answer(ack, "10.0.1.10")
+	ackBack.TCPFlags = packet.TCPFlagACK
+	syn22, dns := syn("10.0.2.30", 22), datagram("10.0.2.30", 53)
+	dnsBack := answer(dns, "10.0.1.10")
+	request := exchange{true, dns}
+	response := exchange{false, dnsBack}
+
+	for _, c := range []struct {
+		name   string
+		before []exchange
+		last   packet.Spec
+		idle   time.Duration
+	}{
+		{"S-C21 UDP one way", []exchange{request}, dnsBack, 30 * time.Second},
+		{"UDP one request and response", []exchange{request, response}, dnsBack, 30 * time.Second},
+		{"UDP stream", []exchange{request, response, request, response}, dnsBack, 180 * time.Second},
+		{"S-C22 GRE", []exchange{{true, gre}}, answer(gre, "10.0.1.10"), 600 * time.Second},
+		{"ICMP", []exchange{{true, echo("10.0.2.30", 7)}}, echoReply("10.0.1.10", 7), 30 * time.Second},
+		{"TCP half open", []exchange{{true, syn22}}, ackBack, 30 * time.Second},
+		{"TCP established", []exchange{{true, syn22}, {false, answer(syn22, "10.0.1.10")}, {true, ack}}, ackBack, 432000 * time.Second},
+		{"TCP half closed", []exchange{{true, syn22}, {false, answer(syn22, "10.0.1.10")}, {true, fin}}, ackBack, 432000 * time.Second},
+		{"TCP closed", []exchange{{true, syn22}, {false, answer(syn22, "10.0.1.10")}, {true, fin}, {false, finBack}}, ackBack, 10 * time.Second},
+		{"TCP reset", []exchange{{true, syn22}, {false, answer(syn22, "10.0.1.10")}, {true, rst}}, ackBack, 10 * time.Second},
+		{"TCP seen in its middle", []exchange{{true, ack}}, ackBack, 432000 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, late := range []bool{false, true} {
+				n := newNetwork(t)
+				n.b.SecurityGroups[0].Ingress = nil
+				n.publish()
+				for _, x := range c.before {
+					if x.out {
+						n.want("out", hI1, x.spec, VerdictPass, ReasonDelivered)
+					} else {
+						n.want("back", hI3, x.spec, VerdictPass, ReasonDelivered)
+					}
+				}
+				n.clock += int64(c.idle) - 1
+				verdict, reason := VerdictPass, ReasonDelivered
+				if late {
+					n.clock++
+					verdict, reason = VerdictDrop, ReasonNoRule
+				}
+				n.want("after idling", hI3, c.last, verdict, reason)
+			}
+		})
+	}
+}
+
+func TestTrackRepliesAreNotRequests(t *testing.T) {
+	n := newNetwork(t)
+	n.b.SecurityGroups[0].Ingress = nil
+	n.publish()
+	n.want("ping out", hI1, echo("10.0.2.30", 7), VerdictPass, ReasonDelivered)
+	n.want("a request with the same identifier", hI3, echo("10.0.1.10", 7), VerdictDrop, ReasonNoRule)
+	n.want("the reply", hI3, echoReply("10.0.1.10", 7), VerdictPass, ReasonDelivered)
+	n.want("ping6 out", hI1, echo("2001:db8:1:2::30", 7), VerdictPass, ReasonDelivered)
+	n.want("ping6 request back", hI3, echo("2001:db8:1:1::10", 7), VerdictDrop, ReasonNoRule)
+	n.want("ping6 reply", hI3, echoReply("2001:db8:1:1::10", 7), VerdictPass, ReasonDelivered)
+}
+
+func TestTrackClosedConnectionIsJudgedAgain(t *testing.T) {
+	n := newNetwork(t)
+	n.b.SecurityGroups[2].Ingress = allow(tcp("10.0.1.0/24", 22, 22))
+	n.publish()
+	s := syn("10.0.2.30", 22)
+	n.want("first", hI1, s, VerdictPass, ReasonDelivered)
+	reset := answer(s, "10.0.1.10")
+	reset.TCPFlags = packet.TCPFlagRST
+	n.want("reset", hI3, reset, VerdictPass, ReasonDelivered)
+	n.b.SecurityGroups[2].Ingress = nil
+	n.publish()
+	n.want("same ports again", hI1, s, VerdictDrop, ReasonNoRule)
+}
+
+func TestTrackTableFullDropsNewFlows(t *testing.T) {
+	n := newNetwork(t)
+	n.b.SecurityGroups[0].Ingress = nil // so that i1's flows are tracked
+	n.e = NewEngine(Config{Clock: func() int64 { return n.clock }, MaxFlows: 8})
+	n.publish()
+	passed := 0
+	for port := range uint16(20) {
+		s := datagram("10.0.2.30", 1000+port)
+		switch _, r := n.send(hI1, s); r {
+		case ReasonDelivered:
+			passed++
+		case ReasonTableFull:
+		default:
+			t.Fatalf("port %d: %v", port, r)
+		}
+	}
+	if passed == 0 || passed > 8 {
+		t.Errorf("%d flows found room, want 1 to 8", passed)
+	}
+	n.clock += int64(time.Minute)
+	for range 2 * flowSegments {
+		n.e.Forward(nil, nil) // the sweeper makes room
+	}
+	n.want("after the others expired", hI1, datagram("10.0.2.30", 53), VerdictPass, ReasonDelivered)
+}
+
+func TestTrackSurvivesPublish(t *testing.T) {
+	n := newNetwork(t)
+	n.b.SecurityGroups[2].Ingress = allow(tcp("10.0.1.10/32", 22, 22))
+	n.publish()
+	s := syn("10.0.2.30", 22)
+	n.want("S-C3 opens", hI1, s, VerdictPass, ReasonDelivered)
+	n.b.SecurityGroups[2].Ingress = nil
+	n.publish()
+	s.TCPFlags = packet.TCPFlagACK
+	n.want("S-C3 goes on", hI1, s, VerdictPass, ReasonDelivered)
+	s.SrcPort++
+	n.want("S-C3 a second one", hI1, s, VerdictDrop, ReasonNoRule)
+}
+
+func BenchmarkFlowTable(b *testing.B) {
+	for _, flows := range []int{1000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(flows), func(b *testing.B) {
+			table := flowTable{limit: 1 << 21, seed: 42}
+			keys := make([]flowKey, flows)
+			rng := rand.New(rand.NewPCG(1, 2))
+			for i := range keys {
+				keys[i] = flowKey{local: packet.Addr{Lo: rng.Uint64()}, remote: packet.Addr{Lo: rng.Uint64()}, scope: 1<<8 | 6, localPort: uint16(rng.Uint32())}
+				table.insert(&keys[i]).state = flowNew
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if table.find(&keys[i]) == nil {
+					b.Fatal("lost a flow")
+				}
+				if i += 7919; i >= flows {
+					i -= flows
+					if i >= flows {
+						i = 0
+					}
+				}
+			}
+		})
+	}
+}

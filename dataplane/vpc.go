@@ -1,0 +1,27 @@
+package dataplane
+
+import "net/netip"
+
+// VPC is a VPC as control hands it over.
+type VPC struct {
+	Object
+	CIDRs []netip.Prefix // IPv4 and IPv6
+}
+
+// Subnet is a subnet as control hands it over.
+type Subnet struct {
+	Object
+	VPC, RouteTable, NetworkACL Handle
+	CIDRs                       []netip.Prefix // IPv4 and IPv6
+}
+
+// toOwner is the local route's target: it delivers to the interface that owns
+// the destination. AWS has no default delivery: an address nobody has, drops.
+func (w *Walk) toOwner(vpcIndex uint32) Hop {
+	v := &w.snap.vpcs[vpcIndex]
+	owner, ok := v.owners[w.tuple.Dst]
+	if !ok {
+		return w.drop(StageVPC, ReasonNoInterface, v.handle, 0)
+	}
+	return Hop{hopEnterInterface, owner}
+}

@@ -1,0 +1,153 @@
+package dataplane
+
+import "github.com/vpcsim/vpcsim/dataplane/packet"
+
+// Walk is one packet's way through a snapshot: what it is now, what every
+// object on the way said about it, and what is to be done about it. It is
+// reused for every packet and writes nothing but itself; commit does the rest.
+type Walk struct {
+	snap  *Snapshot
+	state *state
+	now   int64 // nanoseconds, monotonic; read once per batch
+
+	pkt packet.Packet
+	// tuple is the packet's addresses as they are at this point of the way;
+	// the bytes keep the sender's until commit. quoted is the same for the
+	// packet that an ICMP error quotes.
+	tuple, quoted packet.Tuple
+	// routed: the packet went through the router, so a network ACL stands
+	// at the subnet it enters.
+	routed bool
+
+	verdict Verdict
+	reason  Reason
+	out     uint32 // index of the interface it is delivered to
+
+	steps   [maxSteps]Step
+	tuples  [maxTuples]packet.Tuple // tuple after each translation; [0] is the sender's
+	effects [maxEffects]effect
+	// assumed are effects of an earlier walk that a trace takes as done, so
+	// that it can follow the reply without writing to the live state.
+	assumed []effect
+
+	nSteps, nTuples, nEffects int
+}
+
+const (
+	maxSteps   = 48
+	maxTuples  = 8
+	maxEffects = 8
+	// maxHops bounds every walk; the longest legal way is far shorter.
+	maxHops = 32
+)
+
+// reset makes the walk ready for the packet in w.pkt.
+func (w *Walk) reset() {
+	w.tuple, w.quoted = w.pkt.Tuple, w.pkt.Quoted
+	w.routed = false
+	w.verdict, w.reason = VerdictDrop, ReasonBug
+	w.nSteps, w.nEffects = 0, 0
+	w.tuples[0], w.nTuples = w.pkt.Tuple, 1
+}
+
+// run follows the packet from hop to hop until it is delivered or dropped.
+// This is the order of the network; every hop is a function in the file of its
+// AWS noun.
+func (w *Walk) run(hop Hop) {
+	for n := 0; hop.Kind > hopDone; n++ {
+		if n == maxHops {
+			w.drop(StageRoute, ReasonLoop, w.snap.internet.handle, 0)
+			return
+		}
+		switch hop.Kind {
+		case hopLeaveInterface:
+			if w.snap.interfaces[hop.To].kind == KindInternetHost {
+				hop = w.leaveHost(hop.To)
+			} else {
+				hop = w.leaveInterface(hop.To)
+			}
+		case hopRoute:
+			hop = w.route(hop.To)
+		case hopVPC:
+			hop = w.toOwner(hop.To)
+		case hopEnterInterface:
+			hop = w.enterInterface(hop.To)
+		case hopInternetGateway:
+			hop = w.internetGateway(hop.To)
+		case hopInternet:
+			hop = w.acrossInternet()
+		case hopInternetGatewayIn:
+			hop = w.internetGatewayIn(hop.To)
+		default:
+			return // verdict is still drop, reason still bug: counted
+		}
+	}
+}
+
+// pass notes that an object let the packet through.
+func (w *Walk) pass(stage Stage, reason Reason, object Handle, detail uint32) {
+	w.step(stage, VerdictPass, reason, object, detail)
+}
+
+// drop ends the walk: the one place a packet is dropped.
+func (w *Walk) drop(stage Stage, reason Reason, object Handle, detail uint32) Hop {
+	w.verdict, w.reason = VerdictDrop, reason
+	w.step(stage, VerdictDrop, reason, object, detail)
+	return Hop{}
+}
+
+// answer ends the walk: the platform replies itself.
+func (w *Walk) answer(stage Stage, reason Reason, object Handle) {
+	w.verdict, w.reason = VerdictAnswer, reason
+	w.step(stage, VerdictAnswer, reason, object, 0)
+}
+
+// translated notes a step after which the packet has other addresses.
+func (w *Walk) translated(stage Stage, reason Reason, object Handle) {
+	if w.nTuples < maxTuples {
+		w.tuples[w.nTuples] = w.tuple
+		w.nTuples++
+	}
+	w.pass(stage, reason, object, 0)
+}
+
+func (w *Walk) step(stage Stage, verdict Verdict, reason Reason, object Handle, detail uint32) {
+	if w.nSteps == maxSteps {
+		// More steps than any path has: keep the last one, which decides.
+		w.nSteps--
+	}
+	w.steps[w.nSteps] = Step{stage, verdict, reason, uint8(w.nTuples - 1), object, detail}
+	w.nSteps++
+}
+
+// remote is the other side's address, as the interface sees it.
+func (w *Walk) remote(dir direction) packet.Addr {
+	if dir == egress {
+		return w.tuple.Dst
+	}
+	return w.tuple.Src
+}
+
+func (w *Walk) quotedRemote(dir direction) packet.Addr {
+	if dir == egress {
+		return w.quoted.Src
+	}
+	return w.quoted.Dst
+}
+
+// port is what a rule's ports are compared with: the destination port, or an
+// ICMP message's type and code.
+func (w *Walk) port() uint16 {
+	if w.tuple.Proto == packet.ProtoICMP || w.tuple.Proto == packet.ProtoICMPv6 {
+		return uint16(w.pkt.ICMPType)<<8 | uint16(w.pkt.ICMPCode)
+	}
+	return w.tuple.DstPort
+}
+
+func (w *Walk) icmpError() bool { return w.pkt.ICMPError }
+
+// exceeds reports that the packet on the wire, a segment of it if it is a
+// superframe, is larger than mtu and may not be cut.
+func (w *Walk) exceeds(mtu int) bool {
+	return packet.WireLength(&w.pkt) > mtu && w.pkt.DontFragment
+}
