@@ -72,7 +72,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		w.drop(stage, ReasonNoRule, ni.handle, 0)
 		return false
 	}
-	if ni.groups.untracked(dir, rule, familyOf(w.tuple.Src), w.tuple.Proto) {
+	if ni.groups.untracked(dir, rule, familyOf(w.tuple.Src), w.tuple.Proto) || w.answersUntracked(ni, dir) {
 		w.pass(stage, ReasonUntracked, rule.group, uint32(rule.ordinal))
 		return true
 	}
@@ -82,6 +82,19 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 	}
 	w.pass(stage, ReasonRule, rule.group, uint32(rule.ordinal))
 	return true
+}
+
+// answersUntracked reports that the packet is the reply of a flow that the
+// opposite direction let through untracked. It must not start tracking what S21
+// leaves untracked: the flow would outlive its rule (S22, S-C4). A SYN opens a
+// flow of its own.
+func (w *Walk) answersUntracked(ni *networkInterface, dir direction) bool {
+	if w.tuple.Proto != packet.ProtoTCP && w.tuple.Proto != packet.ProtoUDP ||
+		w.pkt.TCPFlags&(packet.TCPFlagSYN|packet.TCPFlagACK) == packet.TCPFlagSYN {
+		return false
+	}
+	rule := ni.groups.find(1-dir, w.remote(dir), w.tuple.Proto, w.tuple.SrcPort)
+	return rule != nil && ni.groups.untracked(1-dir, rule, familyOf(w.tuple.Src), w.tuple.Proto)
 }
 
 // find returns the first rule that allows the packet. The lists are sorted

@@ -16,7 +16,6 @@ type Snapshot struct {
 	subnets          []subnet
 	routeTables      []routeTable
 	networkACLs      []networkACL
-	groupSets        []groupSet
 	groupTexts       map[Handle]groupText
 	internetGateways []internetGateway
 	internet         internet
