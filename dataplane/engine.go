@@ -152,6 +152,7 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	if index < 0 {
 		return w.drop(StageParse, ReasonUnknownLink, Handle(f.Link), 0), nil
 	}
+	w.sender = index
 	ni := &w.snap.interfaces[index]
 	if problem == packet.ProblemEtherType {
 		return w.drop(StageParse, ReasonEtherType, ni.handle, uint32(w.pkt.EtherType)), nil

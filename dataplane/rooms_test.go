@@ -157,6 +157,11 @@ func TestRouteThroughMiddlebox(t *testing.T) {
 	onward := syn("10.0.2.30", 80)
 	onward.Src = addr("10.0.1.10")
 	n.want("A24 forwards for others", hI2, onward, VerdictPass, ReasonDelivered)
+	n.b.SecurityGroups[2].Ingress = []GroupRule{{Match: Match{Protocol: AnyProtocol}, Group: hGroup1}}
+	n.publish()
+	n.want("S-C16 by reference, through a middlebox", hI2, onward, VerdictDrop, ReasonNoRule)
+	n.want("S-C16 by reference, straight", hI1, onward, VerdictPass, ReasonDelivered)
+	n.b.SecurityGroups[2].Ingress = open()
 	n.b.NetworkInterfaces[1].SourceDestCheck = true
 	n.publish()
 	n.want("A-C15 source check", hI2, onward, VerdictDrop, ReasonSourceAddress)

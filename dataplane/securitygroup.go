@@ -67,12 +67,12 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		w.pass(stage, ReasonTracked, ni.handle, 0)
 		return true
 	}
-	rule := ni.groups.find(dir, w.remote(dir), w.tuple.Proto, w.port())
+	rule := ni.groups.find(dir, w.remote(dir), w.tuple.Proto, w.port(), dir == egress || w.sentByOwner())
 	if rule == nil {
 		w.drop(stage, ReasonNoRule, ni.handle, 0)
 		return false
 	}
-	if ni.groups.untracked(dir, rule, familyOf(w.tuple.Src), w.tuple.Proto) || w.answersUntracked(ni, dir) {
+	if ni.groups.untracked(dir, rule, familyOf(w.tuple.Src), w.tuple.Proto) {
 		w.pass(stage, ReasonUntracked, rule.group, uint32(rule.ordinal))
 		return true
 	}
@@ -84,23 +84,11 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 	return true
 }
 
-// answersUntracked reports that the packet is the reply of a flow that the
-// opposite direction let through untracked. It must not start tracking what S21
-// leaves untracked: the flow would outlive its rule (S22, S-C4). A SYN opens a
-// flow of its own.
-func (w *Walk) answersUntracked(ni *networkInterface, dir direction) bool {
-	if w.tuple.Proto != packet.ProtoTCP && w.tuple.Proto != packet.ProtoUDP ||
-		w.pkt.TCPFlags&(packet.TCPFlagSYN|packet.TCPFlagACK) == packet.TCPFlagSYN {
-		return false
-	}
-	rule := ni.groups.find(1-dir, w.remote(dir), w.tuple.Proto, w.tuple.SrcPort)
-	return rule != nil && ni.groups.untracked(1-dir, rule, familyOf(w.tuple.Src), w.tuple.Proto)
-}
-
 // find returns the first rule that allows the packet. The lists are sorted
 // wide rules first, so that a packet that any wide rule matches is judged by
-// one, whatever order the rules were written in.
-func (g *groupSet) find(dir direction, remote packet.Addr, protocol uint8, port uint16) *groupRule {
+// one, whatever order the rules were written in. References to groups count
+// only when references says so.
+func (g *groupSet) find(dir direction, remote packet.Addr, protocol uint8, port uint16, references bool) *groupRule {
 	rules := g.rules[dir][familyOf(remote)]
 	for i := range rules {
 		r := &rules[i]
@@ -110,11 +98,18 @@ func (g *groupSet) find(dir direction, remote packet.Addr, protocol uint8, port 
 		if r.members == nil {
 			return r
 		}
-		if _, member := r.members[remote]; member {
+		if _, member := r.members[remote]; member && references {
 			return r
 		}
 	}
 	return nil
+}
+
+// sentByOwner reports that the interface whose address the packet bears sent
+// it itself. A reference to its group matches only then, not when a middlebox
+// passes the packet on (S9, S-C16).
+func (w *Walk) sentByOwner() bool {
+	return w.sender >= 0 && w.snap.interfaces[w.sender].owns(w.tuple.Src)
 }
 
 // untracked implements S21: a TCP or UDP flow needs no tracking when the rule
@@ -146,12 +141,12 @@ func (w *Walk) related(ni *networkInterface, dir direction) Reason {
 	if _, found := w.findFlow(&key); found {
 		return ReasonRelated
 	}
-	rule := ni.groups.find(1-dir, w.quotedRemote(dir), w.quoted.Proto, w.quoted.DstPort)
+	rule := ni.groups.find(1-dir, w.quotedRemote(dir), w.quoted.Proto, w.quoted.DstPort, false)
 	if rule != nil && ni.groups.untracked(1-dir, rule, familyOf(w.quoted.Src), w.quoted.Proto) {
 		return ReasonRelated
 	}
 	// Or the quoted packet was a reply of a flow that came in untracked.
-	rule = ni.groups.find(dir, w.quotedRemote(dir), w.quoted.Proto, w.quoted.SrcPort)
+	rule = ni.groups.find(dir, w.quotedRemote(dir), w.quoted.Proto, w.quoted.SrcPort, false)
 	if rule != nil && ni.groups.untracked(dir, rule, familyOf(w.quoted.Src), w.quoted.Proto) {
 		return ReasonRelated
 	}

@@ -15,6 +15,9 @@ type Walk struct {
 	// the bytes keep the sender's until commit. quoted is the same for the
 	// packet that an ICMP error quotes.
 	tuple, quoted packet.Tuple
+	// sender is the index of the interface that sent the packet, or -1 when
+	// the router itself did.
+	sender int
 	// routed: the packet went through the router, so a network ACL stands
 	// at the subnet it enters.
 	routed bool
@@ -44,7 +47,7 @@ const (
 // reset makes the walk ready for the packet in w.pkt.
 func (w *Walk) reset() {
 	w.tuple, w.quoted = w.pkt.Tuple, w.pkt.Quoted
-	w.routed = false
+	w.routed, w.sender = false, -1
 	w.verdict, w.reason = VerdictDrop, ReasonBug
 	w.nSteps, w.nEffects = 0, 0
 	w.tuples[0], w.nTuples = w.pkt.Tuple, 1

@@ -63,7 +63,9 @@ func (a Addr) String() string {
 type Prefix struct{ Addr, Mask Addr }
 
 // PrefixFrom converts p, clearing host bits. An IPv4 prefix contains IPv4
-// addresses only.
+// addresses only. An IPv6 prefix so short that it covers ::ffff:0:0/96, which
+// in practice is ::/0, contains the IPv4 addresses too: whoever matches packets
+// compares the family first.
 func PrefixFrom(p netip.Prefix) Prefix {
 	p = p.Masked()
 	bits := p.Bits()

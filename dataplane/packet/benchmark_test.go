@@ -1,32 +1,18 @@
 package packet
 
-import (
-	"net/netip"
-	"testing"
-)
-
-func addr(s string) Addr { return AddrFrom(netip.MustParseAddr(s)) }
-
-var (
-	tuple4 = Tuple{Src: addr("10.0.1.10"), Dst: addr("10.0.2.20"), SrcPort: 40000, DstPort: 443, Proto: ProtoTCP}
-	tuple6 = Tuple{Src: addr("2001:db8:1::10"), Dst: addr("2001:db8:2::20"), SrcPort: 40000, DstPort: 443, Proto: ProtoTCP}
-)
+import "testing"
 
 func BenchmarkParse(b *testing.B) {
-	withProto := func(t Tuple, proto uint8) Tuple { t.Proto = proto; return t }
 	icmpError := func(t Tuple, typ uint8) []byte {
-		var p Packet
-		if problem := Parse(&p, &Frame{Data: Append(nil, Spec{Tuple: t})}); problem != ProblemNone {
-			b.Fatal(problem)
-		}
-		return AppendICMPError(nil, &p, MAC{}, MAC{}, t.Dst, typ, 0, 0)
+		p := mustParse(b, &Frame{Data: Append(nil, Spec{Tuple: t})})
+		return AppendICMPError(nil, p, MAC{}, MAC{}, t.Dst, typ, 0, 0)
 	}
 	for _, c := range []struct {
 		name string
 		data []byte
 	}{
 		{"TCP4", Append(nil, Spec{Tuple: tuple4})},
-		{"UDP4", Append(nil, Spec{Tuple: withProto(tuple4, ProtoUDP)})},
+		{"UDP4", Append(nil, Spec{Tuple: tuple4.with(ProtoUDP)})},
 		{"TCP6", Append(nil, Spec{Tuple: tuple6})},
 		{"ICMPError4", icmpError(tuple4, 3)},
 		{"ICMPError6", icmpError(tuple6, 1)},
@@ -39,6 +25,60 @@ func BenchmarkParse(b *testing.B) {
 				if Parse(&p, &f) != ProblemNone {
 					b.Fatal("problem")
 				}
+			}
+		})
+	}
+}
+
+func BenchmarkRewrite(b *testing.B) {
+	for _, k := range kinds {
+		for _, partial := range []bool{false, true} {
+			name := k.name
+			if partial {
+				name += "/partial"
+			}
+			b.Run(name, func(b *testing.B) {
+				r := random()
+				from, to := k.randomTuple(r), k.randomTuple(r)
+				f := Frame{Data: Append(nil, k.spec(from, nil))}
+				if partial {
+					DeferChecksum(&f)
+				}
+				p := mustParse(b, &f)
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if i&1 == 0 {
+						Rewrite(p, to)
+					} else {
+						Rewrite(p, from)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkSegment(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		kind kind
+		gso  GSO
+		size uint16
+	}{
+		{"TCP4/1448", kinds[0], GSOTCP4, 1448},
+		{"TCP4/8949", kinds[0], GSOTCP4, 8949},
+		{"TCP6/1428", kinds[4], GSOTCP6, 1428},
+		{"UDP4/1472", kinds[1], GSOUDP, 1472},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			r := random()
+			f := superframe(c.kind.spec(c.kind.randomTuple(r), randomBytes(r, 64000)), c.gso, c.size)
+			var s Segmenter
+			var out []Frame
+			b.ReportAllocs()
+			b.SetBytes(int64(len(f.Data)))
+			for b.Loop() {
+				out = s.Segment(out[:0], &f)
 			}
 		})
 	}

@@ -31,11 +31,11 @@ func CompleteChecksum(f *Frame) {
 // UDP without a checksum stay as they are.
 func DeferChecksum(f *Frame) {
 	var p Packet
-	if f.Offload.PartialChecksum || Parse(&p, f) != ProblemNone || p.Fragment || p.checksum == 0 || p.Proto == ProtoICMPv6 {
+	if f.Offload.PartialChecksum || Parse(&p, f) != ProblemNone || p.Fragment || p.checksum == 0 {
 		return
 	}
 	b := f.Data
-	if p.Proto == ProtoUDP && b[p.checksum] == 0 && b[p.checksum+1] == 0 {
+	if p.Proto != ProtoTCP && p.Proto != ProtoUDP || p.Proto == ProtoUDP && b[p.checksum] == 0 && b[p.checksum+1] == 0 {
 		return
 	}
 	binary.BigEndian.PutUint16(b[p.checksum:], fold(pseudoSum(p.Src, p.Dst, p.Proto, p.End-p.L4)))

@@ -9,7 +9,8 @@ import "math/bits"
 // It is an open table rather than a slice because neither number is dense:
 // interface indexes only ever grow while instances come and go, and links are
 // handles of a space shared with all resources. Against a Go map it saves the
-// hash function and the indirection, per frame: 2 ns instead of 9.
+// hash function and the indirection, per frame: 2 ns instead of 6 in
+// BenchmarkNumberTable.
 //
 // The zero numberTable is empty.
 type numberTable struct {
@@ -41,8 +42,8 @@ func (t *numberTable) home(key uint32) int {
 	return int(key * 0x9e3779b9 >> t.shift)
 }
 
-// with returns a copy in which key maps to value. Cloning costs about 2 µs at
-// 1,000 entries; rebuilding, when the table must grow, ten times as much.
+// with returns a copy in which key maps to value. At 1,000 entries it costs
+// about 4 µs, and without 6 µs.
 func (t *numberTable) with(key, value uint32) *numberTable {
 	if (t.count+1)*2 > len(t.slots) {
 		return t.rebuild(max(16, len(t.slots)*2), func(uint32) bool { return true }).with(key, value)

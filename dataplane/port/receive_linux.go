@@ -158,6 +158,8 @@ func (r *receiver) wait(fd, wake int) (bool, error) {
 
 // decode turns the first n messages into frames, and leaves out those that are
 // nobody's or cannot be described.
+//
+// Each counter is added to once per batch: an atomic per frame would show.
 func (p *AFPacket) decode(frames []packet.Frame, n int) (filled int) {
 	r, attached := &p.receive, p.attachments.Load().links
 	var superframes, partial, unattached, truncated, malformed uint64
@@ -215,7 +217,8 @@ func (p *AFPacket) decode(frames []packet.Frame, n int) (filled int) {
 // tag returns the VLAN tag of message i. Linux takes the outer tag out of every
 // frame on arrival, even where no VLAN interface exists, and keeps it beside
 // the bytes: a tagged frame looks untagged to who reads the bytes alone, and
-// would be judged as a packet of the link itself.
+// would be judged as a packet of the link itself. Asking for the tag costs about
+// 50 of the 600 ns that receiving a small frame takes.
 func (r *receiver) tag(i int) (auxdata, bool) {
 	c := &r.controls[i]
 	if uintptr(r.messages[i].header.Controllen) < unsafe.Offsetof(c.data)+unsafe.Sizeof(c.data) ||

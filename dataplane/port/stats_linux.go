@@ -14,8 +14,9 @@ type AFPacketStats struct {
 	Unattached       uint64 // ignored: arrived at an interface without a link
 	Truncated        uint64 // dropped: longer than 64 KiB
 	// Malformed frames were dropped because their virtio header is unknown or
-	// contradicts them, such as a superframe inside a tunnel. Refused ones the
-	// kernel itself could not describe.
+	// contradicts them, such as a superframe inside a tunnel: an instance that
+	// runs VXLAN needs tx-udp_tnl-segmentation off on its interface, and so
+	// on for GRE. Refused ones the kernel itself could not describe.
 	Malformed, Refused uint64
 	KernelDropped      uint64 // lost: the receive buffer was full
 

@@ -10,7 +10,10 @@ import (
 // DedicateThread locks the calling goroutine to its thread and sets the thread
 // apart for forwarding: on one CPU (any, when cpu is negative), ahead of the
 // instances' programs. A switch does not wait for its hosts to finish computing;
-// a forwarder that shares its CPUs with them does, unless told otherwise.
+// a forwarder that shares its CPUs with them does, unless told otherwise. What
+// helps is the CPU together with steering the veths' softirqs to the others (see
+// AFPacket): one TCP stream on two CPUs gained 12 to 65 % by that, and nothing
+// certain by the priority alone.
 //
 // Call it from the goroutine that will call Recv and Send. An error says which
 // of the two was refused (the priority needs CAP_SYS_NICE, which a user
