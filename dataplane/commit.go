@@ -5,7 +5,7 @@ import "github.com/vpcsim/vpcsim/dataplane/packet"
 // state is everything a walk may read that is neither packet nor snapshot.
 // commit and the engine's housekeeping are its only writers.
 type state struct {
-	flows     flowTable
+	flows     keyTable[flow]
 	fragments map[fragmentKey]fragmentHead
 	counters  Counters
 	journal   journal
@@ -42,13 +42,13 @@ func (w *Walk) commitFlows(s *state) {
 	}
 	for i := range w.effects[:w.nEffects] {
 		if e := &w.effects[i]; e.slot == nil {
-			w.advance(s.flows.insert(&e.key), e)
+			w.advance(&s.flows.insert(&e.key).value, e)
 		}
 	}
 }
 
 func (w *Walk) advance(f *flow, e *effect) {
-	idle := f.next(&w.snap.interfaces[e.iface].timeouts, e.dir, w.pkt.TCPFlags)
+	idle := f.next(e.timeouts, w.pkt.Proto, e.dir, w.pkt.TCPFlags)
 	f.expires = w.now + int64(idle)
 }
 

@@ -172,14 +172,13 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 // housekeep removes a bounded number of dead flows.
 func (e *Engine) housekeep(snap *Snapshot, now int64) {
 	flows := &e.state.flows
-	if flows.count == 0 {
-		return
-	}
 	budget := sweepSlots
 	if flows.count > flows.limit/4*3 {
 		budget *= 16 // nearly full: look harder
 	}
-	flows.sweep(now, budget, snap)
+	flows.sweep(budget, func(f *slot[flow]) bool {
+		return f.value.expires <= now || snap.interfaceOf(f.key.scope>>8) < 0
+	})
 }
 
 // fragment cuts a frame without DF to the Internet's MTU (R31).

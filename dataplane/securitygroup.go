@@ -63,7 +63,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 	}
 	key := w.flowKey(ni, dir)
 	if slot, found := w.findFlow(&key); found && !w.reopens(slot) {
-		w.touch(ni, slot, dir)
+		w.touch(&ni.timeouts, slot, dir)
 		w.pass(stage, ReasonTracked, ni.handle, 0)
 		return true
 	}
@@ -76,7 +76,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		w.pass(stage, ReasonUntracked, rule.group, uint32(rule.ordinal))
 		return true
 	}
-	if !w.track(ni, &key, dir) {
+	if !w.track(&ni.timeouts, &key, dir) {
 		w.drop(stage, ReasonTableFull, ni.handle, 0)
 		return false
 	}

@@ -55,9 +55,8 @@ type flowKey struct {
 	localPort, remotePort uint16
 }
 
-// flow is one tracked connection. 64 bytes: one cache line.
+// flow is one tracked connection; with its key it fills one cache line.
 type flow struct {
-	key       flowKey
 	expires   int64 // nanoseconds, on the walks' clock
 	state     flowState
 	initiator direction // who sent the first packet: egress is the interface itself
@@ -77,7 +76,7 @@ const (
 
 // next advances the connection's state by one packet and returns how long it
 // may now stay idle.
-func (f *flow) next(t *Timeouts, dir direction, flags uint8) time.Duration {
+func (f *flow) next(t *Timeouts, protocol uint8, dir direction, flags uint8) time.Duration {
 	if f.state == flowEmpty {
 		f.state, f.initiator = flowNew, dir
 	}
@@ -85,7 +84,7 @@ func (f *flow) next(t *Timeouts, dir direction, flags uint8) time.Duration {
 	if reply && f.state == flowNew {
 		f.state = flowEstablished
 	}
-	switch uint8(f.key.scope) {
+	switch protocol {
 	case packet.ProtoTCP:
 		return f.nextTCP(t, dir, flags)
 	case packet.ProtoUDP:
@@ -127,44 +126,42 @@ func (f *flow) nextTCP(t *Timeouts, dir direction, flags uint8) time.Duration {
 // effect is what a walk wants done to the tracking state: a packet seen on a
 // known flow (slot), or a new flow (key).
 type effect struct {
-	iface uint32 // index in the snapshot's interfaces
-	dir   direction
-	slot  *flow // nil: insert key
-	key   flowKey
+	timeouts *Timeouts // of the interface or gateway, in the snapshot
+	dir      direction
+	slot     *flow // nil: insert key
+	key      flowKey
 }
 
 // touch asks commit to count this packet to a tracked flow. A flow that an
 // earlier walk of the same trace only assumes has no slot to touch.
-func (w *Walk) touch(ni *networkInterface, slot *flow, dir direction) {
+func (w *Walk) touch(timeouts *Timeouts, slot *flow, dir direction) {
 	if slot == nil || w.nEffects == maxEffects {
 		return
 	}
 	e := &w.effects[w.nEffects]
-	e.iface, e.dir, e.slot = w.indexOf(ni), dir, slot
+	e.timeouts, e.dir, e.slot = timeouts, dir, slot
 	w.nEffects++
 }
 
 // track asks commit to remember a new flow; false means the table has no room
 // (S30).
-func (w *Walk) track(ni *networkInterface, key *flowKey, dir direction) bool {
+func (w *Walk) track(timeouts *Timeouts, key *flowKey, dir direction) bool {
 	if w.state.flows.full() {
 		return false
 	}
 	if w.nEffects < maxEffects {
 		e := &w.effects[w.nEffects]
-		e.iface, e.dir, e.slot, e.key = w.indexOf(ni), dir, nil, *key
+		e.timeouts, e.dir, e.slot, e.key = timeouts, dir, nil, *key
 		w.nEffects++
 	}
 	return true
 }
 
-func (w *Walk) indexOf(ni *networkInterface) uint32 { return w.snap.links[ni.handle] - 1 }
-
 // findFlow looks a flow up in the live state, or among the assumed effects,
 // for which it returns no slot.
 func (w *Walk) findFlow(key *flowKey) (slot *flow, found bool) {
-	if f := w.state.flows.find(key); f != nil && f.expires > w.now {
-		return f, true
+	if f := w.state.flows.find(key); f != nil && f.value.expires > w.now {
+		return &f.value, true
 	}
 	for i := range w.assumed {
 		if w.assumed[i].slot == nil && w.assumed[i].key == *key {

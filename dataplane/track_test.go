@@ -11,7 +11,7 @@ import (
 )
 
 func TestFlowIsOneCacheLine(t *testing.T) {
-	if size := unsafe.Sizeof(flow{}); size != 64 {
+	if size := unsafe.Sizeof(slot[flow]{}); size != 64 {
 		t.Errorf("a flow is %d bytes, want 64", size)
 	}
 	if size := unsafe.Sizeof(Step{}); size != 12 {
@@ -20,11 +20,10 @@ func TestFlowIsOneCacheLine(t *testing.T) {
 }
 
 func TestFlowTableAgreesWithMap(t *testing.T) {
-	snap := &Snapshot{links: make([]uint32, 8)}
-	for i := range snap.links {
-		snap.links[i] = 1
+	expiredAt := func(now int64) func(*slot[flow]) bool {
+		return func(f *slot[flow]) bool { return f.value.expires <= now }
 	}
-	table := flowTable{limit: 1 << 20, seed: 42}
+	table := keyTable[flow]{limit: 1 << 20, seed: 42}
 	oracle := map[flowKey]int64{}
 	rng := rand.New(rand.NewPCG(1, 2))
 	now := int64(0)
@@ -37,23 +36,23 @@ func TestFlowTableAgreesWithMap(t *testing.T) {
 		switch rng.IntN(3) {
 		case 0:
 			f := table.insert(&key)
-			f.state, f.expires = flowNew, now+int64(rng.IntN(20_000_000))
-			oracle[key] = f.expires
+			f.value.state, f.value.expires = flowNew, now+int64(rng.IntN(20_000_000))
+			oracle[key] = f.value.expires
 		case 1:
 			f := table.find(&key)
 			want, ok := oracle[key]
-			if alive := ok && want > now; alive != (f != nil && f.expires > now) {
+			if alive := ok && want > now; alive != (f != nil && f.value.expires > now) {
 				t.Fatalf("find says %v, the map says %v", f != nil, ok)
 			}
-			if f != nil && ok && f.expires != want {
-				t.Fatalf("found a flow that expires at %d, want %d", f.expires, want)
+			if f != nil && ok && f.value.expires != want {
+				t.Fatalf("found a flow that expires at %d, want %d", f.value.expires, want)
 			}
 		case 2:
-			table.sweep(now, sweepSlots, snap)
+			table.sweep(sweepSlots, expiredAt(now))
 		}
 	}
 	for range 100_000 {
-		table.sweep(1<<60, sweepSlots, snap)
+		table.sweep(sweepSlots, expiredAt(1<<60))
 	}
 	if table.count != 0 {
 		t.Errorf("%d flows are left after all expired", table.count)
@@ -61,14 +60,18 @@ func TestFlowTableAgreesWithMap(t *testing.T) {
 }
 
 func TestFlowsOfGoneInterfacesAreSwept(t *testing.T) {
-	table := flowTable{limit: 100}
-	key := flowKey{scope: 7<<8 | 6}
-	table.insert(&key).state = flowEstablished
-	table.find(&key).expires = 1 << 60
-	for range flowSegments * 2 {
-		table.sweep(0, sweepSlots, emptySnapshot)
+	n := newNetwork(t)
+	n.b.SecurityGroups[0].Ingress = nil
+	n.publish()
+	n.want("tracked", hI1, syn("203.0.113.10", 22), VerdictPass, ReasonDelivered)
+	if n.e.Flows() != 1 {
+		t.Fatalf("%d flows, want 1", n.e.Flows())
 	}
-	if table.count != 0 {
+	n.e.Publish(emptySnapshot)
+	for range 2 * tableSegments {
+		n.e.Forward(nil, nil)
+	}
+	if n.e.Flows() != 0 {
 		t.Error("the flow outlived its interface")
 	}
 }
@@ -184,7 +187,7 @@ func TestTrackTableFullDropsNewFlows(t *testing.T) {
 		t.Errorf("%d flows found room, want 1 to 8", passed)
 	}
 	n.clock += int64(time.Minute)
-	for range 2 * flowSegments {
+	for range 2 * tableSegments {
 		n.e.Forward(nil, nil) // the sweeper makes room
 	}
 	n.want("after the others expired", hI1, datagram("10.0.2.30", 53), VerdictPass, ReasonDelivered)
@@ -207,12 +210,12 @@ func TestTrackSurvivesPublish(t *testing.T) {
 func BenchmarkFlowTable(b *testing.B) {
 	for _, flows := range []int{1000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(flows), func(b *testing.B) {
-			table := flowTable{limit: 1 << 21, seed: 42}
+			table := keyTable[flow]{limit: 1 << 21, seed: 42}
 			keys := make([]flowKey, flows)
 			rng := rand.New(rand.NewPCG(1, 2))
 			for i := range keys {
 				keys[i] = flowKey{local: packet.Addr{Lo: rng.Uint64()}, remote: packet.Addr{Lo: rng.Uint64()}, scope: 1<<8 | 6, localPort: uint16(rng.Uint32())}
-				table.insert(&keys[i]).state = flowNew
+				table.insert(&keys[i]).value.state = flowNew
 			}
 			b.ReportAllocs()
 			i := 0

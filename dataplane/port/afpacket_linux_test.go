@@ -21,7 +21,7 @@ import (
 const deadline = 3 * time.Second
 
 // eventually polls a condition that the kernel brings about in its own time.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(deadline); !condition(); runtime.Gosched() {
 		if time.Now().After(end) {

@@ -233,7 +233,28 @@ func (l *lab) addInstance(t testing.TB, link uint32) *instance {
 		return errors.Join(err, netlink.LinkSetARPOff(made), netlink.LinkSetUp(made))
 	})
 	x.must(t, x.configure)
+	x.awaitCarrier(t, l.core)
 	return x
+}
+
+// awaitCarrier waits until the kernel has seen that both ends are up. It does so
+// in a worker of its own, and until then the end that came up first discards
+// what is sent by it, without an error.
+func (x *instance) awaitCarrier(t testing.TB, core *namespace) {
+	t.Helper()
+	up := func(name string) (up bool) {
+		n := x.namespace
+		if name == x.core {
+			n = core
+		}
+		n.must(t, func() error {
+			link, err := netlink.LinkByName(name)
+			up = err == nil && link.Attrs().OperState == netlink.OperUp
+			return err
+		})
+		return up
+	}
+	eventually(t, "both ends of "+x.core+" are up", func() bool { return up(x.core) && up("eth0") })
 }
 
 // configure runs in the instance.
