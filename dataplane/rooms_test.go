@@ -28,6 +28,10 @@ func TestSecurityGroupUntrackedFlowsAreJudgedPacketByPacket(t *testing.T) {
 			n.b.SecurityGroups[2].Ingress, n.b.SecurityGroups[2].Egress = allow(c.ingress), c.egress
 			n.publish()
 			n.want("before", hI1, c.spec, VerdictPass, ReasonDelivered)
+			if c.spec.Proto != packet.ProtoICMP && c.spec.Proto != packet.ProtoICMPv6 {
+				back := answer(c.spec, n.interfaceAt(hI1).addressFor(c.spec.Dst).String())
+				n.want("the answer", hI3, back, VerdictPass, ReasonDelivered)
+			}
 			n.b.SecurityGroups[2].Ingress = nil
 			n.publish()
 			again := c.spec

@@ -72,7 +72,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		w.drop(stage, ReasonNoRule, ni.handle, 0)
 		return false
 	}
-	if ni.groups.untracked(dir, rule, familyOf(w.tuple.Src), w.tuple.Proto) {
+	if ni.groups.untracked(dir, rule, w.remote(dir), w.tuple.Proto) || ni.groups.answers(dir, w.remote(dir), w.tuple.Proto, w.tuple.SrcPort) {
 		w.pass(stage, ReasonUntracked, rule.group, uint32(rule.ordinal))
 		return true
 	}
@@ -113,17 +113,30 @@ func (w *Walk) sentByOwner() bool {
 }
 
 // untracked implements S21: a TCP or UDP flow needs no tracking when the rule
-// that allows it is open to the whole family and the opposite direction is
-// open on every port. ICMP and other protocols are always tracked.
-func (g *groupSet) untracked(dir direction, rule *groupRule, family int, protocol uint8) bool {
-	if !rule.wide {
+// that allows its first packet is open to the whole family and the opposite
+// direction is open on every port. ICMP and other protocols are always tracked.
+func (g *groupSet) untracked(dir direction, rule *groupRule, remote packet.Addr, protocol uint8) bool {
+	return rule.wide && g.opens(1-dir, familyOf(remote), protocol)
+}
+
+// answers reports that a packet going in direction dir may be the answer of an
+// untracked flow: it must not start tracking what its first packet did not.
+// Taking a new flow for an answer does no harm: its own answers come to a port
+// that the wide rule allows.
+func (g *groupSet) answers(dir direction, remote packet.Addr, protocol uint8, srcPort uint16) bool {
+	if !g.opens(dir, familyOf(remote), protocol) {
 		return false
 	}
+	rule := g.find(1-dir, remote, protocol, srcPort, false)
+	return rule != nil && rule.wide
+}
+
+func (g *groupSet) opens(dir direction, family int, protocol uint8) bool {
 	switch protocol {
 	case packet.ProtoTCP:
-		return g.open[1-dir][family][transportTCP]
+		return g.open[dir][family][transportTCP]
 	case packet.ProtoUDP:
-		return g.open[1-dir][family][transportUDP]
+		return g.open[dir][family][transportUDP]
 	}
 	return false
 }
@@ -141,13 +154,9 @@ func (w *Walk) related(ni *networkInterface, dir direction) Reason {
 	if _, found := w.findFlow(&key); found {
 		return ReasonRelated
 	}
-	rule := ni.groups.find(1-dir, w.quotedRemote(dir), w.quoted.Proto, w.quoted.DstPort, false)
-	if rule != nil && ni.groups.untracked(1-dir, rule, familyOf(w.quoted.Src), w.quoted.Proto) {
-		return ReasonRelated
-	}
-	// Or the quoted packet was a reply of a flow that came in untracked.
-	rule = ni.groups.find(dir, w.quotedRemote(dir), w.quoted.Proto, w.quoted.SrcPort, false)
-	if rule != nil && ni.groups.untracked(dir, rule, familyOf(w.quoted.Src), w.quoted.Proto) {
+	remote, protocol := w.quotedRemote(dir), w.quoted.Proto
+	rule := ni.groups.find(1-dir, remote, protocol, w.quoted.DstPort, false)
+	if rule != nil && ni.groups.untracked(1-dir, rule, remote, protocol) || ni.groups.answers(1-dir, remote, protocol, w.quoted.SrcPort) {
 		return ReasonRelated
 	}
 	return ReasonBug

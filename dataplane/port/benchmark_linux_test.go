@@ -107,7 +107,7 @@ func (l *lab) forwardInKernel(t testing.TB) {
 				os.WriteFile("/proc/sys/net/ipv6/conf/"+x.core+"/disable_ipv6", []byte("0"), 0),
 				netlink.LinkSetHardwareAddr(link, gatewayMAC[:]),
 				netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 0, byte(x.link), 1), Mask: net.CIDRMask(24, 32)}}),
-				netlink.AddrAdd(link, &netlink.Addr{Flags: 2, // IFA_F_NODAD
+				netlink.AddrAdd(link, &netlink.Addr{Flags: unix.IFA_F_NODAD,
 					IPNet: &net.IPNet{IP: net.ParseIP(fmt.Sprintf("fd00:%d::1", x.link)), Mask: net.CIDRMask(64, 128)}}))
 			for _, ip := range []net.IP{x.v4, x.v6} {
 				errs = append(errs, netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/vpcsim/vpcsim/dataplane/packet"
 )
@@ -272,16 +273,17 @@ func (x *instance) configure() error {
 		address net.IP
 		bits    int
 		gateway net.IP
+		flags   int // no duplicate address detection: usable at once
 	}{
-		{x.v4, 32, net.IPv4(10, 0, x.v4[2], 1).To4()},
-		{x.v6, 128, net.ParseIP(fmt.Sprintf("fd00:%d::1", x.link))},
+		{x.v4, 32, net.IPv4(10, 0, x.v4[2], 1).To4(), 0},
+		{x.v6, 128, net.ParseIP(fmt.Sprintf("fd00:%d::1", x.link)), unix.IFA_F_NODAD},
 	} {
 		size := f.bits * 3 / 4
 		if f.bits == 128 {
 			size = 64
 		}
 		errs = append(errs,
-			netlink.AddrAdd(eth0, &netlink.Addr{IPNet: &net.IPNet{IP: f.address, Mask: net.CIDRMask(size, f.bits)}}),
+			netlink.AddrAdd(eth0, &netlink.Addr{Flags: f.flags, IPNet: &net.IPNet{IP: f.address, Mask: net.CIDRMask(size, f.bits)}}),
 			netlink.NeighSet(&netlink.Neigh{LinkIndex: eth0.Attrs().Index, State: netlink.NUD_PERMANENT,
 				IP: f.gateway, HardwareAddr: gatewayMAC[:]}),
 			netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: f.gateway,
