@@ -16,15 +16,17 @@ import (
 // user's input before; an error here is a bug of control's and names the
 // object.
 type Builder struct {
-	Revision          uint64
-	VPCs              []VPC
-	Subnets           []Subnet
-	RouteTables       []RouteTable
-	NetworkACLs       []NetworkACL
-	SecurityGroups    []SecurityGroup
-	NetworkInterfaces []NetworkInterface
-	InternetGateways  []InternetGateway
-	InternetHosts     []InternetHost
+	Revision                   uint64
+	VPCs                       []VPC
+	Subnets                    []Subnet
+	RouteTables                []RouteTable
+	NetworkACLs                []NetworkACL
+	SecurityGroups             []SecurityGroup
+	NetworkInterfaces          []NetworkInterface
+	InternetGateways           []InternetGateway
+	NATGateways                []NATGateway
+	EgressOnlyInternetGateways []EgressOnlyInternetGateway
+	InternetHosts              []InternetHost
 	// Internet is the emulated Internet itself; it needs a handle to be
 	// named in steps.
 	Internet Object
@@ -45,6 +47,7 @@ func (b *Builder) Seal() (*Snapshot, error) {
 	c.interfaces()
 	c.groups()
 	c.internetGateways()
+	c.egressOnlyGateways()
 	c.internet()
 	c.routeTables() // last: routes point to everything else
 	if len(c.errs) > 0 {
@@ -96,11 +99,20 @@ func (c *compiler) register() {
 	for i, x := range c.b.InternetGateways {
 		add(x.Object, i)
 	}
-	for i, x := range c.b.InternetHosts {
+	for i, x := range c.b.EgressOnlyInternetGateways {
+		add(x.Object, i)
+	}
+	// NAT gateways and hosts are interfaces too: they follow the ENIs.
+	for i, x := range c.b.NATGateways {
 		add(x.Object, len(c.b.NetworkInterfaces)+i)
+	}
+	for i, x := range c.b.InternetHosts {
+		add(x.Object, c.firstHost()+i)
 	}
 	add(c.b.Internet, 0)
 }
+
+func (c *compiler) firstHost() int { return len(c.b.NetworkInterfaces) + len(c.b.NATGateways) }
 
 // resolve finds the place of the object that owner refers to.
 func (c *compiler) resolve(owner Object, kind Kind, h Handle) uint32 {
@@ -121,7 +133,12 @@ func (c *compiler) networkACLs() {
 func (c *compiler) vpcs() {
 	c.s.vpcs = make([]vpc, len(c.b.VPCs))
 	for i, v := range c.b.VPCs {
-		c.s.vpcs[i] = vpc{handle: v.Handle, owners: map[packet.Addr]uint32{}}
+		c.s.vpcs[i] = vpc{handle: v.Handle, owners: map[packet.Addr]uint32{}, internetGateway: -1, egressOnly: -1}
+		for _, p := range v.CIDRs {
+			if p.Addr().Is6() {
+				c.s.vpcs[i].prefixes6 = append(c.s.vpcs[i].prefixes6, packet.PrefixFrom(p))
+			}
+		}
 	}
 }
 
@@ -169,7 +186,7 @@ func InterfaceMAC(h Handle) packet.MAC {
 }
 
 func (c *compiler) interfaces() {
-	all := make([]networkInterface, 0, len(c.b.NetworkInterfaces)+len(c.b.InternetHosts))
+	all := make([]networkInterface, 0, c.firstHost()+len(c.b.InternetHosts))
 	for i, n := range c.b.NetworkInterfaces {
 		sub := c.resolve(n.Object, KindSubnet, n.Subnet)
 		ni := networkInterface{
@@ -180,6 +197,17 @@ func (c *compiler) interfaces() {
 		}
 		if len(c.errs) == 0 {
 			c.attach(&ni, uint32(i))
+		}
+		all = append(all, ni)
+	}
+	for i, n := range c.b.NATGateways {
+		ni := networkInterface{
+			handle: n.Handle, gateway: n.Handle, kind: KindNATGateway, mac: n.MAC,
+			subnet: c.resolve(n.Object, KindSubnet, n.Subnet), addresses: addresses(n.Addresses),
+			routerMAC: routerMAC(n.Subnet),
+		}
+		if len(c.errs) == 0 {
+			c.attach(&ni, uint32(len(c.b.NetworkInterfaces)+i))
 		}
 		all = append(all, ni)
 	}
@@ -283,14 +311,20 @@ func (c *compiler) internetGateways() {
 			public, private := packet.AddrFrom(m.Public), packet.AddrFrom(m.Private)
 			igw.public[private], igw.private[public] = public, private
 		}
-		if int(v) < len(c.b.VPCs) {
-			for _, p := range c.b.VPCs[v].CIDRs {
-				if p.Addr().Is6() {
-					igw.prefixes = append(igw.prefixes, packet.PrefixFrom(p))
-				}
-			}
+		if int(v) < len(c.s.vpcs) {
+			c.s.vpcs[v].internetGateway = len(c.s.internetGateways)
 		}
 		c.s.internetGateways = append(c.s.internetGateways, igw)
+	}
+}
+
+func (c *compiler) egressOnlyGateways() {
+	for i, g := range c.b.EgressOnlyInternetGateways {
+		v := c.resolve(g.Object, KindVPC, g.VPC)
+		if int(v) < len(c.s.vpcs) {
+			c.s.vpcs[v].egressOnly = i
+		}
+		c.s.egressOnlyGateways = append(c.s.egressOnlyGateways, egressOnlyGateway{handle: g.Handle, vpc: v})
 	}
 }
 
@@ -299,7 +333,7 @@ func (c *compiler) internet() {
 	table := &bart.Table[Hop]{}
 	for i, h := range c.b.InternetHosts {
 		for _, a := range h.Addresses {
-			table.Insert(netip.PrefixFrom(a, a.BitLen()), Hop{hopEnterInterface, uint32(len(c.b.NetworkInterfaces) + i)})
+			table.Insert(netip.PrefixFrom(a, a.BitLen()), Hop{hopEnterInterface, uint32(c.firstHost() + i)})
 		}
 	}
 	for i, g := range c.b.InternetGateways {
@@ -307,8 +341,15 @@ func (c *compiler) internet() {
 		for _, m := range g.PublicAddresses {
 			table.Insert(netip.PrefixFrom(m.Public, m.Public.BitLen()), hop)
 		}
-		for _, p := range c.s.internetGateways[i].prefixes {
-			table.Insert(netip.PrefixFrom(p.Addr.Netip(), prefixBits(p)), hop)
+	}
+	for i, v := range c.b.VPCs {
+		if c.s.vpcs[i].internetGateway < 0 && c.s.vpcs[i].egressOnly < 0 {
+			continue
+		}
+		for _, p := range v.CIDRs {
+			if p.Addr().Is6() {
+				table.Insert(p.Masked(), Hop{hopInternet6In, uint32(i)})
+			}
 		}
 	}
 	c.s.internet = internet{handle: c.b.Internet.Handle, table: table}
@@ -337,19 +378,10 @@ func (c *compiler) target(owner Object, t Target) Hop {
 		return Hop{hopEnterInterface, c.resolve(owner, KindNetworkInterface, t.Handle)}
 	case TargetInternetGateway:
 		return Hop{hopInternetGateway, c.resolve(owner, KindInternetGateway, t.Handle)}
+	case TargetNATGateway:
+		return Hop{hopEnterInterface, c.resolve(owner, KindNATGateway, t.Handle)}
+	case TargetEgressOnlyInternetGateway:
+		return Hop{hopEgressOnlyGateway, c.resolve(owner, KindEgressOnlyInternetGateway, t.Handle)}
 	}
 	return Hop{Kind: hopBlackhole}
-}
-
-func prefixBits(p packet.Prefix) int {
-	bits := 0
-	for _, word := range [2]uint64{p.Mask.Hi, p.Mask.Lo} {
-		for ; word != 0; word <<= 1 {
-			bits++
-		}
-	}
-	if p.Addr.Is4() && bits >= 96 {
-		bits -= 96
-	}
-	return bits
 }

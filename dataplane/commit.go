@@ -6,6 +6,7 @@ import "github.com/vpcsim/vpcsim/dataplane/packet"
 // commit and the engine's housekeeping are its only writers.
 type state struct {
 	flows     keyTable[flow]
+	nat       natTable
 	fragments map[fragmentKey]fragmentHead
 	counters  Counters
 	journal   journal
@@ -18,6 +19,9 @@ type state struct {
 func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 	s := &e.state
 	w.commitFlows(s)
+	if w.natEffect.used {
+		w.commitMapping(&s.nat)
+	}
 	if w.pkt.Fragment && !w.pkt.LaterFragment && w.nSteps > 0 {
 		w.rememberFragment(s)
 	}

@@ -75,6 +75,8 @@ func NewEngine(config Config) *Engine {
 	e := &Engine{config: config}
 	e.state.flows.limit = config.MaxFlows
 	e.state.flows.seed = rand.Uint64()
+	e.state.nat.inside.seed, e.state.nat.outside.seed = rand.Uint64(), rand.Uint64()
+	e.state.nat.targets = map[natTarget]int{}
 	e.state.fragments = map[fragmentKey]fragmentHead{}
 	e.state.journal.ring = make([]Drop, max(config.Journal, 0))
 	e.snapshot.Store(emptySnapshot)
@@ -147,7 +149,7 @@ func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.
 // that the walk is over: dropped, or answered by the platform.
 func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	problem := packet.Parse(&w.pkt, f)
-	w.reset()
+	w.begin()
 	index := w.snap.interfaceOf(f.Link)
 	if index < 0 {
 		return w.drop(StageParse, ReasonUnknownLink, Handle(f.Link), 0), nil
@@ -176,8 +178,9 @@ func (e *Engine) housekeep(snap *Snapshot, now int64) {
 	if flows.count > flows.limit/4*3 {
 		budget *= 16 // nearly full: look harder
 	}
+	e.state.nat.sweep(now, budget, snap)
 	flows.sweep(budget, func(f *slot[flow]) bool {
-		return f.value.expires <= now || snap.interfaceOf(f.key.scope>>8) < 0
+		return f.value.expires <= now || !snap.tracks(Handle(f.key.scope>>8))
 	})
 }
 

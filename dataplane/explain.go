@@ -270,6 +270,24 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return fmt.Sprintf("%s is a private address: it is not on the Internet", after.Dst)
 	case ReasonNoHost:
 		return fmt.Sprintf("nobody on the emulated Internet has %s", after.Dst)
+	case ReasonNATOut:
+		return fmt.Sprintf("source %s → %s", endpoint(before.Src, before.SrcPort, before), endpoint(after.Src, after.SrcPort, after))
+	case ReasonNATIn:
+		return fmt.Sprintf("destination %s → %s", endpoint(before.Dst, before.DstPort, before), endpoint(after.Dst, after.DstPort, after))
+	case ReasonNATProtocol:
+		return fmt.Sprintf("%s: a NAT gateway carries TCP, UDP and ICMP only", protocolName(after.Proto))
+	case ReasonNATFragment:
+		return "a NAT gateway drops fragments of TCP and ICMP"
+	case ReasonNATExpired:
+		return "inside a connection the gateway does not know, or forgot after 350 s: answered with a TCP reset"
+	case ReasonNATPortAllocation:
+		return fmt.Sprintf("all ports towards %s are in use (ErrorPortAllocation)", endpoint(after.Dst, after.DstPort, after))
+	case ReasonNATNoMapping:
+		return "it answers nothing that went out through the gateway, which accepts no connections"
+	case ReasonEgressOnly:
+		return "it answers nothing that went out through the gateway, which lets no connection in"
+	case ReasonTracked:
+		return "part of a connection that went out here"
 	case ReasonTooBig:
 		return fmt.Sprintf("larger than %d bytes with DF set: answered with ICMP fragmentation needed", step.Detail)
 	case ReasonFragmentWithoutHead:
@@ -278,6 +296,17 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return "its own kernel does not forward IP (forward: true would turn that on)"
 	}
 	return step.Reason.String()
+}
+
+// endpoint is an address with its port, or ICMP identifier, where it has one.
+func endpoint(a packet.Addr, port uint16, t packet.Tuple) string {
+	switch t.Proto {
+	case packet.ProtoTCP, packet.ProtoUDP:
+		return hostPort(a.String(), port)
+	case packet.ProtoICMP, packet.ProtoICMPv6:
+		return fmt.Sprintf("%s id %d", a, port)
+	}
+	return a.String()
 }
 
 func (s *Snapshot) lacksPublic(step Step, t packet.Tuple) packet.Addr {

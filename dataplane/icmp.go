@@ -1,10 +1,14 @@
 package dataplane
 
-import "github.com/vpcsim/vpcsim/dataplane/packet"
+import (
+	"encoding/binary"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
 
 // AWS drops in silence: no unreachable from router, group, ACL or blackhole
-// (A33). The one error it originates is the path-MTU answer of the points with
-// a smaller MTU (addressing.md section 10).
+// (A33). What it originates is the path-MTU answer of the points with a smaller
+// MTU (addressing.md section 10), and a NAT gateway's reset (R43).
 
 const (
 	icmpUnreachable         = 3
@@ -12,27 +16,57 @@ const (
 	icmp6PacketTooBig       = 2
 )
 
-// answerDrop tells the sender of a packet that was too big which size would
-// do. The answer walks like any packet from the router: network ACLs and
-// security groups judge it (A56).
+// answerDrop tells the sender of a dropped packet what AWS would tell it. The
+// answer walks like any packet: network ACLs and security groups judge it
+// (A56).
 func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
-	if w.reason != ReasonTooBig {
-		return out
+	var frame []byte
+	var from Hop
+	switch w.reason {
+	case ReasonTooBig:
+		sender := w.snap.interfaceOf(w.pkt.Frame.Link)
+		frame = w.tooBig(e, &w.snap.interfaces[sender], w.steps[w.nSteps-1].Detail)
+		from = Hop{hopEnterInterface, uint32(sender)}
+	case ReasonNATExpired:
+		gateway := w.snap.interfaceOf(uint32(w.steps[w.nSteps-1].Object))
+		frame = w.reset(e)
+		from = Hop{hopSendOn, uint32(gateway)}
 	}
-	sender := w.snap.interfaceOf(w.pkt.Frame.Link)
-	mtu := w.steps[w.nSteps-1].Detail
-	frame := w.tooBig(e, &w.snap.interfaces[sender], mtu)
-	if frame == nil {
+	if len(frame) == 0 {
 		return out
 	}
 	e.answerFrame = packet.Frame{Data: frame, Link: w.pkt.Frame.Link}
 	if packet.Parse(&w.pkt, &e.answerFrame) != packet.ProblemNone {
 		return out
 	}
-	w.reset()
+	w.begin()
 	w.routed = true
-	w.run(Hop{hopEnterInterface, uint32(sender)})
+	w.run(from)
 	return w.commit(e, out)
+}
+
+// reset builds the TCP reset that a NAT gateway sends for a packet inside a
+// connection it does not know. Only resets are not answered with resets.
+func (w *Walk) reset(e *Engine) []byte {
+	p := &w.pkt
+	if p.TCPFlags&packet.TCPFlagRST != 0 {
+		return nil
+	}
+	tcp := p.Frame.Data[p.L4:]
+	sequence, acknowledgment := binary.BigEndian.Uint32(tcp[4:]), binary.BigEndian.Uint32(tcp[8:])
+	spec := packet.Spec{
+		SrcMAC: p.DstMAC, DstMAC: p.SrcMAC, TTL: 64,
+		Tuple: packet.Tuple{
+			Src: p.Dst, Dst: p.Src, SrcPort: p.DstPort, DstPort: p.SrcPort, Proto: packet.ProtoTCP,
+		},
+		// RFC 9293 section 3.10.7.1, as for a closed port.
+		Sequence: acknowledgment, TCPFlags: packet.TCPFlagRST,
+	}
+	if p.TCPFlags&packet.TCPFlagACK == 0 {
+		spec.Sequence, spec.Acknowledgment = 0, sequence+uint32(p.End-p.Payload)
+		spec.TCPFlags |= packet.TCPFlagACK
+	}
+	return packet.Append(e.scratch(), spec)
 }
 
 // tooBig builds the answer as the sender must get it, quoting its own packet.

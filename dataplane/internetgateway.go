@@ -27,11 +27,10 @@ const internetMTU = 1500
 
 // internetGateway is stateless: two maps, one per direction (R25).
 type internetGateway struct {
-	handle   Handle
-	vpc      uint32
-	public   map[packet.Addr]packet.Addr // private → public
-	private  map[packet.Addr]packet.Addr // public → private
-	prefixes []packet.Prefix             // the VPC's IPv6 blocks
+	handle  Handle
+	vpc     uint32
+	public  map[packet.Addr]packet.Addr // private → public
+	private map[packet.Addr]packet.Addr // public → private
 }
 
 // internetGateway takes a packet out of the VPC: IPv4 sources become their
@@ -42,7 +41,7 @@ func (w *Walk) internetGateway(index uint32) Hop {
 		return w.drop(StageInternetGatewayOut, ReasonTooBig, igw.handle, internetMTU)
 	}
 	if !w.tuple.Src.Is4() {
-		if !containsAny(igw.prefixes, w.tuple.Src) {
+		if !containsAny(w.snap.vpcs[igw.vpc].prefixes6, w.tuple.Src) || isPrivate(w.tuple.Src) {
 			return w.drop(StageInternetGatewayOut, ReasonNoPublicAddress, igw.handle, 0)
 		}
 		w.pass(StageInternetGatewayOut, ReasonNotTranslated, igw.handle, 0)

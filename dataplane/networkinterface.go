@@ -29,12 +29,13 @@ type NetworkInterface struct {
 // networkInterface is an ENI, or an Internet host's interface, compiled.
 type networkInterface struct {
 	handle          Handle
-	kind            Kind // KindNetworkInterface or KindInternetHost
+	kind            Kind // KindNetworkInterface, KindNATGateway or KindInternetHost
 	mac             packet.MAC
 	sourceDestCheck bool
 	stopped         bool
 	forwards        bool
 	subnet, vpc     uint32 // ENI only
+	gateway         Handle // the NAT gateway it belongs to, if any
 	groups          *groupSet
 	addresses       []packet.Addr
 	timeouts        Timeouts

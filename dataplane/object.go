@@ -21,6 +21,8 @@ const (
 	KindNetworkACL
 	KindSecurityGroup
 	KindInternetGateway
+	KindNATGateway
+	KindEgressOnlyInternetGateway
 	KindNetworkInterface
 	KindInternetHost
 	KindInternet
@@ -41,6 +43,10 @@ func (k Kind) String() string {
 		return "securityGroup"
 	case KindInternetGateway:
 		return "internetGateway"
+	case KindNATGateway:
+		return "natGateway"
+	case KindEgressOnlyInternetGateway:
+		return "egressOnlyInternetGateway"
 	case KindNetworkInterface:
 		return "networkInterface"
 	case KindInternetHost:

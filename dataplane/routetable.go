@@ -35,6 +35,8 @@ const (
 	TargetLocal                // Handle is the VPC
 	TargetNetworkInterface
 	TargetInternetGateway
+	TargetNATGateway
+	TargetEgressOnlyInternetGateway
 )
 
 // routeTable resolves a destination to a hop by the longest prefix.

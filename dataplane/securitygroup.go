@@ -74,6 +74,9 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 	}
 	if ni.groups.untracked(dir, rule, w.remote(dir), w.tuple.Proto) || ni.groups.answers(dir, w.remote(dir), w.tuple.Proto, w.tuple.SrcPort) {
 		w.pass(stage, ReasonUntracked, rule.group, uint32(rule.ordinal))
+		if dir == egress {
+			w.untracked = ni
+		}
 		return true
 	}
 	if !w.track(&ni.timeouts, &key, dir) {
@@ -150,7 +153,7 @@ func (w *Walk) related(ni *networkInterface, dir direction) Reason {
 	}
 	// The quoted packet went the other way: for an error that comes in, the
 	// interface had sent it.
-	key := quotedFlowKey(ni, &w.quoted, w.pkt.QuotedICMPType, dir)
+	key := quotedFlowKey(ni.handle, &w.quoted, w.pkt.QuotedICMPType, dir)
 	if _, found := w.findFlow(&key); found {
 		return ReasonRelated
 	}

@@ -9,16 +9,17 @@ type Snapshot struct {
 	// Revision is control's count of changes.
 	Revision uint64
 
-	objects          map[Handle]Object
-	links            []uint32 // by Handle: index in interfaces plus 1, 0 is none
-	interfaces       []networkInterface
-	vpcs             []vpc
-	subnets          []subnet
-	routeTables      []routeTable
-	networkACLs      []networkACL
-	groupTexts       map[Handle]groupText
-	internetGateways []internetGateway
-	internet         internet
+	objects            map[Handle]Object
+	links              []uint32 // by Handle: index in interfaces plus 1, 0 is none
+	interfaces         []networkInterface
+	vpcs               []vpc
+	subnets            []subnet
+	routeTables        []routeTable
+	networkACLs        []networkACL
+	groupTexts         map[Handle]groupText
+	internetGateways   []internetGateway
+	egressOnlyGateways []egressOnlyGateway
+	internet           internet
 }
 
 // emptySnapshot is what an engine runs before the first Publish: it knows no
@@ -36,6 +37,12 @@ func (s *Snapshot) interfaceOf(link uint32) int {
 	return int(s.links[link]) - 1
 }
 
+// tracks reports that h is an interface or gateway that still exists: flows of
+// others are dead.
+func (s *Snapshot) tracks(h Handle) bool {
+	return s.interfaceOf(uint32(h)) >= 0 || s.objects[h].Kind == KindEgressOnlyInternetGateway
+}
+
 // Hop is where a packet goes next. It was resolved when the snapshot was
 // built and is stored directly in the route tables. The zero Hop drops.
 type Hop struct {
@@ -50,13 +57,16 @@ const (
 	hopDrop HopKind = iota // the walk ends: dropped
 	hopDone                // the walk ends: delivered
 	hopLeaveInterface
-	hopRoute // by the route table of a subnet
-	hopVPC   // the local route: to whoever owns the address
+	hopSendOn // by the interface of a gateway, which sends now
+	hopRoute  // by the route table of a subnet
+	hopVPC    // the local route: to whoever owns the address
 	hopEnterInterface
 	hopBlackhole
 	hopInternetGateway
 	hopInternetGatewayIn
+	hopEgressOnlyGateway
 	hopInternet
+	hopInternet6In // IPv6 from the Internet into a VPC
 )
 
 // direction is a packet's direction as seen from an interface.
@@ -81,8 +91,11 @@ func familyOf(a packet.Addr) int {
 }
 
 type vpc struct {
-	handle Handle
-	owners map[packet.Addr]uint32 // private address → index in interfaces
+	handle    Handle
+	owners    map[packet.Addr]uint32 // private address → index in interfaces
+	prefixes6 []packet.Prefix
+	// Index of the attached gateways, -1 without.
+	internetGateway, egressOnly int
 }
 
 type subnet struct {

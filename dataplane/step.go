@@ -39,6 +39,8 @@ const (
 	StageNetworkACLOut
 	StageRoute
 	StageVPC
+	StageNATGateway
+	StageEgressOnlyGateway
 	StageInternetGatewayOut
 	StageInternet
 	StageInternetGatewayIn
@@ -61,6 +63,8 @@ var stageNames = [numStages]string{
 	StageNetworkACLOut:      "network-acl-out",
 	StageRoute:              "route",
 	StageVPC:                "vpc",
+	StageNATGateway:         "nat-gateway",
+	StageEgressOnlyGateway:  "egress-only-gateway",
 	StageInternetGatewayOut: "internet-gateway-out",
 	StageInternet:           "internet",
 	StageInternetGatewayIn:  "internet-gateway-in",
@@ -100,6 +104,8 @@ const (
 	ReasonFragmentNeeded  // answered: ICMP 3/4 or Packet Too Big
 	ReasonFirstSeen       // a later fragment took over its first part's ports (S33)
 	ReasonInternetAddress // the address is on the emulated Internet
+	ReasonNATOut          // a NAT gateway gave it its own address and a port (R41)
+	ReasonNATIn           // a NAT gateway brought an answer back (R41)
 
 	// Reasons to drop.
 	ReasonMalformed           // the frame is not a packet; Detail is the packet.Problem
@@ -121,6 +127,12 @@ const (
 	ReasonNotOnInternet       // private or unassigned addresses are not on the Internet
 	ReasonNoHost              // no host of the emulated Internet has the address
 	ReasonGatewayMismatch     // the gateway serves another VPC (R32)
+	ReasonNATProtocol         // a NAT gateway carries TCP, UDP and ICMP only (R40)
+	ReasonNATFragment         // a NAT gateway drops fragments of TCP and ICMP (R44)
+	ReasonNATExpired          // no mapping for a packet inside a connection: reset (R43)
+	ReasonNATPortAllocation   // every port towards the destination is in use (R42)
+	ReasonNATNoMapping        // it answers nothing the gateway sent (R45)
+	ReasonEgressOnly          // the egress-only gateway let nothing out that it answers (R33)
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // the tracking table is full (S30)
@@ -149,6 +161,8 @@ var reasonNames = [numReasons]string{
 	ReasonFragmentNeeded:      "fragmentation-needed",
 	ReasonFirstSeen:           "first-fragment-seen",
 	ReasonInternetAddress:     "internet-address",
+	ReasonNATOut:              "nat-out",
+	ReasonNATIn:               "nat-in",
 	ReasonMalformed:           "malformed",
 	ReasonUnknownLink:         "unknown-link",
 	ReasonSourceMAC:           "source-mac",
@@ -168,6 +182,12 @@ var reasonNames = [numReasons]string{
 	ReasonNotOnInternet:       "not-on-internet",
 	ReasonNoHost:              "no-host",
 	ReasonGatewayMismatch:     "gateway-mismatch",
+	ReasonNATProtocol:         "nat-protocol",
+	ReasonNATFragment:         "nat-fragment",
+	ReasonNATExpired:          "nat-expired",
+	ReasonNATPortAllocation:   "nat-port-allocation",
+	ReasonNATNoMapping:        "nat-no-mapping",
+	ReasonEgressOnly:          "egress-only",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

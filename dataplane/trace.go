@@ -114,7 +114,7 @@ func (t *tracer) leg(req TraceRequest) Leg {
 	w := &t.walk
 	index := w.snap.interfaceOf(uint32(req.From))
 	if index < 0 {
-		w.reset()
+		w.begin()
 		w.drop(StageParse, ReasonUnknownLink, req.From, 0)
 		return w.leg(req)
 	}
@@ -138,6 +138,9 @@ func (t *tracer) leg(req TraceRequest) Leg {
 	w.run(hop)
 	leg := w.leg(req)
 	w.assumed = append(w.assumed, w.effects[:w.nEffects]...)
+	if w.natEffect.used && !w.natEffect.found {
+		w.assumedMappings = append(w.assumedMappings, w.newMapping)
+	}
 	return leg
 }
 

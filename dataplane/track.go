@@ -181,17 +181,19 @@ func (w *Walk) reopens(slot *flow) bool {
 // flowKey is the key of the packet's connection at ni. A packet and its reply
 // have the same key.
 func (w *Walk) flowKey(ni *networkInterface, dir direction) flowKey {
-	return tupleFlowKey(ni, &w.tuple, w.pkt.ICMPType, dir)
+	return tupleFlowKey(ni.handle, &w.tuple, w.pkt.ICMPType, dir)
 }
 
-// quotedFlowKey is the key of the connection that an ICMP error passing ni in
-// direction dir is about: the quoted packet went the other way.
-func quotedFlowKey(ni *networkInterface, t *packet.Tuple, icmpType uint8, dir direction) flowKey {
-	return tupleFlowKey(ni, t, icmpType, 1-dir)
+// quotedFlowKey is the key of the connection that an ICMP error passing owner
+// in direction dir is about: the quoted packet went the other way.
+func quotedFlowKey(owner Handle, t *packet.Tuple, icmpType uint8, dir direction) flowKey {
+	return tupleFlowKey(owner, t, icmpType, 1-dir)
 }
 
-func tupleFlowKey(ni *networkInterface, t *packet.Tuple, icmpType uint8, dir direction) flowKey {
-	k := flowKey{scope: uint32(ni.handle)<<8 | uint32(t.Proto)}
+// tupleFlowKey is the key of a tuple that passes owner, an interface or a
+// gateway, in direction dir; egress means that Src is on owner's side.
+func tupleFlowKey(owner Handle, t *packet.Tuple, icmpType uint8, dir direction) flowKey {
+	k := flowKey{scope: uint32(owner)<<8 | uint32(t.Proto)}
 	if dir == egress {
 		k.local, k.remote, k.localPort, k.remotePort = t.Src, t.Dst, t.SrcPort, t.DstPort
 	} else {

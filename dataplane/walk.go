@@ -18,6 +18,9 @@ type Walk struct {
 	// sender is the index of the interface that sent the packet, or -1 when
 	// the router itself did.
 	sender int
+	// untracked is the sender's interface when its groups let the packet out
+	// without tracking it; some gateways change that.
+	untracked *networkInterface
 	// routed: the packet went through the router, so a network ACL stands
 	// at the subnet it enters.
 	routed bool
@@ -31,7 +34,11 @@ type Walk struct {
 	effects [maxEffects]effect
 	// assumed are effects of an earlier walk that a trace takes as done, so
 	// that it can follow the reply without writing to the live state.
-	assumed []effect
+	assumed         []effect
+	assumedMappings []natMapping
+
+	natEffect  natEffect
+	newMapping natMapping // with natEffect: proposed, not yet taken
 
 	nSteps, nTuples, nEffects int
 }
@@ -44,10 +51,11 @@ const (
 	maxHops = 32
 )
 
-// reset makes the walk ready for the packet in w.pkt.
-func (w *Walk) reset() {
+// begin makes the walk ready for the packet in w.pkt.
+func (w *Walk) begin() {
 	w.tuple, w.quoted = w.pkt.Tuple, w.pkt.Quoted
-	w.routed, w.sender = false, -1
+	w.routed, w.sender, w.untracked = false, -1, nil
+	w.natEffect.used = false
 	w.verdict, w.reason = VerdictDrop, ReasonBug
 	w.nSteps, w.nEffects = 0, 0
 	w.tuples[0], w.nTuples = w.pkt.Tuple, 1
@@ -69,18 +77,28 @@ func (w *Walk) run(hop Hop) {
 			} else {
 				hop = w.leaveInterface(hop.To)
 			}
+		case hopSendOn:
+			hop = w.sendOn(hop.To)
 		case hopRoute:
 			hop = w.route(hop.To)
 		case hopVPC:
 			hop = w.toOwner(hop.To)
 		case hopEnterInterface:
-			hop = w.enterInterface(hop.To)
+			if w.snap.interfaces[hop.To].kind == KindNATGateway {
+				hop = w.enterNATGateway(hop.To)
+			} else {
+				hop = w.enterInterface(hop.To)
+			}
 		case hopInternetGateway:
 			hop = w.internetGateway(hop.To)
+		case hopEgressOnlyGateway:
+			hop = w.egressOnlyGateway(hop.To)
 		case hopInternet:
 			hop = w.acrossInternet()
 		case hopInternetGatewayIn:
 			hop = w.internetGatewayIn(hop.To)
+		case hopInternet6In:
+			hop = w.fromInternet6(hop.To)
 		default:
 			return // verdict is still drop, reason still bug: counted
 		}

@@ -4,5 +4,22 @@
 //
 // It knows the virtio-net facts of a frame (partial checksums, GSO), because a
 // rewrite that ignores them corrupts packets silently. It refuses to know AWS:
-// no word of a VPC appears here.
+// no word of a VPC appears here. It keeps no state between packets, reads no
+// clock, and allocates nothing per packet.
+//
+//	addr.go, packet.go, frame.go   the types: addresses, a parsed packet, a frame on a port
+//	parse.go, parseipv6.go,        bytes → Packet, or the Problem that makes the frame unfit
+//	parseicmp.go, problem.go
+//	rewrite.go, rewritequoted.go   new addresses, ports, TTL; the packet inside an ICMP error
+//	checksum.go                    the Internet checksum; partial ↔ complete
+//	segment.go, fragment.go        superframe → segments; IPv4 packet → fragments
+//	wire.go                        what a superframe counts as
+//	spec.go, answer.go,            packets of our own: any, ICMP errors and echo replies,
+//	neighbor.go                    ARP and neighbour discovery
+//
+// Three traps are handled here so that nobody else meets them. A partial
+// checksum follows addresses, not ports, and is not complemented. A tunnel
+// packet may carry the partial flag for its inner header while the outer
+// checksum is complete. And UDP spells a sum of 0 as 0xffff, since 0 says that
+// there is none.
 package packet

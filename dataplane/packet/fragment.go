@@ -55,6 +55,8 @@ func (s *Segmenter) fragment(dst []Frame, f *Frame, mtu int) []Frame {
 	var options [60]byte
 	later := options[:copiedHeader(&options, first)]
 
+	// A later fragment's header was filtered when it was cut, and filtering
+	// it again changes nothing; a first one keeps all its options once.
 	header := first
 	if p.LaterFragment {
 		header = later

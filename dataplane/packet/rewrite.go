@@ -11,12 +11,17 @@ import "encoding/binary"
 // Checksums are updated incrementally (RFC 1624), never recomputed: a packet
 // that was damaged on the way stays recognisably damaged. Of a later fragment
 // only the IP header changes, and the first part's update covers them all.
-// Protocols other than TCP, UDP and ICMP change their addresses only.
+// Protocols other than TCP, UDP and ICMP change their addresses only; those
+// among them that sum a pseudo-header (DCCP, UDP-Lite) do not survive that,
+// nor does a new destination under an IPv6 routing header that is not used up,
+// whose pseudo-header holds the final destination instead.
 func Rewrite(p *Packet, to Tuple) {
 	if p.Family == 0 || to.Src.Is4() != (p.Family == 4) || to.Dst.Is4() != (p.Family == 4) {
 		return
 	}
 	b := p.Frame.Data
+	// The same delta serves the IPv4 header and the pseudo-header: both hold
+	// the addresses once, at even offsets.
 	addresses := addrDelta(addrDelta(0, p.Src, to.Src), p.Dst, to.Dst)
 	if to.Src != p.Src || to.Dst != p.Dst {
 		putAddresses(b, p.L3, p.Family, to.Src, to.Dst)
@@ -93,7 +98,7 @@ func SetTTL(p *Packet, ttl uint8) {
 		delta := wordDelta(0, uint16(p.TTL)<<8, uint16(ttl)<<8)
 		updateChecksum(b[p.L3+ipv4Checksum:], delta)
 	case 6:
-		b[p.L3+7] = ttl
+		b[p.L3+7] = ttl // no header checksum, and not in the pseudo-header
 	default:
 		return
 	}

@@ -33,6 +33,8 @@ func (s *Segmenter) Segment(dst []Frame, f *Frame) []Frame {
 	if Parse(&p, f) != ProblemNone || !p.superframe() {
 		return dst
 	}
+	// Every byte of the result is known beforehand, Ethernet headers being all
+	// that TotalBytes leaves out.
 	packets, bytes := TotalBytes(&p)
 	s.reset(bytes + packets*p.L3)
 
@@ -113,7 +115,7 @@ func (c *cutter) finish(headers, payload []byte, i int, last bool) {
 	ip, transport := headers[c.l3:c.l4], headers[c.l4:]
 	if c.family == 4 {
 		binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)+length))
-		binary.BigEndian.PutUint16(ip[4:], c.id+uint16(i))
+		binary.BigEndian.PutUint16(ip[4:], c.id+uint16(i)) // as the kernel numbers them
 		setIPv4Checksum(ip)
 	} else {
 		binary.BigEndian.PutUint16(ip[4:], uint16(len(ip)-ipv6Len+length))

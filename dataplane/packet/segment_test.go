@@ -197,8 +197,8 @@ func TestRewriteLeavesTheInnerPartialChecksumOfATunnel(t *testing.T) {
 	f.Offload = inner.Offload
 	f.Offload.ChecksumStart += 14 + 20 + 8 + 8
 	p := mustParse(t, &f)
-	// The kernel completes the outer checksum without touching the payload:
-	// the inner packet sums to its partial field's complement either way.
+	// Append summed the payload as it is; what counts is that Rewrite keeps
+	// the outer checksum complete and the inner one deferred.
 	to := p.Tuple
 	to.Src, to.SrcPort = addr("198.51.100.7"), 7
 	Rewrite(p, to)

@@ -18,7 +18,7 @@ import (
 )
 
 // deadline bounds whatever a test waits for.
-const deadline = 3 * time.Second
+const deadline = 20 * time.Second
 
 // eventually polls a condition that the kernel brings about in its own time.
 func eventually(t testing.TB, what string, condition func() bool) {

@@ -234,28 +234,28 @@ func (l *lab) addInstance(t testing.TB, link uint32) *instance {
 		return errors.Join(err, netlink.LinkSetARPOff(made), netlink.LinkSetUp(made))
 	})
 	x.must(t, x.configure)
-	x.awaitCarrier(t, l.core)
+	x.await(t, l.core)
 	return x
 }
 
-// awaitCarrier waits until the kernel has seen that both ends are up. It does so
-// in a worker of its own, and until then the end that came up first discards
-// what is sent by it, without an error.
-func (x *instance) awaitCarrier(t testing.TB, core *namespace) {
+// await waits for what the kernel leaves to workers of its own. Until they have
+// run, the end of the veth that came up first discards what is sent by it,
+// without an error, and the IPv6 address has no route of its own.
+func (x *instance) await(t testing.TB, core *namespace) {
 	t.Helper()
-	up := func(name string) (up bool) {
-		n := x.namespace
-		if name == x.core {
-			n = core
-		}
-		n.must(t, func() error {
-			link, err := netlink.LinkByName(name)
-			up = err == nil && link.Attrs().OperState == netlink.OperUp
-			return err
-		})
-		return up
+	up := func(name string) bool {
+		link, err := netlink.LinkByName(name)
+		return err == nil && link.Attrs().OperState == netlink.OperUp
 	}
-	eventually(t, "both ends of "+x.core+" are up", func() bool { return up(x.core) && up("eth0") })
+	eventually(t, x.name+" is up", func() (ready bool) {
+		core.must(t, func() error { ready = up(x.core); return nil })
+		x.must(t, func() error {
+			routes, err := netlink.RouteGet(x.v6)
+			ready = ready && up("eth0") && err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+			return nil
+		})
+		return ready
+	})
 }
 
 // configure runs in the instance.

@@ -43,7 +43,7 @@ func (p *Packet) parseIPv6(b []byte) Problem {
 		return ProblemMappedAddress
 	}
 	switch p.Proto {
-	case ProtoTCP, ProtoUDP, ProtoICMPv6:
+	case ProtoTCP, ProtoUDP, ProtoICMPv6: // all but a few packets have no chain
 		return p.parseTransport(b, ethernetLen+ipv6Len)
 	}
 	return p.parseExtensions(b[:end], ethernetLen+ipv6Len)

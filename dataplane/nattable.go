@@ -1,0 +1,202 @@
+package dataplane
+
+import (
+	"math/bits"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+const (
+	natFirstPort = 1024
+	natPorts     = 65536 - natFirstPort
+	// natPortsPerTarget is how many connections one NAT address can have to
+	// one destination address and port (R42).
+	natPortsPerTarget = 55000
+)
+
+// natMapping is one translated connection of a gateway.
+type natMapping struct {
+	// key is the connection as the inside sees it: local is the inside host,
+	// remote the destination. The scope is the gateway's.
+	key     flowKey
+	address packet.Addr // the gateway's address it goes out with
+	port    uint16      // the port, or ICMP identifier
+	flow    flow
+}
+
+// insidePort is the inside host's port or identifier.
+func (m *natMapping) insidePort() uint16 { return m.key.localPort }
+
+// outside is the connection as the other side sees it, from the gateway: the
+// key that an answer has.
+func (m *natMapping) outside() flowKey {
+	k := m.key
+	k.local, k.localPort = m.address, m.port
+	return k
+}
+
+// natTarget is what a gateway's ports are counted per (R42).
+type natTarget struct {
+	address, remote packet.Addr
+	scope           uint32
+	remotePort      uint16
+}
+
+func (m *natMapping) target() natTarget {
+	return natTarget{m.address, m.key.remote, m.key.scope, m.key.remotePort}
+}
+
+// natTable holds the mappings of all gateways, found from both sides. It is
+// guarded by the engine's lock.
+type natTable struct {
+	inside, outside keyTable[uint32] // → index in mappings
+	mappings        []natMapping
+	free            []uint32
+	targets         map[natTarget]int
+	hand            int // where the sweeper stopped
+}
+
+// mappingAt returns a mapping that is still alive.
+func (w *Walk) mappingAt(e *slot[uint32]) (*natMapping, uint32, bool) {
+	if e == nil {
+		return nil, 0, false
+	}
+	m := &w.state.nat.mappings[e.value]
+	return m, e.value, m.flow.expires > w.now
+}
+
+// findMapping looks a connection up from inside, in the live table or among
+// what an earlier walk of a trace assumes.
+func (w *Walk) findMapping(key *flowKey) (*natMapping, uint32, bool) {
+	if m, i, ok := w.mappingAt(w.state.nat.inside.find(key)); ok {
+		return m, i, true
+	}
+	for i := range w.assumedMappings {
+		if m := &w.assumedMappings[i]; m.key == *key {
+			return m, 0, true
+		}
+	}
+	return nil, 0, false
+}
+
+// findMappingIn looks a connection up from outside.
+func (w *Walk) findMappingIn(key *flowKey) (*natMapping, uint32, bool) {
+	if m, i, ok := w.mappingAt(w.state.nat.outside.find(key)); ok {
+		return m, i, true
+	}
+	for i := range w.assumedMappings {
+		if m := &w.assumedMappings[i]; m.outside() == *key {
+			return m, 0, true
+		}
+	}
+	return nil, 0, false
+}
+
+// proposeMapping finds an address and port for a new connection without taking
+// it: commit does. Where the search starts follows from the connection, so a
+// trace proposes what the packet would get. False: every port towards this
+// destination is in use (R42).
+func (w *Walk) proposeMapping(ni *networkInterface, key *flowKey) (*natMapping, bool) {
+	nat := &w.state.nat
+	h := key.hash(nat.inside.seed)
+	m := &w.newMapping
+	*m = natMapping{key: *key}
+	for i := range ni.addresses {
+		m.address = ni.addresses[(int(h>>40)+i)%len(ni.addresses)]
+		if nat.targets[m.target()] >= natPortsPerTarget {
+			continue
+		}
+		start, _ := bits.Mul32(uint32(h), natPorts)
+		for n := range uint32(natPorts) {
+			m.port = natFirstPort + uint16((start+n)%natPorts)
+			k := m.outside()
+			if _, _, taken := w.mappingAt(nat.outside.find(&k)); !taken {
+				return m, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// natEffect is what a walk wants done to a mapping.
+type natEffect struct {
+	index uint32
+	found bool // false: take w.newMapping into the table
+	dir   direction
+	used  bool
+}
+
+// noteMapping asks commit to keep the mapping alive, or to take it.
+func (w *Walk) noteMapping(m *natMapping, index uint32, found bool, dir direction) {
+	for i := range w.assumedMappings {
+		if m == &w.assumedMappings[i] {
+			return // a trace's own assumption has nothing to keep alive
+		}
+	}
+	w.natEffect = natEffect{index: index, found: found, dir: dir, used: true}
+}
+
+// commitMapping does what noteMapping asked for.
+func (w *Walk) commitMapping(nat *natTable) {
+	e := &w.natEffect
+	if !e.found {
+		e.index = nat.take(&w.newMapping)
+	}
+	m := &nat.mappings[e.index]
+	m.flow.expires = w.now + int64(m.flow.next(&natTimeouts, uint8(m.key.scope), e.dir, w.pkt.TCPFlags))
+}
+
+// take enters a mapping, replacing what expired under the same keys.
+func (t *natTable) take(m *natMapping) uint32 {
+	out := m.outside()
+	for _, old := range []*slot[uint32]{t.inside.find(&m.key), t.outside.find(&out)} {
+		if old != nil {
+			t.release(old.value)
+		}
+	}
+	var index uint32
+	if n := len(t.free); n > 0 {
+		index, t.free = t.free[n-1], t.free[:n-1]
+		t.mappings[index] = *m
+	} else {
+		index = uint32(len(t.mappings))
+		t.mappings = append(t.mappings, *m)
+	}
+	t.inside.insert(&m.key).value = index
+	t.outside.insert(&out).value = index
+	t.targets[m.target()]++
+	return index
+}
+
+// release forgets a mapping. Releasing one twice does nothing.
+func (t *natTable) release(index uint32) {
+	m := &t.mappings[index]
+	if m.key.scope == 0 {
+		return
+	}
+	out := m.outside()
+	t.inside.remove(&m.key)
+	t.outside.remove(&out)
+	if n := t.targets[m.target()] - 1; n > 0 {
+		t.targets[m.target()] = n
+	} else {
+		delete(t.targets, m.target())
+	}
+	*m = natMapping{}
+	t.free = append(t.free, index)
+}
+
+// sweep releases a bounded number of mappings that expired or whose gateway is
+// gone (R51).
+func (t *natTable) sweep(now int64, budget int, snap *Snapshot) {
+	for range min(budget, len(t.mappings)) {
+		t.hand++
+		if t.hand >= len(t.mappings) {
+			t.hand = 0
+		}
+		m := &t.mappings[t.hand]
+		if m.key.scope != 0 && (m.flow.expires <= now || snap.objects[Handle(m.key.scope>>8)].Kind != KindNATGateway) {
+			t.release(uint32(t.hand))
+		}
+	}
+}
