@@ -232,6 +232,10 @@ const arenaChunk = 256 << 10
 
 func (a *arena) reset() { a.chunk, a.used = 0, 0 }
 
+// mark and restore give back what was taken in between.
+func (a *arena) mark() (chunk, used int) { return a.chunk, a.used }
+func (a *arena) restore(chunk, used int) { a.chunk, a.used = chunk, used }
+
 // take returns an empty slice with room for n bytes, n ≤ arenaChunk.
 func (a *arena) take(n int) []byte {
 	if a.chunk < len(a.chunks) && a.used+n > arenaChunk {

@@ -45,6 +45,17 @@ func TestSecurityGroupUntrackedFlowsAreJudgedPacketByPacket(t *testing.T) {
 	}
 }
 
+func TestSecurityGroupOutboundConnectionFromAServedPortIsTracked(t *testing.T) {
+	n := newNetwork(t)
+	n.b.SecurityGroups[2].Ingress = allow(tcp("0.0.0.0/0", 1024, 65535))
+	n.publish()
+	s := syn("10.0.1.10", 80)
+	n.want("S21 out", hI3, s, VerdictPass, ReasonDelivered)
+	n.b.SecurityGroups[2].Ingress = nil
+	n.publish()
+	n.want("S21 the answer", hI1, answer(s, "10.0.2.30"), VerdictPass, ReasonDelivered)
+}
+
 func TestSecurityGroupMatches(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -72,7 +72,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		w.drop(stage, ReasonNoRule, ni.handle, 0)
 		return false
 	}
-	if ni.groups.untracked(dir, rule, w.remote(dir), w.tuple.Proto) || ni.groups.answers(dir, w.remote(dir), w.tuple.Proto, w.tuple.SrcPort) {
+	if ni.groups.untracked(dir, rule, w.remote(dir), w.tuple.Proto) || !w.opens() && ni.groups.answers(dir, w.remote(dir), w.tuple.Proto, w.tuple.SrcPort) {
 		w.pass(stage, ReasonUntracked, rule.group, uint32(rule.ordinal))
 		if dir == egress {
 			w.untracked = ni
@@ -123,15 +123,20 @@ func (g *groupSet) untracked(dir direction, rule *groupRule, remote packet.Addr,
 }
 
 // answers reports that a packet going in direction dir may be the answer of an
-// untracked flow: it must not start tracking what its first packet did not.
-// Taking a new flow for an answer does no harm: its own answers come to a port
-// that the wide rule allows.
+// untracked flow: it must not start tracking what its first packet did not. A
+// new UDP flow from a port that is served looks the same and is taken for an
+// answer; TCP says what it is (see opens).
 func (g *groupSet) answers(dir direction, remote packet.Addr, protocol uint8, srcPort uint16) bool {
 	if !g.opens(dir, familyOf(remote), protocol) {
 		return false
 	}
 	rule := g.find(1-dir, remote, protocol, srcPort, false)
 	return rule != nil && rule.wide
+}
+
+// opens reports that the packet is the first of a TCP connection.
+func (w *Walk) opens() bool {
+	return w.tuple.Proto == packet.ProtoTCP && w.pkt.TCPFlags&(packet.TCPFlagSYN|packet.TCPFlagACK) == packet.TCPFlagSYN
 }
 
 func (g *groupSet) opens(dir direction, family int, protocol uint8) bool {

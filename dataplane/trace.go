@@ -64,6 +64,7 @@ const maxLegs = 8
 func (e *Engine) Trace(req TraceRequest) Trace {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	defer e.arena.restore(e.arena.mark()) // answers that nobody sends
 	t := tracer{e: e}
 	e.begin(&t.walk, e.snapshot.Load(), e.config.Clock())
 	var trace Trace

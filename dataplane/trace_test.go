@@ -115,6 +115,16 @@ func TestTraceAgreesWithForwarding(t *testing.T) {
 	}
 }
 
+func TestTraceOfAnsweredPacketsKeepsNoMemory(t *testing.T) {
+	n := newNetwork(t).publish()
+	for range 1000 {
+		n.e.Trace(TraceRequest{From: hI1, Tuple: echo("10.0.1.1", 1).Tuple, ICMPType: 8})
+	}
+	if len(n.e.arena.chunks) > 1 {
+		t.Errorf("%d chunks are held for answers that nobody sent", len(n.e.arena.chunks))
+	}
+}
+
 func TestTraceIsReadableJSON(t *testing.T) {
 	n := newNetwork(t).publish()
 	text, err := json.Marshal(n.e.Trace(TraceRequest{From: hI1, Tuple: syn("10.0.2.30", 22).Tuple}).Request[0].Steps[1])

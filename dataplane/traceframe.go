@@ -8,6 +8,7 @@ import "github.com/vpcsim/vpcsim/dataplane/packet"
 func (e *Engine) TraceFrame(f packet.Frame) Leg {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	defer e.arena.restore(e.arena.mark())
 	t := tracer{e: e}
 	w := &t.walk
 	e.begin(w, e.snapshot.Load(), e.config.Clock())

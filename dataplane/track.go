@@ -174,8 +174,7 @@ func (w *Walk) findFlow(key *flowKey) (slot *flow, found bool) {
 // reopens reports that the packet starts a new connection on the addresses and
 // ports of one that ended: it is judged by the rules again.
 func (w *Walk) reopens(slot *flow) bool {
-	return slot != nil && slot.state == flowClosed &&
-		w.pkt.TCPFlags&(packet.TCPFlagSYN|packet.TCPFlagACK) == packet.TCPFlagSYN
+	return slot != nil && slot.state == flowClosed && w.opens()
 }
 
 // flowKey is the key of the packet's connection at ni. A packet and its reply
