@@ -1,0 +1,142 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// description is a resource as paths and texts. A path that ends in "+" is a
+// set: each text stands for itself.
+type description map[string][]string
+
+// describe lays a resource flat.
+func describe(w *World, r Resource) description {
+	d := description{}
+	switch x := r.(type) {
+	case *SecurityGroup:
+		d.set("vpc", x.VPC)
+		d.set("description", x.Description)
+		for _, p := range x.Status.Ingress {
+			d["ingress+"] = append(d["ingress+"], p.String())
+		}
+		for _, p := range x.Status.Egress {
+			d["egress+"] = append(d["egress+"], p.String())
+		}
+	case *NetworkACL:
+		d.set("vpc", x.VPC)
+		for _, e := range x.Status.Ingress {
+			d.set(fmt.Sprintf("ingress[%d]", e.Rule), e.String())
+		}
+		for _, e := range x.Status.Egress {
+			d.set(fmt.Sprintf("egress[%d]", e.Rule), e.String())
+		}
+	case *PrefixList:
+		d.set("family", x.Status.AddressFamily)
+		d.set("maxEntries", fmt.Sprint(x.Status.MaxEntries))
+		for _, entry := range x.Entries {
+			d["entries+"] = append(d["entries+"], entry.String())
+		}
+	case *NetworkInterface:
+		d.set("subnet", x.Subnet)
+		if spec := w.interfaceSpec(x); spec != nil {
+			d.set("ip", validText(spec.IP))
+		}
+	case *Subnet: // as in force, so that writing out a default is no change
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["az"] = []string{x.Status.AvailabilityZone}
+		d["routeTable"], d["networkAcl"] = []string{x.Status.RouteTable}, []string{x.Status.NetworkACL}
+	case *InternetHost:
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["ipv6"] = nil
+		d.set("ipv6", validText(x.Status.IPv6))
+	default:
+		d.fields("", reflect.ValueOf(r).Elem())
+	}
+	return d
+}
+
+// set gives path a text; an absent value has no path at all.
+func (d description) set(path, text string) {
+	if text != "" {
+		d[path] = append(d[path], text)
+	}
+}
+
+// validText is a as text, "" for none.
+func validText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// fields lays the fields of a struct flat that a file can contain.
+func (d description) fields(prefix string, v reflect.Value) {
+	fileFields(v.Type(), func(name string, at []int, _ reflect.StructField) {
+		f := v.FieldByIndex(at)
+		path := name
+		if prefix != "" {
+			path = prefix + "." + name
+		}
+		switch {
+		case f.IsZero():
+		case f.Type() == reflect.TypeFor[[]NetworkInterfaceSpec]():
+			for i := range f.Len() {
+				d.fields(index(path, i), f.Index(i))
+			}
+		case f.Kind() == reflect.Map:
+			for it := f.MapRange(); it.Next(); {
+				d.set(fmt.Sprintf("%s[%v]", path, it.Key()), fmt.Sprint(it.Value()))
+			}
+		case f.Kind() == reflect.Slice:
+			d.set(path, fmt.Sprint(f.Interface()))
+		case f.Kind() == reflect.Pointer:
+			d.set(path, fmt.Sprint(f.Elem()))
+		default:
+			d.set(path, fmt.Sprint(f.Interface()))
+		}
+	})
+}
+
+// String is the rule as it reads in a plan.
+func (e NetworkACLEntry) String() string {
+	text := fmt.Sprintf("%s %s", e.Action, e.Protocol)
+	if e.Protocol.HasPorts() {
+		text += " " + e.PortBounds().String()
+	}
+	if icmpType, icmpCode := e.ICMP(); icmpType >= 0 {
+		text += fmt.Sprintf(" type %d code %d", icmpType, icmpCode)
+	}
+	return text + " " + e.CIDR.String()
+}
+
+// differences compares two descriptions, by path.
+func differences(was, is description) []FieldChange {
+	var changes []FieldChange
+	paths := slices.Concat(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(is)))
+	slices.Sort(paths)
+	for _, path := range slices.Compact(paths) {
+		name, isSet := strings.CutSuffix(path, "+")
+		if !isSet {
+			if o, n := strings.Join(was[path], ""), strings.Join(is[path], ""); o != n {
+				changes = append(changes, FieldChange{Path: name, Old: o, New: n})
+			}
+			continue
+		}
+		for _, text := range was[path] {
+			if !slices.Contains(is[path], text) {
+				changes = append(changes, FieldChange{Path: name, Old: text})
+			}
+		}
+		for _, text := range is[path] {
+			if !slices.Contains(was[path], text) {
+				changes = append(changes, FieldChange{Path: name, New: text})
+			}
+		}
+	}
+	return changes
+}

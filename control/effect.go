@@ -1,0 +1,85 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// effect says what a change does to packets. Of several fields the one that can
+// hurt most speaks.
+func effect(c Change, cause string) string {
+	if cause != "" {
+		kind, name, _ := strings.Cut(cause, " ")
+		k, _ := KindNamed(kind)
+		return fmt.Sprintf("it goes with %s %s, which is replaced", k.Noun, name)
+	}
+	for _, rule := range effects {
+		if rule.kind == c.Kind && rule.applies(c) {
+			return rule.sentence
+		}
+	}
+	return ""
+}
+
+type effectRule struct {
+	kind     string
+	applies  func(Change) bool
+	sentence string
+}
+
+// when matches what becomes of the whole resource.
+func when(actions ...Action) func(Change) bool {
+	return func(c Change) bool { return slices.Contains(actions, c.Action) }
+}
+
+// removes matches an update that takes a value away or changes it under one of
+// the paths; adds one that only brings new ones.
+func removes(paths ...string) func(Change) bool {
+	return touches(paths, func(f FieldChange) bool { return f.Old != "" })
+}
+
+// adds matches an update that brings a value, or changes one.
+func adds(paths ...string) func(Change) bool {
+	return touches(paths, func(f FieldChange) bool { return f.New != "" })
+}
+
+// touches matches an update with a change of the given sort under one of the paths.
+func touches(paths []string, which func(FieldChange) bool) func(Change) bool {
+	return func(c Change) bool {
+		return c.Action == ActionUpdate && slices.ContainsFunc(c.Fields, func(f FieldChange) bool {
+			return which(f) && slices.ContainsFunc(paths, func(p string) bool {
+				return f.Path == p || strings.HasPrefix(f.Path, p+"[") || strings.HasPrefix(f.Path, p+".")
+			})
+		})
+	}
+}
+
+// effects is asked in order; the first rule that applies speaks.
+var effects = []effectRule{
+	{"vpcs", when(ActionReplace), "a VPC's primary block cannot be changed, so the VPC and everything in it is made anew (A1)"},
+	{"vpcs", when(ActionDelete), "everything in it goes with it"},
+	{"vpcs", removes("secondaryCidrs", "ipv6"), "addresses in blocks that go are lost, and so are their local routes"},
+	{"vpcs", adds("secondaryCidrs", "ipv6"), "every route table of the VPC gets a local route for a new block (A4)"},
+	{"internetGateways", when(ActionDelete), "nothing passes between the VPC and the Internet any more"},
+	{"internetGateways", removes("vpc"), "routes to it in its former VPC become blackholes (R20)"},
+	{"routeTables", removes("main"), "subnets that name no table move to the new main one at once (R1)"},
+	{"routeTables", adds("main"), "subnets that name no table move to this one at once (R1)"},
+	{"routeTables", touches([]string{"routes"}, func(FieldChange) bool { return true }), "the next packet of every flow takes the new route; connection tracking goes on"},
+	{"subnets", when(ActionReplace), "a subnet's VPC, block and zone cannot be changed, so the subnet and the instances in it are made anew (A14)"},
+	{"subnets", touches([]string{"routeTable"}, func(FieldChange) bool { return true }), "the next packet of every flow follows the new table (R1)"},
+	{"subnets", touches([]string{"networkAcl"}, func(FieldChange) bool { return true }), "the new ACL takes effect at once on existing flows (S41)"},
+	{"networkAcls", touches([]string{"ingress", "egress"}, func(FieldChange) bool { return true }), "takes effect at once on existing flows, even tracked ones (S41)"},
+	{"securityGroups", removes("ingress", "egress"), "untracked flows that it allowed are cut at once; tracked connections go on until they idle out (S22, S23)"},
+	{"securityGroups", adds("ingress", "egress"), "takes effect at once on every interface that carries the group (S19)"},
+	{"prefixLists", touches([]string{"entries"}, func(FieldChange) bool { return true }), "rules and routes that name the list follow at once; tracked connections go on (R22, S23)"},
+	{"instances", when(ActionReplace), "an instance's subnet and primary private address cannot be changed, so it is made anew and its programs start again (A18)"},
+	{"instances", removes("stopped"), "it starts: its programs begin anew, and it gets a new public address unless it has an Elastic IP (A22)"},
+	{"instances", adds("stopped"), "its programs end, a public address that AWS picked is given back, and routes to it become blackholes (A22, R20)"},
+	{"instances", removes("securityGroups"), "untracked flows that only the removed group allowed are cut at once; tracked connections go on (S31)"},
+	{"instances", removes("publicIp"), "the Internet reaches it at another public address, or no longer"},
+	{"instances", touches([]string{"sourceDestCheck"}, func(FieldChange) bool { return true }), "decides whether packets of others may pass through it (A24)"},
+	{"instances", touches([]string{"serve", "run"}, func(FieldChange) bool { return true }), "programs that changed are started anew"},
+	{"networkInterfaces", when(ActionReplace), "its tracked connections are forgotten"},
+	{"internetHosts", when(ActionReplace), "it is another host: its programs start again"},
+}

@@ -1,0 +1,131 @@
+package control
+
+import "fmt"
+
+// Quotas are AWS's service quotas. A zero field means AWS's default; more than
+// AWS grants on request is refused.
+type Quotas struct {
+	// VPCs per Region, 5 unless written.
+	VPCsPerRegion int `json:"vpcsPerRegion,omitempty"`
+	// IPv4 CIDR blocks per VPC, 5 unless written.
+	CIDRsPerVPC int `json:"cidrsPerVpc,omitempty"`
+	// Subnets per VPC, 200 unless written.
+	SubnetsPerVPC int `json:"subnetsPerVpc,omitempty"`
+	// Internet gateways per Region, as many as VPCs unless written.
+	InternetGatewaysPerRegion int `json:"internetGatewaysPerRegion,omitempty"`
+	// Elastic IP addresses per Region, 5 unless written.
+	ElasticIPsPerRegion int `json:"elasticIpsPerRegion,omitempty"`
+	// Network interfaces per Region, 5000 unless written.
+	NetworkInterfacesPerRegion int `json:"networkInterfacesPerRegion,omitempty"`
+	// Route tables per VPC, the main one included, 200 unless written.
+	RouteTablesPerVPC int `json:"routeTablesPerVpc,omitempty"`
+	// Static routes per route table and family, 500 unless written.
+	RoutesPerRouteTable int `json:"routesPerRouteTable,omitempty"`
+	// Security groups per Region, 2500 unless written.
+	SecurityGroupsPerRegion int `json:"securityGroupsPerRegion,omitempty"`
+	// Rules per security group, direction and family, 60 unless written.
+	RulesPerSecurityGroup int `json:"rulesPerSecurityGroup,omitempty"`
+	// Security groups per network interface, 5 unless written.
+	SecurityGroupsPerInterface int `json:"securityGroupsPerInterface,omitempty"`
+	// Network ACLs per VPC, 200 unless written.
+	NetworkACLsPerVPC int `json:"networkAclsPerVpc,omitempty"`
+	// Rules per network ACL, direction and family, rule * included, 20 unless written.
+	RulesPerNetworkACL int `json:"rulesPerNetworkAcl,omitempty"`
+	// Prefix lists per Region, 100 unless written.
+	PrefixListsPerRegion int `json:"prefixListsPerRegion,omitempty"`
+	// Entries per prefix list, 1000 unless written.
+	EntriesPerPrefixList int `json:"entriesPerPrefixList,omitempty"`
+}
+
+// quota is one line of the table of defaults and ceilings.
+type quota struct {
+	name     string
+	value    *int
+	standard int
+	most     int // what AWS grants on request; where it names no figure, what the lab can bear
+}
+
+// table lists q's fields with AWS's figures (section 2 of AWS's quotas).
+func (q *Quotas) table() []quota {
+	return []quota{
+		{"vpcsPerRegion", &q.VPCsPerRegion, 5, 1000},
+		{"cidrsPerVpc", &q.CIDRsPerVPC, 5, 50},
+		{"subnetsPerVpc", &q.SubnetsPerVPC, 200, 4096},
+		{"internetGatewaysPerRegion", &q.InternetGatewaysPerRegion, 5, 1000},
+		{"elasticIpsPerRegion", &q.ElasticIPsPerRegion, 5, 10000},
+		{"networkInterfacesPerRegion", &q.NetworkInterfacesPerRegion, 5000, 65536},
+		{"routeTablesPerVpc", &q.RouteTablesPerVPC, 200, 4096},
+		{"routesPerRouteTable", &q.RoutesPerRouteTable, 500, 1000},
+		{"securityGroupsPerRegion", &q.SecurityGroupsPerRegion, 2500, 65536},
+		{"rulesPerSecurityGroup", &q.RulesPerSecurityGroup, 60, 1000},
+		{"securityGroupsPerInterface", &q.SecurityGroupsPerInterface, 5, 16},
+		{"networkAclsPerVpc", &q.NetworkACLsPerVPC, 200, 4096},
+		{"rulesPerNetworkAcl", &q.RulesPerNetworkACL, 20, 40},
+		{"prefixListsPerRegion", &q.PrefixListsPerRegion, 100, 10000},
+		{"entriesPerPrefixList", &q.EntriesPerPrefixList, 1000, 1000},
+	}
+}
+
+// orDefault is q with AWS's figure for every field that is not set.
+func (q Quotas) orDefault() Quotas {
+	gateways := q.InternetGatewaysPerRegion
+	for _, line := range q.table() {
+		if *line.value <= 0 {
+			*line.value = line.standard
+		}
+	}
+	if gateways <= 0 {
+		q.InternetGatewaysPerRegion = q.VPCsPerRegion // AWS: follows the VPC quota
+	}
+	return q
+}
+
+// validate holds the quotas to what AWS grants on request.
+func (q Quotas) validate(v *validation) {
+	for _, line := range q.table() {
+		if *line.value < 0 || *line.value > line.most {
+			v.reportf(field("quotas", line.name), "", fmt.Sprintf("AWS's default is %d", line.standard),
+				"%d is out of range: 1 to %d", *line.value, line.most)
+		}
+	}
+	// Q4: the two quotas multiply to the rules that an interface may carry.
+	full := q.orDefault()
+	if product := full.RulesPerSecurityGroup * full.SecurityGroupsPerInterface; product > 1000 {
+		v.reportf("quotas", "", "raise one and lower the other",
+			"rulesPerSecurityGroup × securityGroupsPerInterface is %d; AWS allows 1000", product)
+	}
+}
+
+// validateQuotas counts what is limited per Region. What is limited per VPC or
+// per resource is counted by the noun concerned.
+func (w *World) validateQuotas(v *validation) {
+	elastic := 0
+	for _, eni := range w.NetworkInterfaces {
+		if spec := w.interfaceSpec(eni); spec != nil && spec.PublicIP.Choice == Explicit {
+			elastic++
+		}
+	}
+	groups := 0
+	for name, g := range w.SecurityGroups {
+		if !g.implicit(name) {
+			groups++
+		}
+	}
+	for _, limit := range []struct {
+		path        string
+		count, most int
+		code, noun  string
+	}{
+		{"vpcs", len(w.VPCs), v.quotas.VPCsPerRegion, "VpcLimitExceeded", "VPCs"},
+		{"internetGateways", len(w.InternetGateways), v.quotas.InternetGatewaysPerRegion, "InternetGatewayLimitExceeded", "internet gateways"},
+		{"securityGroups", groups, v.quotas.SecurityGroupsPerRegion, "SecurityGroupLimitExceeded", "security groups"},
+		{"prefixLists", len(w.PrefixLists), v.quotas.PrefixListsPerRegion, "PrefixListLimitExceeded", "prefix lists"},
+		{"instances", len(w.NetworkInterfaces), v.quotas.NetworkInterfacesPerRegion, "NetworkInterfaceLimitExceeded", "network interfaces"},
+		{"instances", elastic, v.quotas.ElasticIPsPerRegion, "AddressLimitExceeded", "addresses"},
+	} {
+		if limit.count > limit.most {
+			v.reportf(limit.path, limit.code, fmt.Sprintf("there are %d, the quota is %d; raise it under quotas, as AWS does on request", limit.count, limit.most),
+				"The maximum number of %s has been reached.", limit.noun)
+		}
+	}
+}

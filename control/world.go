@@ -1,0 +1,147 @@
+package control
+
+import (
+	"reflect"
+	"regexp"
+)
+
+// World is the desired state of one lab: a map per kind of resource, keyed by
+// name. A scenario file is a World in YAML.
+//
+// A World is not safe for concurrent use; Store clones before it changes one.
+type World struct {
+	// Name of the lab: lower-case letters, digits and hyphens, at most 63.
+	Name string `json:"name"`
+	// What the lab shows, in a sentence or two.
+	Description string `json:"description,omitempty"`
+	// AWS Region of everything in the lab; us-east-1 unless written.
+	Region string `json:"region,omitempty"`
+	// Service quotas that differ from AWS's defaults.
+	Quotas Quotas `json:"quotas,omitzero"`
+
+	// Virtual private clouds: isolated networks with address blocks of their own.
+	VPCs map[string]*VPC `json:"vpcs,omitempty"`
+	// Internet gateways: a VPC's door to the Internet, with 1:1 address translation.
+	InternetGateways map[string]*InternetGateway `json:"internetGateways,omitempty"`
+	// Route tables: where packets go that leave a subnet.
+	RouteTables map[string]*RouteTable `json:"routeTables,omitempty"`
+	// Network ACLs: stateless numbered rules at the border of a subnet.
+	NetworkACLs map[string]*NetworkACL `json:"networkAcls,omitempty"`
+	// Subnets: slices of a VPC's address block, each in one Availability Zone.
+	Subnets map[string]*Subnet `json:"subnets,omitempty"`
+	// Security groups: stateful allow rules around network interfaces.
+	SecurityGroups map[string]*SecurityGroup `json:"securityGroups,omitempty"`
+	// Prefix lists: named sets of CIDR blocks for rules and routes.
+	PrefixLists map[string]*PrefixList `json:"prefixLists,omitempty"`
+	// Instances: machines, each a network namespace that runs ordinary programs.
+	Instances map[string]*Instance `json:"instances,omitempty"`
+	// Hosts on the emulated Internet.
+	InternetHosts map[string]*InternetHost `json:"internetHosts,omitempty"`
+	// Facts about the lab that "vpcsim check" proves with real packets.
+	Checks []Check `json:"checks,omitempty"`
+
+	// NetworkInterfaces are derived from the instances by Complete, named
+	// "INSTANCE/ethN".
+	NetworkInterfaces map[string]*NetworkInterface `json:"networkInterfaces,omitempty" yaml:"-"`
+
+	// Source says where in a file each value stood; nil for a world that was
+	// not read from a file.
+	Source *Source `json:"-" yaml:"-"`
+}
+
+// DefaultRegion is the Region of a world that names none.
+const DefaultRegion = "us-east-1"
+
+// Identity is what the lab gives every resource to be known by.
+type Identity struct {
+	// ID in AWS's form, such as vpc-0123456789abcdef0: the same in every run
+	// for the same lab, kind and name.
+	ID string `json:"id"`
+	// Handle names the resource in snapshots and flow state. Store assigns it
+	// at creation and never reuses it; 0 means none yet.
+	Handle uint32 `json:"-"`
+}
+
+// Clone is a deep copy: no map, slice or pointer is shared with w, except the
+// Source, which nothing changes after Load.
+func (w *World) Clone() *World {
+	if w == nil {
+		return nil
+	}
+	return deepCopy(reflect.ValueOf(w)).Interface().(*World)
+}
+
+// deepCopy copies what v reaches through exported fields. Unexported ones
+// (inside netip's types) are immutable and may be shared.
+func deepCopy(v reflect.Value) reflect.Value {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() || v.Type() == reflect.TypeFor[*Source]() {
+			return v
+		}
+		c := reflect.New(v.Type().Elem())
+		c.Elem().Set(deepCopy(v.Elem()))
+		return c
+	case reflect.Map:
+		if v.IsNil() {
+			return v
+		}
+		c := reflect.MakeMapWithSize(v.Type(), v.Len())
+		for it := v.MapRange(); it.Next(); {
+			c.SetMapIndex(it.Key(), deepCopy(it.Value()))
+		}
+		return c
+	case reflect.Slice:
+		if v.IsNil() {
+			return v
+		}
+		c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		for i := range v.Len() {
+			c.Index(i).Set(deepCopy(v.Index(i)))
+		}
+		return c
+	case reflect.Struct:
+		c := reflect.New(v.Type()).Elem()
+		c.Set(v)
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() && reaches(f.Type) {
+				c.Field(i).Set(deepCopy(v.Field(i)))
+			}
+		}
+		return c
+	default:
+		return v
+	}
+}
+
+// reaches reports whether copying a value of type t by assignment could share
+// memory.
+func reaches(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Struct:
+		return true
+	}
+	return false
+}
+
+var (
+	labName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	awsRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`)
+)
+
+// validate checks what belongs to the lab as a whole.
+func (w *World) validate(v *validation) {
+	switch {
+	case w.Name == "":
+		v.report("name", "", "the lab has no name", "add: name: my-lab")
+	case !labName.MatchString(w.Name):
+		v.reportf("name", "", "use lower-case letters, digits and hyphens, at most 63, and begin with a letter or digit",
+			"%q is not a lab name", w.Name)
+	}
+	if w.Region != "" && !awsRegion.MatchString(w.Region) {
+		v.reportf("region", "InvalidParameterValue", "write a Region such as us-east-1", "%q is not an AWS Region", w.Region)
+	}
+	w.validateNames(v)
+	w.Quotas.validate(v)
+	w.validateQuotas(v)
+}

@@ -1,0 +1,397 @@
+package control
+
+import (
+	"encoding/json"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// quickstart is the lab of the user's guide, as far as this version goes.
+const quickstart = `
+name: quickstart
+description: A public web server, a private database, and a laptop on the Internet.
+region: us-east-1                 # default for everything below
+
+vpcs:
+  app: {cidr: 10.0.0.0/16, ipv6: true}          # ipv6: true = AWS assigns a /56; or write the prefix
+internetGateways:
+  igw: {vpc: app}
+routeTables:
+  public:  {vpc: app, routes: {0.0.0.0/0: igw, "::/0": igw}}
+  private: {vpc: app}
+networkAcls:
+  data:                                         # a custom ACL starts as deny-all, as on AWS
+    vpc: app
+    ingress:
+      - {rule: 100, action: allow, protocol: tcp, ports: 5432, cidr: 10.0.1.0/24}
+      - {rule: 110, action: allow, protocol: tcp, ports: 1024-65535, cidr: 0.0.0.0/0}
+      - {rule: 120, action: allow, protocol: icmp, cidr: 10.0.1.0/24}
+    egress:
+      - {rule: 100, action: allow, protocol: all, cidr: 0.0.0.0/0}
+subnets:
+  public:  {vpc: app, cidr: 10.0.1.0/24, az: us-east-1a, routeTable: public, mapPublicIp: true, ipv6: true}
+  private: {vpc: app, cidr: 10.0.2.0/24, az: us-east-1b, routeTable: private, networkAcl: data, ipv6: true}
+securityGroups:
+  web:
+    vpc: app
+    ingress:
+      - {protocol: tcp, ports: 80, from: 0.0.0.0/0}
+      - {protocol: icmp, from: 203.0.113.0/24}
+    # no egress key: allow all, as a new group has on AWS; egress: [] allows nothing
+  db:
+    vpc: app
+    ingress:
+      - {protocol: tcp, ports: 5432, from: web}  # a group, a CIDR, or a prefix list
+      - {protocol: icmp, from: web}
+instances:
+  web: {subnet: public, securityGroups: [web], serve: [http/80]}
+  db:  {subnet: private, ip: 10.0.2.20, securityGroups: [db], serve: [tcp/5432]}   # serve: small built-in servers
+internetHosts:
+  laptop: {ip: 203.0.113.10, serve: [http/80]}
+
+checks:
+  - {from: laptop, to: web, tcp: 80}                                     # expect: pass is the default
+  - {from: laptop, to: web, ping: true, source: 203.0.113.10}            # the source address the receiver must see
+  - {from: web, to: db, tcp: 5432}
+  - {from: web, to: db, ping: true}
+  - {from: laptop, to: web, tcp: 22, expect: drop, at: securityGroup web}
+  - {from: laptop, to: db, tcp: 5432, expect: drop, at: internet}        # a private address is not on the Internet
+`
+
+// compareAddresses lets cmp compare netip's values.
+var compareAddresses = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+
+func open(t *testing.T, src string) *World {
+	t.Helper()
+	w, err := Open("lab.yaml", []byte(src))
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return w
+}
+
+// problems are what Open says about src.
+func problems(t *testing.T, src string) Problems {
+	t.Helper()
+	w, err := Open("lab.yaml", []byte(src))
+	if err == nil {
+		return nil
+	}
+	if w != nil {
+		t.Fatal("Open returned a world beside an error")
+	}
+	list, ok := err.(Problems)
+	if !ok {
+		t.Fatalf("error is a %T, want Problems", err)
+	}
+	return list
+}
+
+func TestQuickstartLoadsClean(t *testing.T) {
+	w := open(t, quickstart)
+	web := w.NetworkInterfaces["web/eth0"]
+	if got := web.Status.PrivateIPs; len(got) != 1 || got[0] != netip.MustParseAddr("10.0.1.4") {
+		t.Errorf("private addresses of web = %v, want the first free one, 10.0.1.4", got)
+	}
+	if got := web.Status.PublicIP; got != netip.MustParseAddr("198.51.100.1") {
+		t.Errorf("public address of web = %v", got)
+	}
+	if len(web.Status.IPv6s) != 1 || !w.Subnets["public"].Status.IPv6CIDR.Contains(web.Status.IPv6s[0]) {
+		t.Errorf("IPv6 addresses of web = %v in subnet %v", web.Status.IPv6s, w.Subnets["public"].Status.IPv6CIDR)
+	}
+	if got := w.Subnets["private"].Status; got.RouteTable != "private" || got.NetworkACL != "data" || got.AvailableIPAddressCount != 250 {
+		t.Errorf("status of subnet private = %+v", got)
+	}
+	if got := w.VPCs["app"].Status; got.MainRouteTable != "app/main" || got.InternetGateway != "igw" || got.IPv6CIDR.Bits() != 56 {
+		t.Errorf("status of VPC app = %+v", got)
+	}
+	var routes []string
+	for _, r := range w.RouteTables["public"].Status.Routes {
+		routes = append(routes, r.Destination.String()+" "+r.TargetKind+" "+r.Target+" "+r.State)
+	}
+	want := []string{
+		"0.0.0.0/0 internetGateway igw active",
+		"10.0.0.0/16 local  active",
+		"::/0 internetGateway igw active",
+		w.VPCs["app"].Status.IPv6CIDR.String() + " local  active",
+	}
+	if diff := cmp.Diff(want, routes); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+	if !strings.HasPrefix(w.VPCs["app"].Status.ID, "vpc-") || len(w.VPCs["app"].Status.ID) != len("vpc-")+17 {
+		t.Errorf("VPC ID = %q", w.VPCs["app"].Status.ID)
+	}
+}
+
+func TestWorldFromPermutedFile(t *testing.T) {
+	sections := strings.Split(strings.TrimSpace(quickstart), "\n")
+	// Top-level keys start at column 1; group lines by them.
+	var groups []string
+	for _, line := range sections {
+		if line != "" && line[0] != ' ' && line[0] != '#' {
+			groups = append(groups, "")
+		}
+		groups[len(groups)-1] += line + "\n"
+	}
+	slices.Reverse(groups)
+	reversed := strings.Join(groups, "")
+	// Within a map and within a resource as well.
+	reversed = strings.Replace(reversed, "  web: {subnet: public, securityGroups: [web], serve: [http/80]}\n", "", 1)
+	reversed = strings.Replace(reversed, "serve: small built-in servers\n", "moved\n  web: {serve: [http/80], securityGroups: [web], subnet: public}\n", 1)
+	if diff := cmp.Diff(open(t, quickstart), open(t, reversed), compareAddresses); diff != "" {
+		t.Errorf("the order of the file matters (-as written +permuted):\n%s", diff)
+	}
+}
+
+func TestCompleteIsIdempotent(t *testing.T) {
+	w := open(t, quickstart)
+	again := w.Clone()
+	if p := again.Prepare(w); len(p) > 0 {
+		t.Fatal(p)
+	}
+	if diff := cmp.Diff(w, again, compareAddresses); diff != "" {
+		t.Errorf("second Prepare changed the world:\n%s", diff)
+	}
+}
+
+func TestCloneSharesNothing(t *testing.T) {
+	w := open(t, quickstart)
+	c := w.Clone()
+	if diff := cmp.Diff(w, c, compareAddresses); diff != "" {
+		t.Fatalf("clone differs:\n%s", diff)
+	}
+	c.Instances["web"].SecurityGroups[0] = "changed"
+	c.SecurityGroups["web"].Ingress[0].From[0].Name = "changed"
+	*c.NetworkACLs["data"].Ingress[0].Ports = PortRange{1, 2}
+	c.RouteTables["public"].Routes[Destination{PrefixList: "x"}] = "y"
+	c.NetworkInterfaces["web/eth0"].Status.PrivateIPs[0] = netip.IPv4Unspecified()
+	if diff := cmp.Diff(open(t, quickstart), w, compareAddresses); diff != "" {
+		t.Errorf("a change to the clone reached the original:\n%s", diff)
+	}
+}
+
+func TestWorldSurvivesJSON(t *testing.T) {
+	w := open(t, quickstart)
+	w.Source = nil
+	text, err := json.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back World
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(w, &back, compareAddresses, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(SecurityGroupPermission{}, "Rule")); diff != "" {
+		t.Errorf("JSON lost something (-want +got):\n%s", diff)
+	}
+	for _, bare := range []string{`"ports":80`, `"ipv6":true`, `"0.0.0.0/0":"igw"`, `"serve":["http/80"]`} {
+		if !strings.Contains(string(text), bare) {
+			t.Errorf("JSON does not contain %s", bare)
+		}
+	}
+}
+
+func TestMarshalReadsBackTheSame(t *testing.T) {
+	for name, src := range map[string]string{"quickstart": quickstart, "everything": everything} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t, src)
+			text, err := w.Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(text), "app/main") || strings.Contains(string(text), "status") {
+				t.Errorf("Marshal wrote what AWS makes by itself:\n%s", text)
+			}
+			if diff := cmp.Diff(w, open(t, string(text)), compareAddresses); diff != "" {
+				t.Errorf("(-before +after):\n%s\n%s", diff, text)
+			}
+		})
+	}
+}
+
+// everything uses every key at least once.
+const everything = `
+name: everything
+region: eu-central-1
+quotas: {vpcsPerRegion: 10}
+vpcs:
+  a:
+    cidr: 10.0.0.0/16
+    secondaryCidrs: [10.1.0.0/16, 100.64.0.0/16]
+    ipv6: 2001:db8:1::/56
+    enableDnsSupport: false
+    enableDnsHostnames: true
+  b: {cidr: 10.0.0.0/16}
+internetGateways:
+  igw: {vpc: a}
+  spare: {}
+prefixLists:
+  offices: {maxEntries: 5, entries: [203.0.113.0/25, 203.0.113.128/25]}
+  offices6: {entries: ["2001:db8:aaaa::/48"]}
+routeTables:
+  main-a: {vpc: a, main: true}
+  edge:
+    vpc: a
+    routes:
+      0.0.0.0/0: igw
+      offices: fw/eth1
+      10.0.2.0/24: fw/eth0
+      10.1.0.0/16: local
+      2001:db8:1:2::/64: fw/eth0
+      192.0.2.0/24: spare
+      198.51.100.0/24: sleeper
+networkAcls:
+  a/default:
+    ingress:
+      - {rule: 200, action: deny, protocol: icmpv6, icmpType: 128, icmpCode: 0, cidr: "::/0"}
+      - {rule: 100, action: allow, protocol: -1, cidr: 0.0.0.0/0}
+subnets:
+  one: {vpc: a, cidr: 10.0.1.0/24, routeTable: edge, ipv6: 2001:db8:1:1::/64, assignIpv6: false}
+  two: {vpc: a, cidr: 10.0.2.0/24, ipv6: 2001:db8:1:2::/64}
+  other: {vpc: b, cidr: 10.0.1.0/24}
+securityGroups:
+  a/default: {egress: []}
+  app:
+    vpc: a
+    description: the application
+    ingress:
+      - {protocol: tcp, ports: 8000-8999, from: [app, default, offices, 10.0.0.0/8, "::/0"], description: many peers}
+      - {protocol: 50, from: 0.0.0.0/0}
+      - {protocol: icmp, icmpType: 8, from: offices}
+    egress:
+      - {protocol: all, to: 0.0.0.0/0}
+instances:
+  fw:
+    subnet: one
+    ip: 10.0.1.10
+    secondaryIps: [10.0.1.11, 10.0.1.12]
+    ipv6: 2001:db8:1:1::10
+    publicIp: 198.51.100.77
+    sourceDestCheck: false
+    forward: true
+    interfaces:
+      - {subnet: two, securityGroups: [app], sourceDestCheck: false}
+    run: ["sh -c 'echo hi > /dev/null'", "true"]
+  sleeper: {subnet: one, stopped: true, publicIp: true, ipv6: false}
+  plain: {subnet: other, publicIp: false}
+internetHosts:
+  client: {ip: 203.0.113.1, ipv6: 2001:db8:ff00::1, serve: [udp/53, http/80, tcp/81]}
+  old: {ip: 203.0.113.2, ipv6: false}
+checks:
+  - {name: one, description: first, from: client, to: 198.51.100.77, udp: 53, family: ipv4, wait: 1m30s, source: client}
+  - {from: fw, to: fw/eth1, tcp: 1, expect: drop, at: networkAcl a/default}
+`
+
+func TestEverythingLoadsClean(t *testing.T) {
+	w := open(t, everything)
+	states := map[string]string{}
+	for _, r := range w.RouteTables["edge"].Status.Routes {
+		states[r.Destination.String()] = strings.TrimSpace(r.TargetKind + " " + r.Target + " " + r.State)
+	}
+	want := map[string]string{
+		"0.0.0.0/0":         "internetGateway igw active",
+		"10.0.0.0/16":       "local  active",
+		"10.1.0.0/16":       "local  active",
+		"100.64.0.0/16":     "local  active",
+		"2001:db8:1::/56":   "local  active",
+		"10.0.2.0/24":       "networkInterface fw/eth0 active",
+		"2001:db8:1:2::/64": "networkInterface fw/eth0 active",
+		"offices":           "networkInterface fw/eth1 active",
+		"192.0.2.0/24":      "internetGateway spare blackhole",
+		"198.51.100.0/24":   "networkInterface sleeper/eth0 blackhole",
+	}
+	if diff := cmp.Diff(want, states); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+	if got := w.VPCs["a"].Status.MainRouteTable; got != "main-a" || w.RouteTables["a/main"] != nil {
+		t.Errorf("main route table of a = %q", got)
+	}
+	if got := w.NetworkACLs["a/default"].Status; got.Ingress[0].Rule != 100 || len(got.Egress) != 2 {
+		t.Errorf("rules of the default ACL in force = %+v", got)
+	}
+	if got := w.SecurityGroups["a/default"].Status; len(got.Egress) != 0 || got.Ingress[0].SecurityGroup != "a/default" {
+		t.Errorf("rules of the default group in force = %+v", got)
+	}
+	if got := w.SecurityGroups["app"].Status.Ingress; len(got) != 7 || got[1].SecurityGroup != "a/default" || got[2].PrefixList != "offices" {
+		t.Errorf("rules of app in force = %+v", got)
+	}
+	sleeper := w.NetworkInterfaces["sleeper/eth0"].Status
+	if sleeper.PublicIP.IsValid() || len(sleeper.IPv6s) != 0 || len(sleeper.PrivateIPs) != 1 {
+		t.Errorf("addresses of a stopped instance = %+v", sleeper)
+	}
+	if fw := w.NetworkInterfaces["fw/eth0"]; !fw.Status.ElasticIP || len(fw.Status.PrivateIPs) != 3 || fw.SourceDestCheck {
+		t.Errorf("fw/eth0 = %+v", fw)
+	}
+}
+
+func TestReferencesByID(t *testing.T) {
+	w := open(t, quickstart)
+	src := quickstart
+	for name, id := range map[string]string{
+		"igw: {vpc: app}": "igw: {vpc: " + w.VPCs["app"].Status.ID + "}",
+		"0.0.0.0/0: igw":  "0.0.0.0/0: " + w.InternetGateways["igw"].Status.ID,
+		"web: {subnet: public, securityGroups: [web]": "web: {subnet: " + w.Subnets["public"].Status.ID + ", securityGroups: [" + w.SecurityGroups["web"].Status.ID + "]",
+		"routeTable: private":                         "routeTable: " + w.RouteTables["app/main"].Status.ID,
+	} {
+		if !strings.Contains(src, name) {
+			t.Fatalf("quickstart has no %q", name)
+		}
+		src = strings.Replace(src, name, id, 1)
+	}
+	byID := open(t, src)
+	if got := byID.Subnets["private"].RouteTable; got != "app/main" {
+		t.Errorf("route table by ID = %q", got)
+	}
+	byID.Subnets["private"].RouteTable = "private"
+	byID.Complete()
+	if diff := cmp.Diff(w, byID, compareAddresses); diff != "" {
+		t.Errorf("IDs and names mean different worlds:\n%s", diff)
+	}
+}
+
+func TestCompleteTakesAwayWhatLostItsVPC(t *testing.T) {
+	w := open(t, "name: x\nvpcs: {a: {cidr: 10.0.0.0/16}, b: {cidr: 10.1.0.0/16}}")
+	delete(w.VPCs, "b")
+	if p := w.Prepare(nil); len(p) > 0 {
+		t.Fatal(p)
+	}
+	if len(w.RouteTables) != 1 || len(w.SecurityGroups) != 1 || len(w.NetworkACLs) != 1 {
+		t.Errorf("left: %v %v %v", w.RouteTables, w.SecurityGroups, w.NetworkACLs)
+	}
+	w.RouteTables["own"] = &RouteTable{VPC: "a", Main: true}
+	if p := w.Prepare(nil); len(p) > 0 {
+		t.Fatal(p)
+	}
+	if w.RouteTables["a/main"] != nil || !w.RouteTables["own"].Status.Main {
+		t.Error("a table marked as main did not take the place of a/main")
+	}
+}
+
+// TestKindsFillsEveryMap holds World and Kinds together.
+func TestKindsFillsEveryMap(t *testing.T) {
+	w := &World{}
+	w.Complete()
+	for _, k := range Kinds() {
+		if got, ok := KindNamed(k.Singular); !ok || got.Plural != k.Plural {
+			t.Errorf("KindNamed(%q) = %v", k.Singular, got.Plural)
+		}
+		if slices.Contains(laterKinds, k.Plural) {
+			t.Errorf("%s is both supported and for later", k.Plural)
+		}
+	}
+	for _, name := range fieldNames(reflect.TypeFor[World]()) {
+		switch name {
+		case "name", "description", "region", "quotas", "checks":
+			continue
+		}
+		if _, ok := KindNamed(name); !ok {
+			t.Errorf("World has %s, Kinds has not", name)
+		}
+	}
+}
