@@ -1,0 +1,224 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/dataplane"
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// Memory is the driver that needs no kernel: instances and Internet hosts are
+// small network stacks in this process, and every frame they send goes through
+// a real forwarding core, address resolution included. It takes a fraction of a
+// second for what namespaces take many for, and its clock moves only when it is
+// told to, so that idle timers can be tested.
+//
+// It starts the built-in servers (serve:) and none of the programs (run:).
+// Its methods may be called from several goroutines; probes take turns.
+type Memory struct {
+	engine *dataplane.Engine
+	store  *control.Store
+	now    atomic.Int64 // nanoseconds on the engine's clock
+
+	mu    sync.Mutex // guards everything below
+	hosts map[string]*memHost
+	// revision is that of the world the hosts were made from. A packet may
+	// be under way while the core already has the next.
+	revision uint64
+	links    map[uint32]*memInterface // by the handle of the interface
+	queue    []packet.Frame           // sent by hosts, not yet walked
+
+	segmenter packet.Segmenter
+	exchange  *memExchange
+	lastPort  uint16
+	// mute keeps hosts from answering, so that a test can send both sides'
+	// packets itself. They still resolve addresses and forward.
+	mute bool
+	// walked sees what the tracer says about every frame that went into the
+	// core, and arrived every frame that came out at a host; nil unless a
+	// test looks.
+	walked  func(leg dataplane.Leg)
+	arrived func(n *memInterface, data []byte)
+	// failure is the first thing that a correct core never does.
+	failure error
+}
+
+// NewMemory returns a driver whose lab is w, or the problems that w has.
+func NewMemory(ctx context.Context, w *control.World) (*Memory, error) {
+	m := &Memory{lastPort: firstEphemeralPort}
+	m.engine = dataplane.NewEngine(dataplane.Config{Clock: m.now.Load})
+	m.store = control.NewStore(slog.New(slog.DiscardHandler), nil, m.engine.Publish)
+	if err := m.Apply(ctx, w); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// World returns a copy of the world in force.
+func (m *Memory) World() *control.World {
+	w, _ := m.store.World()
+	return w
+}
+
+// Engine returns the forwarding core, for its traces, drops and counters. Only
+// the driver may call its Forward.
+func (m *Memory) Engine() *dataplane.Engine { return m.engine }
+
+// Apply makes w the lab, without interrupting it: tracked connections stay.
+func (m *Memory) Apply(ctx context.Context, w *control.World) error {
+	return m.settle(m.store.Apply(ctx, w))
+}
+
+// Update changes a copy of the world and makes it the lab.
+func (m *Memory) Update(ctx context.Context, change func(*control.World) error) error {
+	return m.settle(m.store.Update(ctx, change))
+}
+
+// settle gives the hosts the addresses of the world in force.
+func (m *Memory) settle(_ []control.Change, err error) error {
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w, revision := m.store.World()
+	m.setHosts(w)
+	m.revision = revision
+	return nil
+}
+
+// Advance moves the clock forward. Nothing else does.
+func (m *Memory) Advance(d time.Duration) { m.now.Add(int64(d)) }
+
+// Probe sends one request and runs the network until nothing moves any more.
+func (m *Memory) Probe(ctx context.Context, p Probe) (Outcome, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return Outcome{}, err
+	}
+	from := m.hosts[p.From]
+	if from == nil {
+		return Outcome{}, fmt.Errorf("no running instance or Internet host is called %q", p.From)
+	}
+	before := m.lastDrop()
+	m.lastPort = nextEphemeralPort(m.lastPort)
+	x := &memExchange{client: from, probe: p, port: m.lastPort}
+	m.exchange = x
+	x.begin()
+	err := m.run()
+	m.exchange = nil
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !x.outcome.Answered && !x.outcome.Refused {
+		x.outcome.Dropped = m.explain(x, before)
+	}
+	return x.outcome, nil
+}
+
+// lastDrop is the sequence number of the journal's newest entry.
+func (m *Memory) lastDrop() uint64 {
+	drops := m.engine.Drops(0)
+	if len(drops) == 0 {
+		return 0
+	}
+	return drops[len(drops)-1].Sequence
+}
+
+// explain finds what dropped the probe. What the core did not drop, a host in
+// between did: the tracer knows which instances forward.
+func (m *Memory) explain(x *memExchange, before uint64) *dataplane.TraceStep {
+	if step := DropOf(m.engine.Snapshot(), m.engine.Drops(before), x.probe); step != nil {
+		return step
+	}
+	trace := m.engine.Trace(x.traceRequest())
+	if last := trace.Last(); last.Verdict == dataplane.VerdictDrop {
+		return last.Decisive()
+	}
+	return nil
+}
+
+// maxFrames ends a storm: the longest exchange that hosts have takes dozens.
+const maxFrames = 10_000
+
+var errStorm = errors.New("the hosts do not come to rest: this is a bug in vpcsim's memory driver")
+
+// run walks what the hosts sent, and what they send in answer, until all is
+// quiet.
+func (m *Memory) run() error {
+	for n := 0; len(m.queue) > 0 && m.failure == nil; n++ {
+		if n == maxFrames {
+			m.queue = nil
+			return errStorm
+		}
+		f := m.queue[0]
+		m.queue = m.queue[1:]
+		for _, out := range m.walk(f) {
+			m.receive(out)
+		}
+	}
+	err := m.failure
+	m.failure, m.queue = nil, nil
+	return err
+}
+
+// walk takes one frame through the core and returns what came out, cut into
+// ordinary frames as a device without offloads would get them. That is where a
+// wrong partial checksum shows.
+func (m *Memory) walk(f packet.Frame) []packet.Frame {
+	var leg dataplane.Leg
+	if m.walked != nil {
+		leg = m.engine.TraceFrame(f) // before Forward writes to state and bytes
+	}
+	outgoing := m.engine.Forward([]packet.Frame{f}, nil)
+	if m.walked != nil {
+		m.walked(leg)
+	}
+	var result []packet.Frame
+	for _, out := range outgoing {
+		segments := m.segmenter.Segment(nil, &out)
+		if len(segments) == 0 {
+			m.fail("the core sent a frame that cannot be cut")
+		}
+		for _, segment := range segments {
+			// Both the core and the segmenter use their memory again.
+			segment.Data = append([]byte(nil), segment.Data...)
+			result = append(result, segment)
+		}
+	}
+	return result
+}
+
+// receive hands a frame to the host at its link.
+func (m *Memory) receive(f packet.Frame) {
+	n := m.links[f.Link]
+	if n == nil && m.engine.Snapshot().Revision != m.revision {
+		return // its host is about to be made, or is gone already
+	}
+	if n == nil {
+		m.fail("the core sent a frame to link %d, which no running host has", f.Link)
+		return
+	}
+	if err := verifyChecksums(f.Data); err != nil {
+		m.fail("the core sent %s a broken packet: %v", n.name, err)
+		return
+	}
+	if m.arrived != nil {
+		m.arrived(n, f.Data)
+	}
+	n.host.receive(n, f.Data)
+}
+
+func (m *Memory) fail(format string, args ...any) {
+	if m.failure == nil {
+		m.failure = fmt.Errorf(format+" (this is a bug in vpcsim)", args...)
+	}
+}

@@ -1,0 +1,269 @@
+package scenarios
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/dataplane"
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// testNetwork is a memory lab whose packets a test sends one by one, on both
+// sides: its hosts resolve addresses and forward, and answer nothing.
+type testNetwork struct {
+	*testing.T
+	*Memory
+	family   control.Family // of the addresses that names stand for
+	legs     []dataplane.Leg
+	arrivals []arrival
+	counters dataplane.Counters
+}
+
+// arrival is a frame that a host got.
+type arrival struct {
+	at   *memInterface
+	data []byte
+	message
+}
+
+// newTestNetwork brings up the scenario in text.
+func newTestNetwork(t *testing.T, family control.Family, text string) *testNetwork {
+	t.Helper()
+	m, err := NewMemory(t.Context(), loadText(t, text))
+	if err != nil {
+		t.Fatalf("%v\nin:\n%s", err, text)
+	}
+	n := &testNetwork{T: t, Memory: m, family: family}
+	m.mute = true
+	m.walked = n.sawLeg
+	m.arrived = func(at *memInterface, data []byte) {
+		msg, _ := parseMessage(data)
+		n.arrivals = append(n.arrivals, arrival{at, append([]byte(nil), data...), msg})
+	}
+	return n
+}
+
+func loadText(t *testing.T, text string) *control.World {
+	t.Helper()
+	if !strings.HasPrefix(strings.TrimSpace(text), "name:") {
+		text = "name: test\n" + text
+	}
+	w, err := control.Load("test.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("%v\nin:\n%s", err, text)
+	}
+	return w
+}
+
+// sawLeg holds what is true of every frame: the tracer and the forwarding path
+// come to the same verdict, and never for no reason.
+func (n *testNetwork) sawLeg(leg dataplane.Leg) {
+	n.Helper()
+	before, after := n.counters, n.engine.Counters()
+	n.counters = after
+	n.legs = append(n.legs, leg)
+	if after.Reasons[leg.Reason] == before.Reasons[leg.Reason] {
+		n.Errorf("the tracer says %s (%s), the forwarding path came to another reason\n%s", leg.Verdict, leg.Reason, describeLeg(leg))
+	}
+	switch sent, answered := after.Forwarded-before.Forwarded, after.Answered-before.Answered; {
+	case leg.Verdict == dataplane.VerdictPass && sent != 1,
+		leg.Verdict == dataplane.VerdictAnswer && answered != 1,
+		leg.Verdict == dataplane.VerdictDrop && leg.Reason != dataplane.ReasonTooBig && (sent != 0 || answered != 0):
+		n.Errorf("the tracer says %s, but %d frames were forwarded and %d answered\n%s", leg.Verdict, sent, answered, describeLeg(leg))
+	}
+	if leg.Reason == dataplane.ReasonBug || len(leg.Steps) == 0 {
+		n.Errorf("a walk without reason or steps:\n%s", describeLeg(leg))
+	}
+}
+
+func describeLeg(leg dataplane.Leg) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", leg.From, leg.Sent)
+	for _, s := range leg.Steps {
+		fmt.Fprintf(&b, "\n  %-22s %-6s %s: %s", s.Stage, s.Verdict, objects(&s), s.Text)
+	}
+	return b.String()
+}
+
+// change makes the scenario in text the lab, keeping its state.
+func (n *testNetwork) change(text string) {
+	n.Helper()
+	if err := n.Apply(n.Context(), loadText(n.T, text)); err != nil {
+		n.Fatalf("%v\nin:\n%s", err, text)
+	}
+}
+
+// address is what a name stands for: an instance's private address or "eip:" of
+// it, an Internet host's, or the address itself.
+func (n *testNetwork) address(name string) netip.Addr {
+	n.Helper()
+	if a, err := netip.ParseAddr(name); err == nil {
+		return a
+	}
+	w := n.World()
+	if h := w.InternetHosts[name]; h != nil {
+		if n.family == control.IPv6 {
+			return h.Status.IPv6
+		}
+		return h.IP
+	}
+	instance, public := strings.CutPrefix(name, "eip:")
+	eni := interfaceNamed(w, instance)
+	switch {
+	case eni == nil:
+		n.Fatalf("nobody is called %q", name)
+	case n.family == control.IPv6: // its only address, inside and outside
+		return first(eni.Status.IPv6s)
+	case public:
+		return eni.Status.PublicIP
+	}
+	return first(eni.Status.PrivateIPs)
+}
+
+// send sends one packet from a host's network stack and returns what became of
+// it, in the words of [testNetwork.outcome].
+func (n *testNetwork) send(from, to string, msg message) string {
+	n.Helper()
+	msg.dst = n.address(to)
+	if msg.dst.Is6() && msg.proto == packet.ProtoICMP {
+		msg = asICMPv6(msg)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.start()
+	if h := n.hosts[from]; h == nil {
+		n.Fatalf("no running host is called %q", from)
+	} else {
+		h.output(msg)
+	}
+	return n.finish()
+}
+
+// sendFrame sends raw bytes from an interface.
+func (n *testNetwork) sendFrame(f packet.Frame) string {
+	n.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.start()
+	n.queue = append(n.queue, f)
+	return n.finish()
+}
+
+func (n *testNetwork) start() {
+	n.legs, n.arrivals, n.counters = nil, nil, n.engine.Counters()
+}
+
+func (n *testNetwork) finish() string {
+	n.Helper()
+	if err := n.run(); err != nil {
+		n.Errorf("%v", err)
+	}
+	return n.outcome()
+}
+
+// outcome words what became of the last packet: who got it or what dropped it,
+// and behind a bar, in order, what the flow logs of the interfaces would say.
+func (n *testNetwork) outcome() string {
+	if len(n.legs) == 0 {
+		return "not sent"
+	}
+	last := n.legs[len(n.legs)-1]
+	verdict := "delivered to " + short(last.To)
+	switch last.Verdict {
+	case dataplane.VerdictAnswer:
+		verdict = "answered"
+	case dataplane.VerdictDrop:
+		step := last.Decisive()
+		verdict = "dropped at " + strings.ReplaceAll(objects(step), "/eth0", "")
+		if strings.HasPrefix(step.Stage.String(), "network-acl") {
+			number, _, _ := strings.Cut(step.Rule, " ")
+			verdict += " rule " + number
+		}
+		if len(n.arrivals) > 0 && !n.passed() {
+			verdict += ", answered"
+		}
+	}
+	var records []string
+	for _, leg := range n.legs {
+		records = append(records, n.records(leg)...)
+	}
+	if len(records) == 0 {
+		return verdict
+	}
+	return verdict + " | " + strings.Join(records, ", ")
+}
+
+// passed reports whether any frame was delivered to a host.
+func (n *testNetwork) passed() bool {
+	return slices.ContainsFunc(n.legs, func(l dataplane.Leg) bool { return l.Verdict == dataplane.VerdictPass })
+}
+
+func short(o dataplane.Object) string {
+	name, _, _ := strings.Cut(o.Name, "/eth0")
+	return name
+}
+
+// records derives what flow logs would say of a leg (flowlogs.md section 4):
+// the sender's record, REJECT if its groups or its subnet's ACL refused; the
+// receiver's, REJECT if the ACL or the groups there did; none for what routing
+// or a source/dest check drops.
+func (n *testNetwork) records(leg dataplane.Leg) []string {
+	var list []string
+	add := func(eni dataplane.Object, direction string, v dataplane.Verdict) {
+		if eni.Kind == dataplane.KindNetworkInterface {
+			action := map[dataplane.Verdict]string{dataplane.VerdictPass: "ACCEPT", dataplane.VerdictDrop: "REJECT"}[v]
+			list = append(list, fmt.Sprintf("%s %s %s", short(eni), direction, action))
+		}
+	}
+	var in, out *dataplane.TraceStep // the last filter's word, per side
+	for i := range leg.Steps {
+		switch s := &leg.Steps[i]; s.Stage {
+		case dataplane.StageSecurityGroupOut, dataplane.StageNetworkACLOut:
+			out = s
+		case dataplane.StageSecurityGroupIn, dataplane.StageNetworkACLIn:
+			in = s
+		}
+	}
+	if out != nil {
+		add(leg.From, "egress", out.Verdict)
+	}
+	checked := leg.Decisive().Stage == dataplane.StageDestinationCheck && leg.Verdict == dataplane.VerdictDrop
+	if in != nil && !checked {
+		receiver := leg.To
+		if leg.Verdict == dataplane.VerdictDrop {
+			receiver = n.receiverOf(leg)
+		}
+		add(receiver, "ingress", in.Verdict)
+	}
+	return list
+}
+
+// receiverOf is the interface that a leg's packet was about to enter: the
+// target of the last route, else the owner of the destination in the VPC that
+// the packet was in.
+func (n *testNetwork) receiverOf(leg dataplane.Leg) dataplane.Object {
+	w := n.World()
+	named := func(name string) dataplane.Object {
+		return n.engine.Snapshot().Object(dataplane.Handle(w.NetworkInterfaces[name].Status.Handle))
+	}
+	vpc := vpcOf(w, short(leg.From))
+	for _, s := range leg.Steps {
+		if _, name, ok := strings.Cut(s.Rule, " → networkInterface "); ok && s.Stage == dataplane.StageRoute {
+			return named(name)
+		}
+		if s.Stage == dataplane.StageInternetGatewayIn {
+			vpc = w.InternetGateways[s.Objects[0].Name].VPC
+		}
+	}
+	dst := netip.MustParseAddr(leg.Decisive().After.Dst)
+	for name, eni := range w.NetworkInterfaces {
+		if eni.VPC == vpc && slices.Contains(slices.Concat(eni.Status.PrivateIPs, eni.Status.IPv6s), dst) {
+			return named(name)
+		}
+	}
+	return dataplane.Object{}
+}

@@ -1,0 +1,157 @@
+package scenarios
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vpcsim/vpcsim/control"
+)
+
+// open loads an embedded scenario as the program does.
+func open(t *testing.T, name string) *control.World {
+	t.Helper()
+	file, src, err := Read(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := control.Open(file, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// checkOnMemory proves the checks of a scenario on a lab of its own.
+func checkOnMemory(t *testing.T, w *control.World) []Result {
+	t.Helper()
+	m, err := NewMemory(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Run(t.Context(), m.World(), m, nil)
+}
+
+func TestEveryScenarioHoldsInMemory(t *testing.T) {
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			w := open(t, name)
+			if w.Name != name || w.Description == "" || len(w.Checks) == 0 {
+				t.Errorf("name %q, description %q, %d checks", w.Name, w.Description, len(w.Checks))
+			}
+			for _, r := range checkOnMemory(t, w) {
+				if !r.OK {
+					t.Errorf("%s: %s", r.Check.String(), r.Got)
+				}
+			}
+		})
+	}
+}
+
+// A scenario teaches both families and both verdicts.
+func TestEveryScenarioChecksBothFamiliesAndVerdicts(t *testing.T) {
+	for _, name := range Names() {
+		var v6, pass, drop bool
+		for _, c := range open(t, name).Checks {
+			v6 = v6 || c.Family == control.IPv6
+			pass = pass || c.Expect == control.ExpectPass
+			drop = drop || c.Expect == control.ExpectDrop
+			if c.Expect == control.ExpectDrop && c.At == (control.Decider{}) {
+				t.Errorf("%s: %s: a drop without at proves little", name, c.String())
+			}
+		}
+		if !v6 || !pass || !drop {
+			t.Errorf("%s: IPv6 %v, pass %v, drop %v", name, v6, pass, drop)
+		}
+	}
+}
+
+// The other side of every check must fail: a runner that always says yes would
+// pass the test above.
+func TestEveryCheckFailsWhenTurnedAround(t *testing.T) {
+	for _, name := range Names() {
+		w := open(t, name)
+		for i := range w.Checks {
+			c := &w.Checks[i]
+			if c.Expect == control.ExpectPass {
+				c.Expect = control.ExpectDrop
+			} else {
+				c.Expect, c.At = control.ExpectPass, control.Decider{}
+			}
+		}
+		for _, r := range checkOnMemory(t, w) {
+			if r.OK {
+				t.Errorf("%s: %s, turned around, held: %s", name, r.Check.String(), r.Got)
+			}
+		}
+	}
+}
+
+func TestReadKnowsItsNames(t *testing.T) {
+	if !slices.Contains(Names(), "quickstart") {
+		t.Errorf("no quickstart among %v", Names())
+	}
+	file, src, err := Read("quickstart")
+	if err != nil || file != "quickstart.yaml" || len(src) == 0 {
+		t.Errorf("%q, %d bytes, %v", file, len(src), err)
+	}
+	if _, _, err := Read("quick"); err == nil || !strings.Contains(err.Error(), "quickstart") {
+		t.Errorf("unknown name: %v", err)
+	}
+}
+
+// TestDropNamesWhatDecides holds what a learner reads when a check drops.
+func TestDropNamesWhatDecides(t *testing.T) {
+	for scenario, want := range map[string][]string{
+		"quickstart": {
+			"dropped at securityGroup web: no ingress rule allows tcp/22 from 203.0.113.10",
+			"dropped at internet: 10.0.2.20 is a private address: it is not on the Internet",
+			"dropped at routeTable private: no route matches 203.0.113.10",
+			"dropped at networkAcl data: ingress: no numbered rule matches",
+			"answered; web saw source 203.0.113.10",
+		},
+		"overlapping": {
+			"dropped at subnet blue: nobody in the subnet has 10.0.1.20: its ARP or neighbour discovery gets no answer",
+			"answered; blue-web saw source 198.51.100.10",
+			"dropped at internetGateway red-igw: 10.0.1.20 has no public address, so the gateway drops it",
+		},
+		"nacl-vs-sg": {
+			"the request arrived, its answer was dropped at networkAcl no-replies: egress: no numbered rule matches tcp/32769 to 10.1.1.4",
+			"dropped at networkAcl deny-first: ingress rule 90 deny tcp/22 from 0.0.0.0/0 matches tcp/22 from 10.1.1.4",
+		},
+		"middlebox": {
+			"dropped at networkInterface careless/eth0: destination 10.2.2.10 is not one of its addresses, and its source/dest check is on",
+			"answered; db saw source 10.2.1.10",
+		},
+	} {
+		var all strings.Builder
+		for _, r := range checkOnMemory(t, open(t, scenario)) {
+			all.WriteString(r.Got + "\n")
+		}
+		for _, w := range want {
+			if !strings.Contains(all.String(), w) {
+				t.Errorf("%s: nothing says %q in:\n%s", scenario, w, all.String())
+			}
+		}
+	}
+}
+
+func TestRunReportsEachResultInOrder(t *testing.T) {
+	m, err := NewMemory(t.Context(), open(t, "quickstart"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reported []Result
+	results := Run(t.Context(), m.World(), m, func(r Result) { reported = append(reported, r) })
+	if len(results) != len(m.World().Checks) || !slices.Equal(results, reported) {
+		t.Errorf("%d results, %d reported", len(results), len(reported))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, r := range Run(ctx, m.World(), m, nil) {
+		if r.OK || !strings.HasPrefix(r.Got, "not run") {
+			t.Errorf("cancelled: %s: %v %s", r.Check.String(), r.OK, r.Got)
+		}
+	}
+}
