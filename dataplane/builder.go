@@ -305,7 +305,10 @@ func (c *compiler) internetGateways() {
 		v := c.resolve(g.Object, KindVPC, g.VPC)
 		igw := internetGateway{
 			handle: g.Handle, vpc: v,
-			public: map[packet.Addr]packet.Addr{}, private: map[packet.Addr]packet.Addr{},
+			public: map[packet.Addr]packet.Addr{}, private: map[packet.Addr]packet.Addr{}, edge: -1,
+		}
+		if g.EdgeRouteTable != 0 {
+			igw.edge = int(c.resolve(g.Object, KindRouteTable, g.EdgeRouteTable))
 		}
 		for _, m := range g.PublicAddresses {
 			public, private := packet.AddrFrom(m.Public), packet.AddrFrom(m.Private)

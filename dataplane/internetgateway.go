@@ -14,6 +14,9 @@ type InternetGateway struct {
 	// PublicAddresses are the one-to-one mappings of the VPC's interfaces:
 	// Elastic IPs and auto-assigned public addresses.
 	PublicAddresses []PublicAddress
+	// EdgeRouteTable is the gateway route table that what comes in is routed
+	// by, 0 without (R10).
+	EdgeRouteTable Handle
 }
 
 // PublicAddress maps a public IPv4 address to a private one of Interface.
@@ -27,6 +30,7 @@ const internetMTU = 1500
 
 // internetGateway is stateless: two maps, one per direction (R25).
 type internetGateway struct {
+	edge    int // index of the edge route table, -1 without
 	handle  Handle
 	vpc     uint32
 	public  map[packet.Addr]packet.Addr // private → public
@@ -73,7 +77,7 @@ func (w *Walk) internetGatewayIn(index uint32) Hop {
 	}
 	if !w.tuple.Dst.Is4() {
 		w.pass(StageInternetGatewayIn, ReasonNotTranslated, igw.handle, 0)
-		return Hop{hopVPC, igw.vpc}
+		return w.edgeRoute(igw)
 	}
 	private, ok := igw.private[w.tuple.Dst]
 	if !ok {
@@ -86,7 +90,16 @@ func (w *Walk) internetGatewayIn(index uint32) Hop {
 		}
 	}
 	w.translated(StageInternetGatewayIn, ReasonTranslated, igw.handle)
-	return Hop{hopVPC, igw.vpc}
+	return w.edgeRoute(igw)
+}
+
+// edgeRoute routes what came in by the gateway's own table, after the
+// translation; without one the VPC delivers (R10).
+func (w *Walk) edgeRoute(igw *internetGateway) Hop {
+	if igw.edge < 0 {
+		return Hop{hopVPC, igw.vpc}
+	}
+	return w.lookup(&w.snap.routeTables[igw.edge])
 }
 
 func containsAny(prefixes []packet.Prefix, a packet.Addr) bool {

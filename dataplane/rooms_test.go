@@ -218,6 +218,32 @@ func TestInternetGatewayTranslatesOneToOne(t *testing.T) {
 	n.want("R30 IPv6 in", hHost, syn("2001:db8:1:1::20", 80), VerdictPass, ReasonDelivered)
 }
 
+func TestEdgeRouteTableSendsWhatComesInThroughAMiddlebox(t *testing.T) {
+	const hEdge = 200
+	n := newNetwork(t)
+	n.b.RouteTables = append(n.b.RouteTables, RouteTable{Object: Object{Handle: hEdge, Kind: KindRouteTable, Name: "edge"}, Routes: []Route{
+		{Destination: cidr("10.0.0.0/16"), Target: Target{TargetLocal, hVPC}},
+		{Destination: cidr("2001:db8:1::/56"), Target: Target{TargetLocal, hVPC}},
+		{Destination: cidr("10.0.2.0/24"), Target: Target{TargetNetworkInterface, hI1}},
+		{Destination: cidr("2001:db8:1:2::/64"), Target: Target{TargetNetworkInterface, hI1}},
+	}})
+	n.b.InternetGateways[0].EdgeRouteTable = hEdge
+	n.b.NetworkInterfaces[0].SourceDestCheck = false
+	n.publish()
+	n.want("R-C22 to subnet two", hHost, syn("198.51.100.30", 80), VerdictPass, ReasonDelivered)
+	if p := n.delivered(); p.DstMAC != InterfaceMAC(hI1) || p.Dst != addr("10.0.2.30") {
+		t.Errorf("%v got it, for %v", p.DstMAC, p.Dst)
+	}
+	n.want("R-C22 IPv6", hHost, syn("2001:db8:1:2::30", 80), VerdictPass, ReasonDelivered)
+	if p := n.delivered(); p.DstMAC != InterfaceMAC(hI1) {
+		t.Errorf("%v got it", p.DstMAC)
+	}
+	n.want("RT-07 the rest is local", hHost, syn("2001:db8:1:1::20", 80), VerdictPass, ReasonDelivered)
+	n.b.NetworkInterfaces[0].SourceDestCheck = true
+	n.publish()
+	n.want("RT-08 check on", hHost, syn("198.51.100.30", 80), VerdictDrop, ReasonDestinationAddress)
+}
+
 func TestInternetGatewayTranslatesWhatAnErrorQuotes(t *testing.T) {
 	n := newNetwork(t).publish()
 	n.want("in", hHost, datagram("198.51.100.10", 53), VerdictPass, ReasonDelivered)

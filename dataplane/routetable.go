@@ -54,7 +54,10 @@ type routeEntry struct {
 // route looks the destination up in the table of the subnet whose interface is
 // sending now (R9).
 func (w *Walk) route(subnetIndex uint32) Hop {
-	rt := &w.snap.routeTables[w.snap.subnets[subnetIndex].routeTable]
+	return w.lookup(&w.snap.routeTables[w.snap.subnets[subnetIndex].routeTable])
+}
+
+func (w *Walk) lookup(rt *routeTable) Hop {
 	entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
 	if !ok {
 		return w.drop(StageRoute, ReasonNoRoute, rt.handle, 0)
