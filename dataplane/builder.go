@@ -30,6 +30,9 @@ type Builder struct {
 	// Internet is the emulated Internet itself; it needs a handle to be
 	// named in steps.
 	Internet Object
+	// Services answers name, metadata, time and DHCP requests; its zero value
+	// means that nothing does.
+	Services Services
 }
 
 // Seal compiles the snapshot. The Builder may be thrown away afterwards; the
@@ -39,6 +42,7 @@ func (b *Builder) Seal() (*Snapshot, error) {
 		Revision:   b.Revision,
 		objects:    map[Handle]Object{},
 		groupTexts: map[Handle]groupText{},
+		services:   -1,
 	}, index: map[Handle]uint32{}, groupSets: map[string]*groupSet{}}
 	c.register()
 	c.networkACLs()
@@ -110,6 +114,9 @@ func (c *compiler) register() {
 		add(x.Object, c.firstHost()+i)
 	}
 	add(c.b.Internet, 0)
+	if c.b.Services.Handle != 0 {
+		add(c.b.Services.Object, 0)
+	}
 }
 
 func (c *compiler) firstHost() int { return len(c.b.NetworkInterfaces) + len(c.b.NATGateways) }
@@ -134,6 +141,9 @@ func (c *compiler) vpcs() {
 	c.s.vpcs = make([]vpc, len(c.b.VPCs))
 	for i, v := range c.b.VPCs {
 		c.s.vpcs[i] = vpc{handle: v.Handle, owners: map[packet.Addr]uint32{}, internetGateway: -1, egressOnly: -1}
+		if len(v.CIDRs) > 0 && v.CIDRs[0].Addr().Is4() {
+			c.s.vpcs[i].resolver = packet.AddrFrom(v.CIDRs[0].Masked().Addr().Next().Next())
+		}
 		for _, p := range v.CIDRs {
 			if p.Addr().Is6() {
 				c.s.vpcs[i].prefixes6 = append(c.s.vpcs[i].prefixes6, packet.PrefixFrom(p))
@@ -216,6 +226,10 @@ func (c *compiler) interfaces() {
 			handle: h.Handle, kind: KindInternetHost, mac: h.MAC, addresses: addresses(h.Addresses),
 			timeouts: DefaultTimeouts, routerMAC: routerMAC(h.Handle),
 		})
+	}
+	if s := c.b.Services; s.Handle != 0 {
+		c.s.services = len(all)
+		all = append(all, networkInterface{handle: s.Handle, kind: KindServices, mac: s.MAC, routerMAC: routerMAC(s.Handle)})
 	}
 	c.s.interfaces = all
 	for i := range all {

@@ -5,11 +5,13 @@ import "github.com/vpcsim/vpcsim/dataplane/packet"
 // state is everything a walk may read that is neither packet nor snapshot.
 // commit and the engine's housekeeping are its only writers.
 type state struct {
-	flows     keyTable[flow]
-	nat       natTable
-	fragments map[fragmentKey]fragmentHead
-	counters  Counters
-	journal   journal
+	flows        keyTable[flow]
+	nat          natTable
+	serviceFlows keyTable[serviceFlow]
+	serviceRates map[Handle]serviceRate
+	fragments    map[fragmentKey]fragmentHead
+	counters     Counters
+	journal      journal
 }
 
 // commit makes the walk real: tracking, bytes, counters, the frames that go
@@ -19,6 +21,9 @@ type state struct {
 func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 	s := &e.state
 	w.commitFlows(s)
+	if w.serviceEffect.used {
+		w.commitService(s)
+	}
 	if w.natEffect.used {
 		w.commitMapping(&s.nat)
 	}

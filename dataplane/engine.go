@@ -77,6 +77,8 @@ func NewEngine(config Config) *Engine {
 	e.state.flows.seed = rand.Uint64()
 	e.state.nat.inside.seed, e.state.nat.outside.seed = rand.Uint64(), rand.Uint64()
 	e.state.nat.targets = map[natTarget]int{}
+	e.state.serviceFlows.limit, e.state.serviceFlows.seed = maxServiceFlows, rand.Uint64()
+	e.state.serviceRates = map[Handle]serviceRate{}
 	e.state.fragments = map[fragmentKey]fragmentHead{}
 	e.state.journal.ring = make([]Drop, max(config.Journal, 0))
 	e.snapshot.Store(emptySnapshot)
@@ -179,6 +181,14 @@ func (e *Engine) housekeep(snap *Snapshot, now int64) {
 		budget *= 16 // nearly full: look harder
 	}
 	e.state.nat.sweep(now, budget, snap)
+	e.state.serviceFlows.sweep(budget, func(f *slot[serviceFlow]) bool {
+		h := Handle(f.key.scope >> 8)
+		if snap.interfaceOf(uint32(h)) < 0 {
+			delete(e.state.serviceRates, h)
+			return true
+		}
+		return f.value.expires <= now
+	})
 	flows.sweep(budget, func(f *slot[flow]) bool {
 		return f.value.expires <= now || !snap.tracks(Handle(f.key.scope>>8))
 	})

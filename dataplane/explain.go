@@ -286,6 +286,12 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return "it answers nothing that went out through the gateway, which accepts no connections"
 	case ReasonEgressOnly:
 		return "it answers nothing that went out through the gateway, which lets no connection in"
+	case ReasonService:
+		return "answered by the platform: no route, group or ACL sees it"
+	case ReasonServiceRate:
+		return fmt.Sprintf("more than %d packets a second to the platform's services", step.Detail)
+	case ReasonServiceAnswer:
+		return "a service's answer that nobody asked for"
 	case ReasonTracked:
 		return "part of a connection that went out here"
 	case ReasonTooBig:

@@ -106,13 +106,13 @@ func (w *Walk) answerRouterPing(ni *networkInterface, e *Engine) ([]byte, bool) 
 // answer it: the router's own addresses, and for an ENI the interfaces of its
 // subnet. Hosts of the Internet have their router only.
 func (s *Snapshot) neighbor(ni *networkInterface, a packet.Addr) (packet.MAC, bool) {
-	if ni.kind == KindInternetHost {
+	if ni.kind != KindNetworkInterface {
 		if a == packet.AddrFrom(InternetRouter4) || a == packet.AddrFrom(InternetRouter6) {
 			return ni.routerMAC, true
 		}
 		return packet.MAC{}, false
 	}
-	if s.isRouterAddress(ni, a) {
+	if s.isRouterAddress(ni, a) || s.services >= 0 && a == s.vpcs[ni.vpc].resolver {
 		return ni.routerMAC, true
 	}
 	peer, ok := s.subnets[ni.subnet].byAddress[a]

@@ -56,8 +56,12 @@ func (ni *networkInterface) owns(a packet.Addr) bool {
 // router, or a neighbour of the same subnet (A31).
 func (w *Walk) leaveInterface(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
-	if !w.sourceCheck(ni) {
+	service, forService := w.serviceFor(ni)
+	if !w.sourceCheck(ni, forService) {
 		return Hop{}
+	}
+	if forService {
+		return w.toService(ni, service)
 	}
 	if isLinkLocalService(w.tuple.Dst) || isLinkLocal(w.tuple.Dst) {
 		return w.drop(StageLinkLocal, ReasonLinkLocal, ni.handle, 0)
@@ -94,11 +98,16 @@ func (w *Walk) leaveToNeighbor(ni *networkInterface, peer uint32) Hop {
 }
 
 // sourceCheck holds A26 (the MAC, always) and A24 (the address, unless the
-// check is off).
-func (w *Walk) sourceCheck(ni *networkInterface) bool {
+// check is off). What a service answers may come from a host without an
+// address.
+func (w *Walk) sourceCheck(ni *networkInterface, forService bool) bool {
 	switch {
 	case w.pkt.SrcMAC != ni.mac:
 		w.drop(StageSourceCheck, ReasonSourceMAC, ni.handle, 0)
+	case forService && isConfiguring(w.tuple.Src):
+		// A DHCP client has no address yet, or only its link-local one.
+		w.pass(StageSourceCheck, ReasonOK, ni.handle, 0)
+		return true
 	case w.pkt.DstMAC.IsGroup():
 		w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
 	case isGroup(w.tuple.Dst):
@@ -115,6 +124,11 @@ func (w *Walk) sourceCheck(ni *networkInterface) bool {
 		return true
 	}
 	return false
+}
+
+// isConfiguring reports a source address that only DHCP may use.
+func isConfiguring(src packet.Addr) bool {
+	return src == unspecified4 || !src.Is4() && isLinkLocal(src)
 }
 
 // enterInterface ends the way of a packet at an ENI: network ACL unless it

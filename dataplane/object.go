@@ -26,6 +26,7 @@ const (
 	KindNetworkInterface
 	KindInternetHost
 	KindInternet
+	KindServices
 )
 
 // String is the noun as the scenario file spells it, in the singular.
@@ -51,6 +52,8 @@ func (k Kind) String() string {
 		return "networkInterface"
 	case KindInternetHost:
 		return "internetHost"
+	case KindServices:
+		return "services"
 	case KindInternet:
 		return "internet"
 	}

@@ -20,11 +20,12 @@ type Snapshot struct {
 	internetGateways   []internetGateway
 	egressOnlyGateways []egressOnlyGateway
 	internet           internet
+	services           int // index in interfaces of the services' own, -1 without
 }
 
 // emptySnapshot is what an engine runs before the first Publish: it knows no
 // link, so it drops everything.
-var emptySnapshot = &Snapshot{}
+var emptySnapshot = &Snapshot{services: -1}
 
 // Object returns what is known about a handle; the zero Object if nothing is.
 func (s *Snapshot) Object(h Handle) Object { return s.objects[h] }
@@ -94,6 +95,7 @@ type vpc struct {
 	handle    Handle
 	owners    map[packet.Addr]uint32 // private address → index in interfaces
 	prefixes6 []packet.Prefix
+	resolver  packet.Addr // base+2 of the primary IPv4 block
 	// Index of the attached gateways, -1 without.
 	internetGateway, egressOnly int
 }

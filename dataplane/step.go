@@ -35,6 +35,7 @@ const (
 	StageSourceCheck
 	StageLinkLayer
 	StageLinkLocal
+	StageService
 	StageSecurityGroupOut
 	StageNetworkACLOut
 	StageRoute
@@ -59,6 +60,7 @@ var stageNames = [numStages]string{
 	StageSourceCheck:        "source-check",
 	StageLinkLayer:          "link-layer",
 	StageLinkLocal:          "link-local",
+	StageService:            "service",
 	StageSecurityGroupOut:   "security-group-out",
 	StageNetworkACLOut:      "network-acl-out",
 	StageRoute:              "route",
@@ -103,6 +105,7 @@ const (
 	ReasonRouterPing      // answered: the subnet's router address replies (A-C10)
 	ReasonFragmentNeeded  // answered: ICMP 3/4 or Packet Too Big
 	ReasonFirstSeen       // a later fragment took over its first part's ports (S33)
+	ReasonService         // one of the platform's services answers it (A42)
 	ReasonInternetAddress // the address is on the emulated Internet
 	ReasonNATOut          // a NAT gateway gave it its own address and a port (R41)
 	ReasonNATIn           // a NAT gateway brought an answer back (R41)
@@ -133,6 +136,8 @@ const (
 	ReasonNATPortAllocation   // every port towards the destination is in use (R42)
 	ReasonNATNoMapping        // it answers nothing the gateway sent (R45)
 	ReasonEgressOnly          // the egress-only gateway let nothing out that it answers (R33)
+	ReasonServiceRate         // more than 1024 packets a second to the services (A43)
+	ReasonServiceAnswer       // from a service, but nobody asked
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // the tracking table is full (S30)
@@ -160,6 +165,7 @@ var reasonNames = [numReasons]string{
 	ReasonRouterPing:          "router-ping",
 	ReasonFragmentNeeded:      "fragmentation-needed",
 	ReasonFirstSeen:           "first-fragment-seen",
+	ReasonService:             "service",
 	ReasonInternetAddress:     "internet-address",
 	ReasonNATOut:              "nat-out",
 	ReasonNATIn:               "nat-in",
@@ -188,6 +194,8 @@ var reasonNames = [numReasons]string{
 	ReasonNATPortAllocation:   "nat-port-allocation",
 	ReasonNATNoMapping:        "nat-no-mapping",
 	ReasonEgressOnly:          "egress-only",
+	ReasonServiceRate:         "service-rate",
+	ReasonServiceAnswer:       "service-answer",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

@@ -5,7 +5,7 @@ import "net/netip"
 // VPC is a VPC as control hands it over.
 type VPC struct {
 	Object
-	CIDRs []netip.Prefix // IPv4 and IPv6
+	CIDRs []netip.Prefix // the primary IPv4 block first, then the others and IPv6
 }
 
 // Subnet is a subnet as control hands it over.

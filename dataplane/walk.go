@@ -37,8 +37,9 @@ type Walk struct {
 	assumed         []effect
 	assumedMappings []natMapping
 
-	natEffect  natEffect
-	newMapping natMapping // with natEffect: proposed, not yet taken
+	natEffect     natEffect
+	serviceEffect serviceEffect
+	newMapping    natMapping // with natEffect: proposed, not yet taken
 
 	nSteps, nTuples, nEffects int
 }
@@ -55,7 +56,7 @@ const (
 func (w *Walk) begin() {
 	w.tuple, w.quoted = w.pkt.Tuple, w.pkt.Quoted
 	w.routed, w.sender, w.untracked = false, -1, nil
-	w.natEffect.used = false
+	w.natEffect.used, w.serviceEffect.used = false, false
 	w.verdict, w.reason = VerdictDrop, ReasonBug
 	w.nSteps, w.nEffects = 0, 0
 	w.tuples[0], w.nTuples = w.pkt.Tuple, 1
@@ -72,9 +73,12 @@ func (w *Walk) run(hop Hop) {
 		}
 		switch hop.Kind {
 		case hopLeaveInterface:
-			if w.snap.interfaces[hop.To].kind == KindInternetHost {
+			switch w.snap.interfaces[hop.To].kind {
+			case KindInternetHost:
 				hop = w.leaveHost(hop.To)
-			} else {
+			case KindServices:
+				hop = w.leaveService(hop.To)
+			default:
 				hop = w.leaveInterface(hop.To)
 			}
 		case hopSendOn:
