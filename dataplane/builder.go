@@ -166,6 +166,11 @@ func (c *compiler) subnets() {
 		}
 		for _, p := range s.CIDRs {
 			out.prefixes = append(out.prefixes, packet.PrefixFrom(p))
+			if p.Addr().Is6() {
+				out.prefixes6 = append(out.prefixes6, packet.AdvertisedPrefix{
+					Prefix: packet.PrefixFrom(p), OnLink: true, Valid: 0xffffffff, Preferred: 0xffffffff,
+				})
+			}
 			if p.Addr().Is4() {
 				out.routerAddresses = append(out.routerAddresses, packet.AddrFrom(p.Masked().Addr().Next()))
 			}

@@ -63,24 +63,35 @@ func (w *Walk) advance(f *flow, e *effect) {
 
 // send rewrites the frame in place and appends it to out.
 func (w *Walk) send(e *Engine, out []packet.Frame) []packet.Frame {
-	if w.pkt.QuotedOK && w.quoted != w.pkt.Quoted {
-		packet.RewriteQuoted(&w.pkt, w.quoted)
+	if w.clampMSS != 0 {
+		packet.ClampMSS(&w.pkt, w.clampMSS)
 	}
-	if w.tuple != w.pkt.Tuple {
-		packet.Rewrite(&w.pkt, w.tuple)
+	if w.tuple.Src.Is4() != (w.pkt.Family == 4) {
+		if !w.translateFamily(e) {
+			e.state.counters.Untranslatable++
+			return out
+		}
+	} else {
+		if w.pkt.QuotedOK && w.quoted != w.pkt.Quoted {
+			packet.RewriteQuoted(&w.pkt, w.quoted)
+		}
+		if w.tuple != w.pkt.Tuple {
+			packet.Rewrite(&w.pkt, w.tuple)
+		}
 	}
+	f := w.pkt.Frame
 	to := &w.snap.interfaces[w.out]
 	src := to.routerMAC
 	if !w.routed && to.kind == KindNetworkInterface {
-		src = w.pkt.SrcMAC // layer 2: the neighbour's own MAC stays
+		src = w.snap.interfaces[w.sender].mac // layer 2: the neighbour's own
 	}
-	packet.SetEthernet(w.pkt.Frame.Data, to.mac, src)
-	w.pkt.Frame.Link = uint32(to.handle)
+	packet.SetEthernet(f.Data, to.mac, src)
+	f.Link = uint32(to.handle)
 	e.state.counters.Forwarded++
-	if w.pkt.Family == 4 && !w.pkt.DontFragment && w.crossedInternet() && packet.WireLength(&w.pkt) > internetMTU {
-		return e.fragment(out, w.pkt.Frame)
+	if w.tuple.Src.Is4() && !w.pkt.DontFragment && w.wireLength() > internetMTU && w.crossedInternet() {
+		return e.fragment(out, f)
 	}
-	return append(out, *w.pkt.Frame)
+	return append(out, *f)
 }
 
 // crossedInternet reports that the way led through an Internet gateway, whose

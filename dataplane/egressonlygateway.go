@@ -29,7 +29,7 @@ func (w *Walk) egressOnlyGateway(index uint32) Hop {
 	}
 	w.trackSender() // R35
 	if !w.pkt.ICMPError {
-		key := tupleFlowKey(gateway.handle, &w.tuple, w.pkt.ICMPType, egress)
+		key := tupleFlowKey(gateway.handle, &w.tuple, w.icmpType, egress)
 		if slot, found := w.findFlow(&key); found {
 			w.touch(&egressOnlyTimeouts, slot, egress)
 		} else if !w.track(&egressOnlyTimeouts, &key, egress) {
@@ -69,7 +69,7 @@ func (w *Walk) egressOnlyGatewayIn(v *vpc) Hop {
 	if w.pkt.ICMPError {
 		key = quotedFlowKey(gateway.handle, &w.quoted, w.pkt.QuotedICMPType, ingress) // R34
 	} else {
-		key = tupleFlowKey(gateway.handle, &w.tuple, w.pkt.ICMPType, ingress)
+		key = tupleFlowKey(gateway.handle, &w.tuple, w.icmpType, ingress)
 	}
 	slot, found := w.findFlow(&key)
 	if !found || w.pkt.ICMPError && !w.pkt.QuotedOK {

@@ -276,6 +276,8 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return fmt.Sprintf("destination %s → %s", endpoint(before.Dst, before.DstPort, before), endpoint(after.Dst, after.DstPort, after))
 	case ReasonNATProtocol:
 		return fmt.Sprintf("%s: a NAT gateway carries TCP, UDP and ICMP only", protocolName(after.Proto))
+	case ReasonNATFamily:
+		return fmt.Sprintf("%s is not in 64:ff9b::/96: a NAT gateway translates no other IPv6", after.Dst)
 	case ReasonNATFragment:
 		return "a NAT gateway drops fragments of TCP and ICMP"
 	case ReasonNATExpired:

@@ -39,6 +39,7 @@ func (w *Walk) adoptFragment(ni *networkInterface) bool {
 	w.pkt.SrcPort, w.pkt.DstPort = head.srcPort, head.dstPort
 	w.pkt.ICMPType, w.pkt.ICMPCode = head.icmpType, head.icmpCode
 	w.tuple = w.pkt.Tuple
+	w.icmpType, w.icmpCode = head.icmpType, head.icmpCode
 	w.tuples[0] = w.tuple
 	w.pass(StageFragment, ReasonFirstSeen, ni.handle, 0)
 	return true

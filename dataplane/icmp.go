@@ -75,6 +75,9 @@ func (w *Walk) tooBig(e *Engine, sender *networkInterface, mtu uint32) []byte {
 		return nil // a host of the Internet has the Internet's MTU
 	}
 	from := w.snap.subnets[sender.subnet].router(w.pkt.Family)
+	if w.pkt.Family == 6 && w.tuple.Src.Is4() {
+		mtu += familyDifference // NAT64: the sender's packets are longer
+	}
 	if w.pkt.Family == 4 {
 		return packet.AppendICMPError(e.scratch(), &w.pkt, sender.mac, sender.routerMAC, from, icmpUnreachable, icmpFragmentationNeeded, mtu)
 	}

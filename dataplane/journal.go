@@ -7,7 +7,10 @@ type Counters struct {
 	Received  uint64
 	Forwarded uint64
 	Answered  uint64
-	Reasons   [numReasons]uint64 // by the reason that ended the walk
+	// Untranslatable packets passed every rule but have no counterpart in the
+	// other family (RFC 7915).
+	Untranslatable uint64
+	Reasons        [numReasons]uint64 // by the reason that ended the walk
 }
 
 // Drop is a journal entry: one dropped packet and the step that decided.

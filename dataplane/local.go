@@ -28,6 +28,8 @@ func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled boo
 		return w.answerARP(ni, e), true
 	case p.Family == 6 && p.Proto == packet.ProtoICMPv6:
 		switch p.ICMPType {
+		case icmp6RouterSolicit:
+			return w.answerRouterSolicitation(ni, e), true
 		case icmp6NeighborSolicit:
 			return w.answerNeighborSolicitation(ni, e), true
 		case icmp6EchoRequest:
@@ -87,6 +89,35 @@ func (w *Walk) answerNeighborSolicitation(ni *networkInterface, e *Engine) []byt
 	w.answer(StageLinkLayer, ReasonNeighbor, w.segment(ni))
 	return packet.AppendNeighborAdvertisement(e.scratch(), ni.mac, mac, target, to, target, mac, isRouter, solicited, true)
 }
+
+// answerRouterSolicitation names the subnet's router as default gateway.
+// Addresses come by DHCPv6, not by SLAAC; the subnet's block is on the link
+// (A35). The core sends no advertisement that nobody asked for, so the lifetime
+// is the longest there is.
+func (w *Walk) answerRouterSolicitation(ni *networkInterface, e *Engine) []byte {
+	p := &w.pkt
+	if p.SrcMAC != ni.mac {
+		w.drop(StageLinkLayer, ReasonSourceMAC, ni.handle, 0)
+		return nil
+	}
+	if ni.kind != KindNetworkInterface || len(w.snap.subnets[ni.subnet].prefixes6) == 0 {
+		w.drop(StageLinkLayer, ReasonGroupAddress, ni.handle, 0)
+		return nil
+	}
+	sub := &w.snap.subnets[ni.subnet]
+	dst := p.Src
+	if dst.IsZero() {
+		dst = allNodes
+	}
+	w.answer(StageLinkLayer, ReasonNeighbor, sub.handle)
+	return packet.AppendRouterAdvertisement(e.scratch(), packet.RouterAdvertisement{
+		DstMAC: ni.mac, SrcMAC: ni.routerMAC, Src: sub.router(6), Dst: dst,
+		HopLimit: 255, Managed: true, Other: true, Lifetime: 65535, MTU: vpcMTU, Prefixes: sub.prefixes6,
+	})
+}
+
+// vpcMTU is the largest IP packet inside a VPC (addressing.md section 10).
+const vpcMTU = 9001
 
 var allNodes = packet.Addr{Hi: 0xff02 << 48, Lo: 1}
 

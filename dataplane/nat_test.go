@@ -258,6 +258,94 @@ func TestEgressOnlyGatewayLetsNothingIn(t *testing.T) {
 	}(), VerdictDrop, ReasonEgressOnly)
 }
 
+// newNAT64Network routes 64:ff9b::/96 of subnet two to the NAT gateway.
+func newNAT64Network(t testing.TB) *network {
+	n := newNATNetwork(t)
+	n.b.RouteTables[1].Routes = append(n.b.RouteTables[1].Routes,
+		Route{Destination: cidr("64:ff9b::/96"), Target: Target{TargetNATGateway, hNAT}, Text: "64:ff9b::/96 → natGateway nat"})
+	return n
+}
+
+func TestNAT64OutAndBack(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		spec packet.Spec
+	}{
+		{"TCP", syn("64:ff9b::203.0.113.10", 80)},
+		{"UDP", datagram("64:ff9b::203.0.113.10", 53)},
+		{"ICMP", echo("64:ff9b::203.0.113.10", 7)},
+	} {
+		t.Run("R-C21 "+c.name, func(t *testing.T) {
+			n := newNAT64Network(t).publish()
+			c.spec.Payload = []byte("hello")
+			n.want("out", hI3, c.spec, VerdictPass, ReasonDelivered)
+			p := n.delivered()
+			if p.Family != 4 || p.Src != addr("198.51.100.50") || p.Dst != addr("203.0.113.10") {
+				t.Errorf("the host sees %v → %v", p.Src, p.Dst)
+			}
+			n.want("back", hHost, n.back(), VerdictPass, ReasonDelivered)
+			p = n.delivered()
+			if p.Family != 6 || p.Src != addr("64:ff9b::203.0.113.10") || p.Dst != addr("2001:db8:1:2::30") || p.DstPort != c.spec.SrcPort {
+				t.Errorf("i3 gets %v:%d → %v:%d", p.Src, p.SrcPort, p.Dst, p.DstPort)
+			}
+		})
+	}
+}
+
+func TestNAT64ErrorsComeBackAsICMPv6(t *testing.T) {
+	n := newNAT64Network(t)
+	n.b.SecurityGroups[2].Ingress = nil
+	n.publish()
+	s := datagram("64:ff9b::203.0.113.10", 9)
+	n.want("out", hI3, s, VerdictPass, ReasonDelivered)
+	seen := n.delivered()
+	refused := packet.AppendICMPError(nil, &seen, n.interfaceAt(hHost).routerMAC, InterfaceMAC(hHost), addr("203.0.113.10"), 3, 3, 0)
+	if v, r := n.sendFrame(hHost, refused); v != VerdictPass {
+		t.Fatalf("dropped: %v\n%s", r, n.story())
+	}
+	p := n.delivered()
+	if p.Family != 6 || p.ICMPType != 1 || p.ICMPCode != 4 || p.Quoted.Dst != addr("64:ff9b::203.0.113.10") || p.Quoted.SrcPort != s.SrcPort {
+		t.Errorf("i3 gets type %d code %d about %v", p.ICMPType, p.ICMPCode, p.Quoted)
+	}
+}
+
+func TestNAT64NeedsItsPrefix(t *testing.T) {
+	n := newNAT64Network(t)
+	n.b.RouteTables[1].Routes[3].Target = Target{TargetNATGateway, hNAT}
+	n.publish()
+	n.want("other IPv6", hI3, syn("2001:db8:ff00::10", 80), VerdictDrop, ReasonNATFamily)
+}
+
+func TestNAT64PathMTUCountsTheLongerHeader(t *testing.T) {
+	n := newNAT64Network(t).publish()
+	s := datagram("64:ff9b::203.0.113.10", 53)
+	s.Payload = make([]byte, 1520-48)
+	n.want("1520 as IPv6 is 1500 as IPv4", hI3, s, VerdictPass, ReasonDelivered)
+	s.Payload = make([]byte, 1521-48)
+	n.want("one more is answered", hI3, s, VerdictPass, ReasonDelivered)
+	p := n.delivered()
+	if p.ICMPType != icmp6PacketTooBig || n.frames[0].Link != hI3 {
+		t.Errorf("got type %d", p.ICMPType)
+	}
+}
+
+func TestNATGatewayClampsMSS(t *testing.T) {
+	n := newNATNetwork(t).publish()
+	frame := packet.Append(nil, n.spec(hI3, syn("203.0.113.10", 80)))
+	// A SYN with an MSS option of 8961: the TCP header grows by four bytes.
+	s := n.spec(hI3, syn("203.0.113.10", 80))
+	s.Payload = []byte{2, 4, 0x23, 0x01}
+	frame = packet.Append(frame[:0], s)
+	frame[14+20+12] = 6 << 4 // data offset
+	if v, r := n.sendFrame(hI3, frame); v != VerdictPass {
+		t.Fatalf("%v", r)
+	}
+	out := n.frames[0].Data
+	if mss := int(out[14+20+22])<<8 | int(out[14+20+23]); mss != natMSS {
+		t.Errorf("R50: MSS %d, want %d", mss, natMSS)
+	}
+}
+
 func TestNATForwardAllocatesNothing(t *testing.T) {
 	n := newNATNetwork(t).publish()
 	frame := packet.Append(nil, n.spec(hI3, datagram("203.0.113.10", 53)))

@@ -25,6 +25,10 @@ var natTimeouts = Timeouts{
 	TCPEstablished: 350e9, TCPHalfOpen: 350e9, TCPClosed: 10e9, UDP: 350e9, UDPStream: 350e9, ICMP: 350e9, Other: 350e9,
 }
 
+// natMSS is what the gateway clamps the segment size of TCP connections to
+// (R50).
+const natMSS = natMTU - 40
+
 // enterNATGateway takes a packet that reached the gateway's interface: an
 // answer to one of its own addresses goes back inside, anything else is
 // translated on its way out. The gateway has no security group, but its
@@ -37,13 +41,17 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 	if w.exceeds(natMTU) {
 		return w.drop(StageNATGateway, ReasonTooBig, ni.gateway, natMTU)
 	}
-	translated := false
-	if ni.owns(w.tuple.Dst) {
-		translated = w.natIn(ni)
-	} else {
-		translated = w.natOut(ni)
+	w.clampMSS = natMSS
+	translate := w.natOut
+	switch back := ni.owns(w.tuple.Dst); {
+	case back && w.pkt.ICMPError:
+		translate = w.natErrorIn
+	case back:
+		translate = w.natIn
+	case w.pkt.ICMPError:
+		translate = w.natErrorOut
 	}
-	if !translated {
+	if !translate(ni) {
 		return Hop{}
 	}
 	return w.sendOn(index)
@@ -68,22 +76,22 @@ func (w *Walk) sendOn(index uint32) Hop {
 	return w.leaveSubnet(ni.subnet)
 }
 
-// natOut translates a packet from inside: its connection's mapping, or a new
-// one (R41, R42, R47).
+// natOut translates a packet from inside: by its connection's mapping, or a new
+// one (R41, R42, R47). An IPv6 packet becomes IPv4 on the way (R54).
 func (w *Walk) natOut(ni *networkInterface) bool {
 	w.trackSender()
-	if w.pkt.ICMPError {
-		return w.natErrorOut(ni)
-	}
 	switch {
-	case !natCarries(&w.pkt):
+	case !w.tuple.Dst.Is4() && !nat64Prefix.Contains(w.tuple.Dst):
+		w.drop(StageNATGateway, ReasonNATFamily, ni.gateway, 0)
+		return false
+	case !natCarries(w.tuple.Proto, w.icmpType):
 		w.drop(StageNATGateway, ReasonNATProtocol, ni.gateway, uint32(w.tuple.Proto))
 		return false
 	case w.pkt.Fragment && w.tuple.Proto != packet.ProtoUDP:
 		w.drop(StageNATGateway, ReasonNATFragment, ni.gateway, 0)
 		return false
 	}
-	key := tupleFlowKey(ni.gateway, &w.tuple, w.pkt.ICMPType, egress)
+	key := tupleFlowKey(ni.gateway, &w.tuple, w.icmpType, egress)
 	mapping, index, found := w.findMapping(&key)
 	if !found {
 		if w.tuple.Proto == packet.ProtoTCP && w.pkt.TCPFlags&packet.TCPFlagSYN == 0 {
@@ -99,33 +107,25 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 		}
 	}
 	w.noteMapping(mapping, index, found, egress)
-	w.tuple.Src, w.tuple.SrcPort = mapping.address, mapping.port
-	if w.tuple.Proto == packet.ProtoICMP {
-		w.tuple.DstPort = mapping.port // the identifier
-	}
-	w.translated(StageNATGateway, ReasonNATOut, ni.gateway)
-	return true
+	out := mapping.outside()
+	w.tuple.Src, w.tuple.Dst = out.local, out.remote
+	w.setPort(&w.tuple.SrcPort, out.localPort)
+	return w.natTranslated(ni, out.remote, ReasonNATOut)
 }
 
 // natIn undoes the translation of an answer. What belongs to no connection is
 // dropped: the gateway is no listener and answers no ping (R45).
 func (w *Walk) natIn(ni *networkInterface) bool {
-	if w.pkt.ICMPError {
-		return w.natErrorIn(ni)
-	}
-	key := tupleFlowKey(ni.gateway, &w.tuple, w.pkt.ICMPType, ingress)
+	key := tupleFlowKey(ni.gateway, &w.tuple, w.icmpType, ingress)
 	mapping, index, found := w.findMappingIn(&key)
 	if !found {
 		w.drop(StageNATGateway, ReasonNATNoMapping, ni.gateway, 0)
 		return false
 	}
 	w.noteMapping(mapping, index, found, ingress)
-	w.tuple.Dst, w.tuple.DstPort = mapping.key.local, mapping.insidePort()
-	if w.tuple.Proto == packet.ProtoICMP {
-		w.tuple.SrcPort = w.tuple.DstPort
-	}
-	w.translated(StageNATGateway, ReasonNATIn, ni.gateway)
-	return true
+	w.tuple.Src, w.tuple.Dst = mapping.key.remote, mapping.key.local
+	w.setPort(&w.tuple.DstPort, mapping.key.localPort)
+	return w.natTranslated(ni, mapping.key.remote, ReasonNATIn)
 }
 
 // natErrorOut translates an ICMP error that an inside host sends about a
@@ -137,17 +137,16 @@ func (w *Walk) natErrorOut(ni *networkInterface) bool {
 		w.drop(StageNATGateway, ReasonNATNoMapping, ni.gateway, 0)
 		return false
 	}
-	w.tuple.Src = mapping.address
-	w.quoted.Dst, w.quoted.DstPort = mapping.address, mapping.port
-	if w.quoted.Proto == packet.ProtoICMP {
-		w.quoted.SrcPort = mapping.port
-	}
-	w.translated(StageNATGateway, ReasonNATOut, ni.gateway)
-	return true
+	out := mapping.outside()
+	w.tuple.Src, w.tuple.Dst = out.local, out.remote
+	w.quoted.Src, w.quoted.Dst = out.remote, out.local
+	w.setQuotedPort(&w.quoted.DstPort, out.localPort)
+	return w.natTranslated(ni, out.remote, ReasonNATOut)
 }
 
 // natErrorIn brings an ICMP error about a translated packet to the host that
-// had sent it.
+// had sent it. The error may come from any router on the way, so its own source
+// stays, in the family of the host.
 func (w *Walk) natErrorIn(ni *networkInterface) bool {
 	key := quotedFlowKey(ni.gateway, &w.quoted, w.pkt.QuotedICMPType, ingress)
 	mapping, _, found := w.findMappingIn(&key)
@@ -155,24 +154,56 @@ func (w *Walk) natErrorIn(ni *networkInterface) bool {
 		w.drop(StageNATGateway, ReasonNATNoMapping, ni.gateway, 0)
 		return false
 	}
-	w.tuple.Dst = mapping.key.local
-	w.quoted.Src, w.quoted.SrcPort = mapping.key.local, mapping.insidePort()
-	if w.quoted.Proto == packet.ProtoICMP {
-		w.quoted.DstPort = w.quoted.SrcPort
+	if !mapping.key.local.Is4() {
+		w.tuple.Src = nat64Of(w.tuple.Src)
 	}
-	w.translated(StageNATGateway, ReasonNATIn, ni.gateway)
+	w.tuple.Dst = mapping.key.local
+	w.quoted.Src, w.quoted.Dst = mapping.key.local, mapping.key.remote
+	w.setQuotedPort(&w.quoted.SrcPort, mapping.key.localPort)
+	return w.natTranslated(ni, mapping.key.remote, ReasonNATIn)
+}
+
+// natTranslated notes that the packet has its new addresses, of remote's family.
+func (w *Walk) natTranslated(ni *networkInterface, remote packet.Addr, reason Reason) bool {
+	if !w.becomeFamily(remote) {
+		w.drop(StageNATGateway, ReasonNATProtocol, ni.gateway, uint32(w.tuple.Proto))
+		return false
+	}
+	w.translated(StageNATGateway, reason, ni.gateway)
 	return true
+}
+
+// setPort writes the translated port; an ICMP identifier stands in both.
+func (w *Walk) setPort(side *uint16, port uint16) {
+	*side = port
+	if isICMP(w.tuple.Proto) {
+		w.tuple.SrcPort, w.tuple.DstPort = port, port
+	}
+}
+
+func (w *Walk) setQuotedPort(side *uint16, port uint16) {
+	*side = port
+	if isICMP(w.quoted.Proto) {
+		w.quoted.SrcPort, w.quoted.DstPort = port, port
+	}
+}
+
+func isICMP(protocol uint8) bool {
+	return protocol == packet.ProtoICMP || protocol == packet.ProtoICMPv6
 }
 
 // natCarries: TCP, UDP, and ICMP messages with an identifier; nothing else
 // (R40).
-func natCarries(p *packet.Packet) bool {
-	switch p.Proto {
+func natCarries(protocol, icmpType uint8) bool {
+	switch protocol {
 	case packet.ProtoTCP, packet.ProtoUDP:
 		return true
 	case packet.ProtoICMP:
-		request, _ := icmpRequest(p.Proto, p.ICMPType)
+		request, _ := icmpRequest(protocol, icmpType)
 		return request == icmpEchoRequest || request == 13
+	case packet.ProtoICMPv6:
+		request, _ := icmpRequest(protocol, icmpType)
+		return request == icmp6EchoRequest
 	}
 	return false
 }

@@ -24,14 +24,19 @@ type natMapping struct {
 	flow    flow
 }
 
-// insidePort is the inside host's port or identifier.
-func (m *natMapping) insidePort() uint16 { return m.key.localPort }
-
 // outside is the connection as the other side sees it, from the gateway: the
-// key that an answer has.
+// key that an answer has. It is IPv4 whatever the inside is.
 func (m *natMapping) outside() flowKey {
 	k := m.key
 	k.local, k.localPort = m.address, m.port
+	if k.remote.Is4() {
+		return k
+	}
+	k.remote = embedded4(k.remote)
+	if uint8(k.scope) == packet.ProtoICMPv6 {
+		k.scope = k.scope&^0xff | packet.ProtoICMP
+		k.remotePort = icmpEchoRequest<<8 | k.remotePort&0xff
+	}
 	return k
 }
 
@@ -43,7 +48,8 @@ type natTarget struct {
 }
 
 func (m *natMapping) target() natTarget {
-	return natTarget{m.address, m.key.remote, m.key.scope, m.key.remotePort}
+	k := m.outside()
+	return natTarget{k.local, k.remote, k.scope, k.remotePort}
 }
 
 // natTable holds the mappings of all gateways, found from both sides. It is

@@ -439,6 +439,104 @@ func TestRouterAnswersPingsOfItsOwnSubnet(t *testing.T) {
 	}(), VerdictAnswer, ReasonRouterPing)
 }
 
+func TestRouterAdvertisesItselfWhenAsked(t *testing.T) {
+	n := newNetwork(t).publish()
+	n.want("A35", hI1, packet.Spec{
+		Tuple:  packet.Tuple{Src: addr("fe80::9"), Dst: addr("ff02::2"), Proto: packet.ProtoICMPv6},
+		DstMAC: packet.MAC{0x33, 0x33, 0, 0, 0, 2}, ICMPType: icmp6RouterSolicit, TTL: 255,
+	}, VerdictAnswer, ReasonNeighbor)
+	p := n.delivered()
+	if p.ICMPType != 134 || p.Src != packet.AddrFrom(RouterLinkLocal(hOne)) || p.Dst != addr("fe80::9") || p.TTL != 255 {
+		t.Errorf("answered type %d from %v to %v", p.ICMPType, p.Src, p.Dst)
+	}
+}
+
+func TestServicesAreReachedPastEveryRule(t *testing.T) {
+	const hServices = 300
+	closed := func() *network {
+		n := newNetwork(t)
+		n.b.Services = Services{Object: Object{Handle: hServices, Kind: KindServices}, MAC: InterfaceMAC(hServices)}
+		n.b.SecurityGroups[0].Ingress, n.b.SecurityGroups[0].Egress = nil, nil
+		n.b.NetworkACLs[0].Ingress, n.b.NetworkACLs[0].Egress = nil, nil
+		return n.publish()
+	}
+	for _, c := range []struct {
+		name, service string
+		spec          packet.Spec
+	}{
+		{"A-C2 VPC+2", "169.254.169.253", datagram("10.0.0.2", 53)},
+		{"A-C4 UDP", "169.254.169.253", datagram("169.254.169.253", 53)},
+		{"A-C4 TCP", "169.254.169.253", syn("169.254.169.253", 53)},
+		{"A-C4 IPv6", "fd00:ec2::253", datagram("fd00:ec2::253", 53)},
+		{"metadata", "169.254.169.254", syn("169.254.169.254", 80)},
+		{"metadata IPv6", "fd00:ec2::254", syn("fd00:ec2::254", 80)},
+		{"time", "169.254.169.123", datagram("169.254.169.123", 123)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := closed()
+			n.want("asked", hI1, c.spec, VerdictPass, ReasonDelivered)
+			p := n.delivered()
+			client := packet.AddrFrom(ServiceClient(hI1, !p.Dst.Is4()))
+			if n.frames[0].Link != hServices || p.Dst != addr(c.service) || p.Src != client {
+				t.Errorf("the service sees %v → %v on link %d", p.Src, p.Dst, n.frames[0].Link)
+			}
+			if h, ok := ServiceClientHandle(p.Src.Netip()); !ok || h != hI1 {
+				t.Errorf("the service takes the client for %d", h)
+			}
+			n.want("answered", hServices, n.back(), VerdictPass, ReasonDelivered)
+			p = n.delivered()
+			if p.Src != c.spec.Dst || p.Dst != n.interfaceAt(hI1).addressFor(c.spec.Dst) || p.DstPort != c.spec.SrcPort {
+				t.Errorf("i1 gets %v → %v:%d", p.Src, p.Dst, p.DstPort)
+			}
+		})
+	}
+	n := closed()
+	n.want("A-C3 subnet base+2", hI1, datagram("10.0.1.2", 53), VerdictDrop, ReasonNoNeighbor)
+	n.want("A42 another port", hI1, syn("169.254.169.254", 443), VerdictDrop, ReasonLinkLocal)
+	n.want("an answer nobody asked for", hServices, func() packet.Spec {
+		s := datagram(ServiceClient(hI1, false).String(), 4000)
+		s.Src = addr("169.254.169.253")
+		return s
+	}(), VerdictDrop, ReasonServiceAnswer)
+	for range serviceRateLimit {
+		n.send(hI1, datagram("169.254.169.253", 53))
+	}
+	n.want("A43 the limit", hI1, datagram("169.254.169.253", 53), VerdictDrop, ReasonServiceRate)
+	n.want("A43 is per interface", hI2, datagram("169.254.169.253", 53), VerdictPass, ReasonDelivered)
+	n.clock += 1e9
+	n.want("A43 the next second", hI1, datagram("169.254.169.253", 53), VerdictPass, ReasonDelivered)
+}
+
+func TestDHCPRequestsReachTheServer(t *testing.T) {
+	const hServices = 300
+	n := newNetwork(t)
+	n.b.Services = Services{Object: Object{Handle: hServices, Kind: KindServices}, MAC: InterfaceMAC(hServices)}
+	n.publish()
+	everybody := packet.MAC{255, 255, 255, 255, 255, 255}
+	n.want("DISCOVER", hI1, packet.Spec{
+		Tuple:  packet.Tuple{Src: addr("0.0.0.0"), Dst: addr("255.255.255.255"), SrcPort: 68, DstPort: 67, Proto: packet.ProtoUDP},
+		DstMAC: everybody, Payload: []byte("discover"),
+	}, VerdictPass, ReasonDelivered)
+	if p := n.delivered(); p.Dst.Netip() != DHCPAddress4 || p.Src.Netip() != ServiceClient(hI1, false) {
+		t.Errorf("the server sees %v → %v", p.Src, p.Dst)
+	}
+	n.want("OFFER", hServices, n.back(), VerdictPass, ReasonDelivered)
+	if p := n.delivered(); p.Src != addr("10.0.1.1") || p.Dst != addr("10.0.1.10") || p.DstMAC != InterfaceMAC(hI1) || p.DstPort != 68 {
+		t.Errorf("i1 gets %v → %v:%d", p.Src, p.Dst, p.DstPort)
+	}
+	n.want("SOLICIT", hI1, packet.Spec{
+		Tuple:  packet.Tuple{Src: addr("fe80::9"), Dst: addr("ff02::1:2"), SrcPort: 546, DstPort: 547, Proto: packet.ProtoUDP},
+		DstMAC: packet.MAC{0x33, 0x33, 0, 1, 0, 2}, Payload: []byte("solicit"),
+	}, VerdictPass, ReasonDelivered)
+	n.want("ADVERTISE", hServices, n.back(), VerdictPass, ReasonDelivered)
+	if p := n.delivered(); p.Src != packet.AddrFrom(RouterLinkLocal(hOne)) || p.Dst != addr("fe80::9") {
+		t.Errorf("i1 gets %v → %v", p.Src, p.Dst)
+	}
+	n.want("a client only configures itself", hI1, packet.Spec{
+		Tuple: packet.Tuple{Src: addr("0.0.0.0"), Dst: addr("10.0.2.30"), SrcPort: 68, DstPort: 67, Proto: packet.ProtoUDP},
+	}, VerdictDrop, ReasonSourceAddress)
+}
+
 func TestStoppedInstanceGetsNothing(t *testing.T) {
 	n := newNetwork(t)
 	n.b.NetworkInterfaces[2].Stopped = true

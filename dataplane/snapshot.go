@@ -106,6 +106,7 @@ type subnet struct {
 	routeTable uint32
 	networkACL uint32
 	prefixes   []packet.Prefix
+	prefixes6  []packet.AdvertisedPrefix // as router advertisements name them
 	// routerMAC is the MAC address of the subnet's implied router, and
 	// routerAddresses what it answers for: base+1, its IPv6 link-local
 	// address and fe80:ec2::1 (A29, A35).

@@ -131,6 +131,7 @@ const (
 	ReasonNoHost              // no host of the emulated Internet has the address
 	ReasonGatewayMismatch     // the gateway serves another VPC (R32)
 	ReasonNATProtocol         // a NAT gateway carries TCP, UDP and ICMP only (R40)
+	ReasonNATFamily           // IPv6 that is not for 64:ff9b::/96 (R54)
 	ReasonNATFragment         // a NAT gateway drops fragments of TCP and ICMP (R44)
 	ReasonNATExpired          // no mapping for a packet inside a connection: reset (R43)
 	ReasonNATPortAllocation   // every port towards the destination is in use (R42)
@@ -189,6 +190,7 @@ var reasonNames = [numReasons]string{
 	ReasonNoHost:              "no-host",
 	ReasonGatewayMismatch:     "gateway-mismatch",
 	ReasonNATProtocol:         "nat-protocol",
+	ReasonNATFamily:           "nat-family",
 	ReasonNATFragment:         "nat-fragment",
 	ReasonNATExpired:          "nat-expired",
 	ReasonNATPortAllocation:   "nat-port-allocation",

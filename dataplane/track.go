@@ -180,7 +180,7 @@ func (w *Walk) reopens(slot *flow) bool {
 // flowKey is the key of the packet's connection at ni. A packet and its reply
 // have the same key.
 func (w *Walk) flowKey(ni *networkInterface, dir direction) flowKey {
-	return tupleFlowKey(ni.handle, &w.tuple, w.pkt.ICMPType, dir)
+	return tupleFlowKey(ni.handle, &w.tuple, w.icmpType, dir)
 }
 
 // quotedFlowKey is the key of the connection that an ICMP error passing owner

@@ -15,6 +15,12 @@ type Walk struct {
 	// the bytes keep the sender's until commit. quoted is the same for the
 	// packet that an ICMP error quotes.
 	tuple, quoted packet.Tuple
+	// icmpType and icmpCode are the message's as they are here: NAT64 turns
+	// those of one family into the other's.
+	icmpType, icmpCode uint8
+	// clampMSS is the largest segment size a TCP connection may offer on this
+	// way, 0 for any.
+	clampMSS uint16
 	// sender is the index of the interface that sent the packet, or -1 when
 	// the router itself did.
 	sender int
@@ -55,6 +61,7 @@ const (
 // begin makes the walk ready for the packet in w.pkt.
 func (w *Walk) begin() {
 	w.tuple, w.quoted = w.pkt.Tuple, w.pkt.Quoted
+	w.icmpType, w.icmpCode, w.clampMSS = w.pkt.ICMPType, w.pkt.ICMPCode, 0
 	w.routed, w.sender, w.untracked = false, -1, nil
 	w.natEffect.used, w.serviceEffect.used = false, false
 	w.verdict, w.reason = VerdictDrop, ReasonBug
@@ -164,15 +171,32 @@ func (w *Walk) quotedRemote(dir direction) packet.Addr {
 // ICMP message's type and code.
 func (w *Walk) port() uint16 {
 	if w.tuple.Proto == packet.ProtoICMP || w.tuple.Proto == packet.ProtoICMPv6 {
-		return uint16(w.pkt.ICMPType)<<8 | uint16(w.pkt.ICMPCode)
+		return uint16(w.icmpType)<<8 | uint16(w.icmpCode)
 	}
 	return w.tuple.DstPort
 }
 
 func (w *Walk) icmpError() bool { return w.pkt.ICMPError }
 
+// wireLength is the size of the packet, a segment of it if it is a superframe,
+// at this point of the way: NAT64 makes it shorter or longer by the difference
+// of the headers.
+func (w *Walk) wireLength() int {
+	n := packet.WireLength(&w.pkt)
+	switch is4 := w.tuple.Src.Is4(); {
+	case is4 && w.pkt.Family == 6:
+		return n - familyDifference
+	case !is4 && w.pkt.Family == 4:
+		return n + familyDifference
+	}
+	return n
+}
+
+// familyDifference is how much longer an IPv6 header is than an IPv4 one.
+const familyDifference = 20
+
 // exceeds reports that the packet on the wire, a segment of it if it is a
 // superframe, is larger than mtu and may not be cut.
 func (w *Walk) exceeds(mtu int) bool {
-	return packet.WireLength(&w.pkt) > mtu && w.pkt.DontFragment
+	return w.wireLength() > mtu && w.pkt.DontFragment
 }

@@ -1,6 +1,9 @@
 package packet
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 func TestNothingPerPacketAllocates(t *testing.T) {
 	r := random()
@@ -50,6 +53,49 @@ func TestNothingPerPacketAllocates(t *testing.T) {
 		p.SourceLinkLayerOption()
 	}); n != 0 {
 		t.Errorf("address resolution: %v allocations", n)
+	}
+}
+
+func TestTranslationAllocatesNothing(t *testing.T) {
+	r := random()
+	for _, k := range kinds {
+		from, to := k.randomTuple(r), k.other().randomTuple(r)
+		f := Frame{Data: Append(nil, k.spec(from, make([]byte, 3000)))}
+		whole := bytes.Clone(f.Data)
+		failure := Frame{Data: AppendICMPError(nil, mustParse(t, &f), macA, macB, from.Dst, map[uint8]uint8{4: 11, 6: 3}[k.family], 0, 0)}
+		quoting := bytes.Clone(failure.Data)
+		answer := Tuple{Src: to.Dst, Dst: to.Src}
+		buffer := make([]byte, 4096)
+		var p Packet
+		if n := testing.AllocsPerRun(100, func() {
+			copy(f.Data, whole)
+			copy(failure.Data, quoting)
+			Parse(&p, &f)
+			if _, ok := Translate(&p, to, buffer); !ok {
+				t.Fatal("not translated")
+			}
+			Parse(&p, &failure)
+			if _, ok := TranslateError(&p, answer, to, buffer); !ok {
+				t.Fatal("error not translated")
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", k.name, n)
+		}
+	}
+}
+
+func TestOffersAndAdvertisementsAllocateNothing(t *testing.T) {
+	f := Frame{Data: segmentWith(t, tuple4, TCPFlagSYN, []byte{2, 4, 0xff, 0xff})}
+	p := mustParse(t, &f)
+	mss := uint16(9000)
+	buffer := make([]byte, 0, 4096)
+	ra := RouterAdvertisement{MTU: 9001, Prefixes: make([]AdvertisedPrefix, 3)}
+	if n := testing.AllocsPerRun(100, func() {
+		mss--
+		ClampMSS(p, mss)
+		AppendRouterAdvertisement(buffer, ra)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -1,6 +1,10 @@
 package packet
 
-import "testing"
+import (
+	"bytes"
+	"fmt"
+	"testing"
+)
 
 func BenchmarkParse(b *testing.B) {
 	icmpError := func(t Tuple, typ uint8) []byte {
@@ -81,5 +85,45 @@ func BenchmarkSegment(b *testing.B) {
 				out = s.Segment(out[:0], &f)
 			}
 		})
+	}
+}
+
+// Each round parses, because translating leaves nothing of the packet.
+func BenchmarkTranslate(b *testing.B) {
+	for _, k := range kinds {
+		for _, length := range []int{64, 1400, 60000} {
+			b.Run(fmt.Sprintf("%s/%d", k.name, length), func(b *testing.B) {
+				r := random()
+				from, to := k.randomTuple(r), k.other().randomTuple(r)
+				f := Frame{Data: Append(nil, k.spec(from, make([]byte, length)))}
+				DeferChecksum(&f)
+				if k.proto == ProtoTCP && length > 1400 {
+					f.Offload.SegmentSize = 1400
+					f.Offload.GSO = map[uint8]GSO{4: GSOTCP4, 6: GSOTCP6}[k.family]
+				}
+				headers := bytes.Clone(f.Data[:80])
+				buffer := make([]byte, 1<<16)
+				var p Packet
+				b.ReportAllocs()
+				for b.Loop() {
+					copy(f.Data, headers) // IPv6 is edited in place
+					Parse(&p, &f)
+					if _, ok := Translate(&p, to, buffer); !ok {
+						b.Fatal("not translated")
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkClampMSS(b *testing.B) {
+	options := []byte{2, 4, 0x22, 0xf5, 4, 2, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 3, 3, 7}
+	f := Frame{Data: segmentWith(b, tuple4, TCPFlagSYN, options)}
+	p := mustParse(b, &f)
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Data[p.L4+tcpMinLen+2] = 0x22
+		ClampMSS(p, 1400)
 	}
 }
