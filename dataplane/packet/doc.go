@@ -1,6 +1,7 @@
 // Package packet knows headers as bytes: it parses a frame into a reused
-// struct, rewrites addresses and ports in place, translates between families, cuts superframes into
-// segments, and builds the few packets the core originates.
+// struct, rewrites addresses and ports in place, translates between the
+// families, cuts superframes into segments, and builds the few packets the core
+// originates.
 //
 // It knows the virtio-net facts of a frame (partial checksums, GSO), because a
 // rewrite that ignores them corrupts packets silently. It refuses to know AWS:

@@ -215,7 +215,7 @@ func TestTranslatedSuperframeEqualsItsTranslatedSegments(t *testing.T) {
 
 func TestTranslateGivesUDPTheChecksumIPv6Demands(t *testing.T) {
 	none := func(payload int) []byte {
-		return edit(Append(nil, Spec{Tuple: tuple4.with(ProtoUDP), Payload: make([]byte, payload)}), 40, 0, 0)
+		return edit(Append(nil, Spec{Tuple: tuple4.with(ProtoUDP), Payload: bytes.Repeat([]byte{7}, payload)}), 40, 0, 0)
 	}
 	to := tuple6.with(ProtoUDP)
 	f := Frame{Data: none(33)}
@@ -225,9 +225,20 @@ func TestTranslateGivesUDPTheChecksumIPv6Demands(t *testing.T) {
 
 	f = Frame{Data: none(3000), Offload: Offload{GSO: GSOUDP, SegmentSize: 1000}}
 	out = translated(t, &f, to)
+	if p := mustParse(t, &out); !p.partial() || partialResidual(p) != 0xffff {
+		t.Errorf("the superframe's checksum is not deferred: %+v", out.Offload)
+	}
 	var s Segmenter
 	for _, segment := range s.Segment(nil, &out) {
 		mustBeSound(t, segment.Data)
+	}
+
+	// A datagram shorter than its packet: what follows it is not summed.
+	f = Frame{Data: edit(none(33), 38, 0, udpLen+20)}
+	out = translated(t, &f, to)
+	datagram := out.Data[54 : 54+udpLen+20]
+	if sum := plainSum(uint32(fold(pseudoSum(to.Src, to.Dst, ProtoUDP, len(datagram)))), datagram); sum != 0xffff {
+		t.Errorf("the checksum of a short datagram is wrong by %#x", sum)
 	}
 
 	// A tunnel whose inner checksum is deferred.
@@ -461,7 +472,7 @@ func FuzzTranslate(f *testing.F) {
 	r := random()
 	for _, k := range kinds {
 		f.Add(Append(nil, k.spec(k.randomTuple(r), []byte("payload"))), uint16(7), uint16(9), uint8(0), uint16(0), false)
-		f.Add(Append(nil, k.spec(k.randomTuple(r), make([]byte, 3000))), uint16(7), uint16(9), uint8(GSOTCP4), uint16(1000), true)
+		f.Add(Append(nil, k.spec(k.randomTuple(r), make([]byte, 90))), uint16(7), uint16(9), []uint8{4: uint8(GSOTCP4), 6: uint8(GSOTCP6)}[k.family], uint16(40), true)
 		f.Add(quoting(f, k.spec(k.randomTuple(r), []byte("quoted")), k.randomTuple(r).Src, k.randomTuple(r).Src, 1000), uint16(7), uint16(9), uint8(0), uint16(0), false)
 	}
 	tcp6 := Append(nil, Spec{Tuple: tuple6})
@@ -469,6 +480,8 @@ func FuzzTranslate(f *testing.F) {
 	f.Add(fragment6(ProtoUDP, 8, true, make([]byte, 16)), uint16(1), uint16(2), uint8(0), uint16(0), false)
 	f.Add(fragment4(ProtoUDP, 8, true, make([]byte, 16)), uint16(1), uint16(2), uint8(0), uint16(0), false)
 	f.Fuzz(func(t *testing.T, data []byte, srcPort, dstPort uint16, gso uint8, size uint16, partial bool) {
+		// Header checksums are put right, or hardly any IPv4 would get through.
+		data = edit(data, 0)
 		fr := Frame{Data: bytes.Clone(data), Offload: Offload{GSO: GSO(gso), SegmentSize: size}}
 		var p Packet
 		if Parse(&p, &fr) != ProblemNone || p.Family == 0 {
