@@ -78,13 +78,6 @@ func (x *memExchange) arrived(msg *message) {
 	}
 }
 
-// refusedBy notes why h may know nobody who listens.
-func (x *memExchange) refusedBy(h *memHost) {
-	if x != nil && h.runs {
-		x.outcome.Detail = "the memory driver starts what serve: lists, and none of the programs that run: lists"
-	}
-}
-
 // belongsTo reports whether a message that reached h is for the probe's client.
 func (x *memExchange) belongsTo(h *memHost, msg *message) bool {
 	if x == nil || x.client != h {
@@ -207,7 +200,6 @@ func (h *memHost) serve(msg *message) {
 		h.connections[key] = &memServer{seq: 5001, ack: msg.seq + 1}
 		reply.flags, reply.seq, reply.ack = packet.TCPFlagSYN|packet.TCPFlagACK, 5000, msg.seq+1
 	case c == nil:
-		h.m.exchange.refusedBy(h)
 		reply.flags, reply.seq, reply.ack = packet.TCPFlagRST|packet.TCPFlagACK, msg.ack, msg.seq+1
 	case len(msg.payload) > 0:
 		c.received += len(msg.payload)

@@ -19,7 +19,6 @@ type memHost struct {
 	name        string
 	interfaces  []*memInterface // eth0 first
 	forward     bool
-	runs        bool // it has programs of its own, which this driver does not run
 	services    []control.Service
 	connections map[memConnection]*memServer
 }
@@ -46,7 +45,7 @@ func (m *Memory) setHosts(w *control.World) {
 			continue
 		}
 		h := m.addHost(name, i.Serve)
-		h.forward, h.runs = i.Forward, len(i.Run) > 0
+		h.forward = i.Forward
 		for _, eni := range i.Status.NetworkInterfaces {
 			n := w.NetworkInterfaces[eni]
 			h.add(instanceInterface(eni, n, w.Subnets[n.Subnet]))
@@ -54,7 +53,6 @@ func (m *Memory) setHosts(w *control.World) {
 	}
 	for name, h := range w.InternetHosts {
 		host := m.addHost(name, h.Serve)
-		host.runs = len(h.Run) > 0
 		host.add(internetInterface(name, h))
 	}
 }
@@ -252,14 +250,19 @@ func (h *memHost) input(msg *message) {
 	case h.m.exchange.belongsTo(h, msg):
 		h.m.exchange.input(msg)
 	case msg.proto == packet.ProtoUDP:
-		h.m.exchange.refusedBy(h)
 		h.output(msg.portUnreachable())
 	case msg.proto == packet.ProtoTCP:
 		h.serve(msg)
 	}
 }
 
+// listens reports whether a server answers. Where none does, one stands in for
+// as long as the probe of its port lasts, as in namespaces: a check is about the
+// network, and must not depend on what happens to run.
 func (h *memHost) listens(transport control.Protocol, port uint16) bool {
+	if x := h.m.exchange; x != nil && x.probe.Protocol == transport && x.probe.Port == port {
+		return true
+	}
 	return slices.ContainsFunc(h.services, func(s control.Service) bool {
 		return s.Transport() == transport && uint16(s.Port) == port
 	})

@@ -1,0 +1,359 @@
+package dataplane
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// compiler is the state of one Seal.
+type compiler struct {
+	b         *Builder
+	s         *Snapshot
+	index     map[Handle]uint32 // place in the snapshot's slice of the object's kind
+	groupSets map[string]*groupSet
+	errs      []error
+}
+
+// register gives every object its place, so that references can be resolved in
+// any order.
+func (c *compiler) register() {
+	add := func(o Object, i int) {
+		if o.Handle == 0 || o.Handle > MaxHandle {
+			c.errs = append(c.errs, fmt.Errorf("%s: handle %d is out of range", o, o.Handle))
+		}
+		if other, taken := c.s.objects[o.Handle]; taken {
+			c.errs = append(c.errs, fmt.Errorf("%s: handle %d is taken by %s", o, o.Handle, other))
+		}
+		c.s.objects[o.Handle] = o
+		c.index[o.Handle] = uint32(i)
+	}
+	for i, x := range c.b.VPCs {
+		add(x.Object, i)
+	}
+	for i, x := range c.b.Subnets {
+		add(x.Object, i)
+	}
+	for i, x := range c.b.RouteTables {
+		add(x.Object, i)
+	}
+	for i, x := range c.b.NetworkACLs {
+		add(x.Object, i)
+	}
+	for i, x := range c.b.SecurityGroups {
+		add(x.Object, i)
+	}
+	for i, x := range c.b.NetworkInterfaces {
+		add(x.Object, i)
+	}
+	for i, x := range c.b.InternetGateways {
+		add(x.Object, i)
+	}
+	for i, x := range c.b.EgressOnlyInternetGateways {
+		add(x.Object, i)
+	}
+	// NAT gateways and hosts are interfaces too: they follow the ENIs.
+	for i, x := range c.b.NATGateways {
+		add(x.Object, len(c.b.NetworkInterfaces)+i)
+	}
+	for i, x := range c.b.InternetHosts {
+		add(x.Object, c.firstHost()+i)
+	}
+	add(c.b.Internet, 0)
+	if c.b.Services.Handle != 0 {
+		add(c.b.Services.Object, 0)
+	}
+}
+
+func (c *compiler) firstHost() int { return len(c.b.NetworkInterfaces) + len(c.b.NATGateways) }
+
+// resolve finds the place of the object that owner refers to.
+func (c *compiler) resolve(owner Object, kind Kind, h Handle) uint32 {
+	if o, ok := c.s.objects[h]; !ok || o.Kind != kind {
+		c.errs = append(c.errs, fmt.Errorf("%s: no %s has handle %d", owner, kind, h))
+		return 0
+	}
+	return c.index[h]
+}
+
+func (c *compiler) networkACLs() {
+	c.s.networkACLs = make([]networkACL, len(c.b.NetworkACLs))
+	for i := range c.b.NetworkACLs {
+		c.s.networkACLs[i] = c.b.NetworkACLs[i].compile()
+	}
+}
+
+func (c *compiler) vpcs() {
+	c.s.vpcs = make([]vpc, len(c.b.VPCs))
+	for i, v := range c.b.VPCs {
+		c.s.vpcs[i] = vpc{handle: v.Handle, owners: map[packet.Addr]uint32{}, internetGateway: -1, egressOnly: -1}
+		if len(v.CIDRs) > 0 && v.CIDRs[0].Addr().Is4() {
+			c.s.vpcs[i].resolver = packet.AddrFrom(v.CIDRs[0].Masked().Addr().Next().Next())
+		}
+		for _, p := range v.CIDRs {
+			if p.Addr().Is6() {
+				c.s.vpcs[i].prefixes6 = append(c.s.vpcs[i].prefixes6, packet.PrefixFrom(p))
+			}
+		}
+	}
+}
+
+func (c *compiler) subnets() {
+	c.s.subnets = make([]subnet, len(c.b.Subnets))
+	for i, s := range c.b.Subnets {
+		out := subnet{
+			handle:     s.Handle,
+			vpc:        c.resolve(s.Object, KindVPC, s.VPC),
+			routeTable: c.resolve(s.Object, KindRouteTable, s.RouteTable),
+			networkACL: c.resolve(s.Object, KindNetworkACL, s.NetworkACL),
+			routerMAC:  routerMAC(s.Handle),
+			byMAC:      map[packet.MAC]uint32{},
+			byAddress:  map[packet.Addr]uint32{},
+		}
+		for _, p := range s.CIDRs {
+			out.prefixes = append(out.prefixes, packet.PrefixFrom(p))
+			if p.Addr().Is6() {
+				out.prefixes6 = append(out.prefixes6, packet.AdvertisedPrefix{
+					Prefix: packet.PrefixFrom(p), OnLink: true, Valid: 0xffffffff, Preferred: 0xffffffff,
+				})
+			}
+			if p.Addr().Is4() {
+				out.routerAddresses = append(out.routerAddresses, packet.AddrFrom(p.Masked().Addr().Next()))
+			}
+		}
+		out.routerAddresses = append(out.routerAddresses, packet.AddrFrom(RouterLinkLocal(s.Handle)), routerWellKnown)
+		c.s.subnets[i] = out
+	}
+}
+
+var routerWellKnown = packet.AddrFrom(netip.MustParseAddr("fe80:ec2::1"))
+
+// routerMAC is the address of a subnet's (or Internet host's) implied router.
+func routerMAC(h Handle) packet.MAC {
+	return packet.MAC{0x0a, 0xff, 0, byte(h >> 16), byte(h >> 8), byte(h)}
+}
+
+// RouterLinkLocal is the EUI-64 link-local address of the implied router of
+// subnet h: what router advertisements name as default gateway (A35).
+func RouterLinkLocal(h Handle) netip.Addr {
+	m := routerMAC(h)
+	return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]})
+}
+
+// InterfaceMAC is the MAC of the interface with handle h: locally administered
+// unicast (A28), and distinct from every router's.
+func InterfaceMAC(h Handle) packet.MAC {
+	return packet.MAC{0x0a, 0x5b, 0, byte(h >> 16), byte(h >> 8), byte(h)}
+}
+
+func (c *compiler) interfaces() {
+	all := make([]networkInterface, 0, c.firstHost()+len(c.b.InternetHosts))
+	for i, n := range c.b.NetworkInterfaces {
+		sub := c.resolve(n.Object, KindSubnet, n.Subnet)
+		ni := networkInterface{
+			handle: n.Handle, kind: KindNetworkInterface, mac: n.MAC,
+			sourceDestCheck: n.SourceDestCheck, stopped: n.Stopped, forwards: n.Forwards,
+			subnet: sub, addresses: addresses(n.Addresses), timeouts: n.Timeouts.withDefaults(),
+			routerMAC: routerMAC(n.Subnet),
+		}
+		if len(c.errs) == 0 {
+			c.attach(&ni, uint32(i))
+		}
+		all = append(all, ni)
+	}
+	for i, n := range c.b.NATGateways {
+		ni := networkInterface{
+			handle: n.Handle, gateway: n.Handle, kind: KindNATGateway, mac: n.MAC,
+			subnet: c.resolve(n.Object, KindSubnet, n.Subnet), addresses: addresses(n.Addresses),
+			routerMAC: routerMAC(n.Subnet),
+		}
+		if len(c.errs) == 0 {
+			c.attach(&ni, uint32(len(c.b.NetworkInterfaces)+i))
+		}
+		all = append(all, ni)
+	}
+	for _, h := range c.b.InternetHosts {
+		all = append(all, networkInterface{
+			handle: h.Handle, kind: KindInternetHost, mac: h.MAC, addresses: addresses(h.Addresses),
+			timeouts: DefaultTimeouts, routerMAC: routerMAC(h.Handle),
+		})
+	}
+	if s := c.b.Services; s.Handle != 0 {
+		c.s.services = len(all)
+		all = append(all, networkInterface{handle: s.Handle, kind: KindServices, mac: s.MAC, routerMAC: routerMAC(s.Handle)})
+	}
+	c.s.interfaces = all
+	for i := range all {
+		for len(c.s.links) <= int(all[i].handle) {
+			c.s.links = append(c.s.links, 0)
+		}
+		c.s.links[all[i].handle] = uint32(i) + 1
+	}
+}
+
+// attach makes the interface known to its subnet and VPC.
+func (c *compiler) attach(ni *networkInterface, index uint32) {
+	sub := &c.s.subnets[ni.subnet]
+	ni.vpc = sub.vpc
+	sub.byMAC[ni.mac] = index
+	for _, a := range ni.addresses {
+		if other, taken := c.s.vpcs[sub.vpc].owners[a]; taken {
+			c.errs = append(c.errs, fmt.Errorf("%s: address %s is taken by interface %d", c.s.objects[ni.handle], a, other))
+		}
+		sub.byAddress[a] = index
+		c.s.vpcs[sub.vpc].owners[a] = index
+	}
+}
+
+func addresses(list []netip.Addr) []packet.Addr {
+	out := make([]packet.Addr, len(list))
+	for i, a := range list {
+		out[i] = packet.AddrFrom(a)
+	}
+	return out
+}
+
+// groups gives every interface its rules; interfaces with the same groups
+// share one set.
+func (c *compiler) groups() {
+	members := map[Handle]map[packet.Addr]struct{}{}
+	for _, g := range c.b.SecurityGroups {
+		members[g.Handle] = map[packet.Addr]struct{}{}
+		c.s.groupTexts[g.Handle] = groupText{ingress: texts(g.Ingress), egress: texts(g.Egress)}
+	}
+	for _, n := range c.b.NetworkInterfaces {
+		for _, g := range n.SecurityGroups {
+			c.resolve(n.Object, KindSecurityGroup, g)
+			if into := members[g]; into != nil {
+				memberSet(n.Addresses, into)
+			}
+		}
+	}
+	for i, n := range c.b.NetworkInterfaces {
+		c.s.interfaces[i].groups = c.groupSet(n.SecurityGroups, members)
+	}
+}
+
+func (c *compiler) groupSet(handles []Handle, members map[Handle]map[packet.Addr]struct{}) *groupSet {
+	sorted := slices.Clone(handles)
+	slices.Sort(sorted)
+	key := fmt.Sprint(sorted)
+	if set := c.groupSets[key]; set != nil {
+		return set
+	}
+	var groups []*SecurityGroup
+	for _, h := range slices.Compact(sorted) {
+		if i, ok := c.index[h]; ok && c.s.objects[h].Kind == KindSecurityGroup {
+			groups = append(groups, &c.b.SecurityGroups[i])
+		}
+	}
+	set := compileGroupSet(groups, func(h Handle) map[packet.Addr]struct{} {
+		if m := members[h]; m != nil {
+			return m
+		}
+		return map[packet.Addr]struct{}{} // a stale reference matches nothing (S12)
+	})
+	c.groupSets[key] = &set
+	return &set
+}
+
+func texts(rules []GroupRule) []string {
+	list := make([]string, len(rules))
+	for i, r := range rules {
+		list[i] = r.Text
+	}
+	return list
+}
+
+func (c *compiler) internetGateways() {
+	for _, g := range c.b.InternetGateways {
+		v := c.resolve(g.Object, KindVPC, g.VPC)
+		igw := internetGateway{
+			handle: g.Handle, vpc: v,
+			public: map[packet.Addr]packet.Addr{}, private: map[packet.Addr]packet.Addr{}, edge: -1,
+		}
+		if g.EdgeRouteTable != 0 {
+			igw.edge = int(c.resolve(g.Object, KindRouteTable, g.EdgeRouteTable))
+		}
+		for _, m := range g.PublicAddresses {
+			public, private := packet.AddrFrom(m.Public), packet.AddrFrom(m.Private)
+			igw.public[private], igw.private[public] = public, private
+		}
+		if int(v) < len(c.s.vpcs) {
+			c.s.vpcs[v].internetGateway = len(c.s.internetGateways)
+		}
+		c.s.internetGateways = append(c.s.internetGateways, igw)
+	}
+}
+
+func (c *compiler) egressOnlyGateways() {
+	for i, g := range c.b.EgressOnlyInternetGateways {
+		v := c.resolve(g.Object, KindVPC, g.VPC)
+		if int(v) < len(c.s.vpcs) {
+			c.s.vpcs[v].egressOnly = i
+		}
+		c.s.egressOnlyGateways = append(c.s.egressOnlyGateways, egressOnlyGateway{handle: g.Handle, vpc: v})
+	}
+}
+
+// internet builds the table of public addresses.
+func (c *compiler) internet() {
+	table := &bart.Table[Hop]{}
+	for i, h := range c.b.InternetHosts {
+		for _, a := range h.Addresses {
+			table.Insert(netip.PrefixFrom(a, a.BitLen()), Hop{hopEnterInterface, uint32(c.firstHost() + i)})
+		}
+	}
+	for i, g := range c.b.InternetGateways {
+		hop := Hop{hopInternetGatewayIn, uint32(i)}
+		for _, m := range g.PublicAddresses {
+			table.Insert(netip.PrefixFrom(m.Public, m.Public.BitLen()), hop)
+		}
+	}
+	for i, v := range c.b.VPCs {
+		if c.s.vpcs[i].internetGateway < 0 && c.s.vpcs[i].egressOnly < 0 {
+			continue
+		}
+		for _, p := range v.CIDRs {
+			if p.Addr().Is6() {
+				table.Insert(p.Masked(), Hop{hopInternet6In, uint32(i)})
+			}
+		}
+	}
+	c.s.internet = internet{handle: c.b.Internet.Handle, table: table}
+}
+
+func (c *compiler) routeTables() {
+	c.s.routeTables = make([]routeTable, len(c.b.RouteTables))
+	for i, t := range c.b.RouteTables {
+		out := routeTable{handle: t.Handle, table: &bart.Table[routeEntry]{}}
+		for j, r := range t.Routes {
+			if _, taken := out.table.Get(r.Destination.Masked()); taken {
+				c.errs = append(c.errs, fmt.Errorf("%s: two routes for %s", t.Object, r.Destination))
+			}
+			out.table.Insert(r.Destination.Masked(), routeEntry{c.target(t.Object, r.Target), uint32(j)})
+			out.texts = append(out.texts, r.Text)
+		}
+		c.s.routeTables[i] = out
+	}
+}
+
+func (c *compiler) target(owner Object, t Target) Hop {
+	switch t.Kind {
+	case TargetLocal:
+		return Hop{hopVPC, c.resolve(owner, KindVPC, t.Handle)}
+	case TargetNetworkInterface:
+		return Hop{hopEnterInterface, c.resolve(owner, KindNetworkInterface, t.Handle)}
+	case TargetInternetGateway:
+		return Hop{hopInternetGateway, c.resolve(owner, KindInternetGateway, t.Handle)}
+	case TargetNATGateway:
+		return Hop{hopEnterInterface, c.resolve(owner, KindNATGateway, t.Handle)}
+	case TargetEgressOnlyInternetGateway:
+		return Hop{hopEgressOnlyGateway, c.resolve(owner, KindEgressOnlyInternetGateway, t.Handle)}
+	}
+	return Hop{Kind: hopBlackhole}
+}
