@@ -28,7 +28,7 @@ func TestDiagnoseNamesTheObstacle(t *testing.T) {
 		{"Debian's switch", machine{maxUserNamespaces: "1000", unprivileged: "0"}, unix.EPERM, "kernel.unprivileged_userns_clone is 0", "sysctl -w kernel.unprivileged_userns_clone=1"},
 		{"Ubuntu's switch", machine{maxUserNamespaces: "1000", apparmor: "1"}, unix.EACCES, "kernel.apparmor_restrict_unprivileged_userns is 1", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
 		{"Ubuntu's switch does not concern root", machine{root: true, apparmor: "1"}, unix.EPERM, "even to root", "CAP_SYS_ADMIN"},
-		{"container", machine{maxUserNamespaces: "1000", container: true, filtered: true, apparmor: "1"}, unix.EPERM, "container", "docker run --privileged"},
+		{"container", machine{maxUserNamespaces: "1000", container: true, filtered: true, apparmor: "1"}, unix.EPERM, "container", "docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN"},
 		{"container, read-only settings", machine{root: true, container: true}, unix.EROFS, "container", "systempaths=unconfined"},
 		{"sandbox", machine{maxUserNamespaces: "1000", filtered: true}, unix.EPERM, "seccomp", "outside of the sandbox"},
 		{"limit reached", machine{maxUserNamespaces: "1000"}, unix.ENOSPC, "limit on the number of namespaces", "user.max_net_namespaces"},

@@ -71,7 +71,7 @@ func readMachine() machine {
 }
 
 const (
-	fixDocker = "start the container with docker run --privileged, or unprivileged with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+	fixDocker = "start the container with docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN (or --privileged); or without any capability, --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 	orSudo    = "; or run vpcsim with sudo"
 )
 

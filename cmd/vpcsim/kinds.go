@@ -1,0 +1,249 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/vpcsim/vpcsim/control"
+)
+
+// resourceTable has the columns that one expects of a kind from AWS's own
+// console, identifiers first.
+func resourceTable(w *control.World, k control.Kind, names []string, wide bool) (header []string, rows [][]string) {
+	var narrow, more []string
+	for _, name := range names {
+		var cells, wideCells []string
+		narrow, more = nil, nil
+		add := func(title, cell string) { narrow, cells = append(narrow, title), append(cells, cell) }
+		addWide := func(title, cell string) { more, wideCells = append(more, title), append(wideCells, cell) }
+		add("NAME", name)
+		add("ID", k.Identity(w, name).ID)
+		describe(w, k.Get(w, name), add, addWide)
+		if wide {
+			cells = append(cells, wideCells...)
+		}
+		rows = append(rows, cells)
+	}
+	if wide {
+		narrow = append(narrow, more...)
+	}
+	return narrow, rows
+}
+
+// describe adds a resource's columns, and those that only -o wide shows.
+func describe(w *control.World, r control.Resource, add, wide func(title, cell string)) {
+	switch r := r.(type) {
+	case *control.VPC:
+		add("CIDR", prefixes(r.Status.CIDRs...))
+		add("IPV6 CIDR", prefixes(r.Status.IPv6CIDR))
+		add("INTERNET GATEWAY", r.Status.InternetGateway)
+		wide("MAIN ROUTE TABLE", r.Status.MainRouteTable)
+		wide("DEFAULT SECURITY GROUP", r.Status.DefaultSecurityGroup)
+		wide("DEFAULT NETWORK ACL", r.Status.DefaultNetworkACL)
+	case *control.InternetGateway:
+		add("VPC", r.VPC)
+		add("STATE", r.Status.State)
+	case *control.EgressOnlyInternetGateway:
+		add("VPC", r.VPC)
+		add("STATE", r.Status.State)
+	case *control.NATGateway:
+		var private, public []netip.Addr
+		for _, a := range r.Status.Addresses {
+			private = append(private, a.PrivateIP)
+			if a.PublicIP.IsValid() {
+				public = append(public, a.PublicIP)
+			}
+		}
+		add("STATE", r.Status.State)
+		add("SUBNET", r.Subnet)
+		add("CONNECTIVITY", r.Status.Connectivity.String())
+		add("PRIVATE IP", addresses(private))
+		add("PUBLIC IP", addresses(public))
+		wide("VPC", r.Status.VPC)
+		wide("ZONE", r.Status.AvailabilityZone)
+		wide("INTERFACE", r.Status.NetworkInterfaceID)
+	case *control.DHCPOptions:
+		servers := make([]string, len(r.DomainNameServers))
+		for i, s := range r.DomainNameServers {
+			servers[i] = s.String()
+		}
+		add("DOMAIN NAME", r.DomainName)
+		add("DNS SERVERS", strings.Join(servers, ","))
+		add("VPCS", strings.Join(r.Status.VPCs, ","))
+		wide("NTP SERVERS", addresses(r.NTPServers))
+	case *control.PrefixList:
+		add("FAMILY", r.Status.AddressFamily)
+		add("ENTRIES", strconv.Itoa(len(r.Entries)))
+		add("MAX ENTRIES", strconv.Itoa(r.Status.MaxEntries))
+		wide("BLOCKS", prefixes(r.Entries...))
+	case *control.NetworkACL:
+		add("VPC", r.VPC)
+		add("DEFAULT", yes(r.Status.Default))
+		add("SUBNETS", strings.Join(r.Status.Subnets, ","))
+		add("INGRESS", counted(len(r.Status.Ingress), "rule"))
+		add("EGRESS", counted(len(r.Status.Egress), "rule"))
+	case *control.Subnet:
+		add("VPC", r.VPC)
+		add("CIDR", prefixes(r.CIDR))
+		add("IPV6 CIDR", prefixes(r.Status.IPv6CIDR))
+		add("ZONE", r.Status.AvailabilityZone)
+		add("ROUTE TABLE", r.Status.RouteTable)
+		add("NETWORK ACL", r.Status.NetworkACL)
+		wide("PUBLIC IP", yes(r.MapPublicIP))
+		wide("FREE ADDRESSES", strconv.Itoa(r.Status.AvailableIPAddressCount))
+	case *control.SecurityGroup:
+		add("VPC", r.VPC)
+		add("INGRESS", counted(len(r.Status.Ingress), "rule"))
+		add("EGRESS", counted(len(r.Status.Egress), "rule"))
+		add("INTERFACES", strings.Join(r.Status.NetworkInterfaces, ","))
+		wide("DESCRIPTION", r.Description)
+	case *control.Instance:
+		add("STATE", r.Status.State)
+		add("SUBNET", r.Subnet)
+		add("PRIVATE IP", address(r.Status.PrivateIP))
+		add("PUBLIC IP", address(r.Status.PublicIP))
+		add("IPV6", address(r.Status.IPv6))
+		add("SECURITY GROUPS", strings.Join(groupsOf(w, r), ","))
+		wide("VPC", r.Status.VPC)
+		wide("INTERFACES", strings.Join(r.Status.NetworkInterfaces, ","))
+		wide("RUNS", runs(r.Serve, r.Run))
+	case *control.NetworkInterface:
+		add("SUBNET", r.Subnet)
+		add("PRIVATE IP", addresses(r.Status.PrivateIPs))
+		add("PUBLIC IP", publicAddress(&r.Status))
+		add("IPV6", addresses(r.Status.IPv6s))
+		add("SECURITY GROUPS", strings.Join(r.SecurityGroups, ","))
+		add("SRC/DST CHECK", yes(r.SourceDestCheck))
+		wide("MAC", r.Status.MAC.String())
+		wide("VPC", r.VPC)
+	case *control.RouteTable:
+		add("VPC", r.VPC)
+		add("MAIN", yes(r.Status.Main))
+		add("SUBNETS", strings.Join(r.Status.Subnets, ","))
+		add("ROUTES", routes(r.Status.Routes))
+	case *control.InternetHost:
+		add("IP", address(r.IP))
+		add("IPV6", address(r.Status.IPv6))
+		add("RUNS", runs(r.Serve, r.Run))
+	}
+}
+
+func prefixes(list ...netip.Prefix) string {
+	var texts []string
+	for _, p := range list {
+		if p.IsValid() {
+			texts = append(texts, p.String())
+		}
+	}
+	return strings.Join(texts, ",")
+}
+
+func addresses(list []netip.Addr) string {
+	texts := make([]string, len(list))
+	for i, a := range list {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+func publicAddress(s *control.NetworkInterfaceStatus) string {
+	if s.ElasticIP && s.PublicIP.IsValid() {
+		return s.PublicIP.String() + " (elastic)"
+	}
+	return address(s.PublicIP)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// routes counts routes, and those that lead nowhere.
+func routes(list []control.Route) string {
+	blackholes := 0
+	for _, r := range list {
+		if r.State == control.RouteBlackhole {
+			blackholes++
+		}
+	}
+	text := strconv.Itoa(len(list))
+	if blackholes > 0 {
+		text += fmt.Sprintf(" (%s)", counted(blackholes, "blackhole"))
+	}
+	return text
+}
+
+// writeDetail shows what a table's line cannot: routes and rules.
+func writeDetail(out io.Writer, w *control.World, k control.Kind, name string) {
+	var header []string
+	var rows [][]string
+	switch r := k.Get(w, name).(type) {
+	case *control.RouteTable:
+		header = []string{"DESTINATION", "TARGET", "STATE"}
+		for _, route := range r.Status.Routes {
+			rows = append(rows, []string{route.Destination.String(), strings.TrimSpace(route.TargetKind + " " + route.Target), route.State})
+		}
+	case *control.SecurityGroup:
+		header = []string{"DIRECTION", "PROTOCOL", "PORTS", "PEER", "DESCRIPTION"}
+		for _, direction := range []struct {
+			word  string
+			rules []control.SecurityGroupPermission
+		}{{"ingress", r.Status.Ingress}, {"egress", r.Status.Egress}} {
+			for _, p := range direction.rules {
+				rows = append(rows, []string{direction.word, p.Protocol.String(), ports(p.Protocol, p.Ports, p.ICMPType, p.ICMPCode), peer(p), p.Description})
+			}
+		}
+	case *control.NetworkACL:
+		header = []string{"DIRECTION", "RULE", "ACTION", "PROTOCOL", "PORTS", "CIDR"}
+		for _, direction := range []struct {
+			word  string
+			rules []control.NetworkACLEntry
+		}{{"ingress", r.Status.Ingress}, {"egress", r.Status.Egress}} {
+			for _, e := range direction.rules {
+				icmpType, icmpCode := e.ICMP()
+				rows = append(rows, []string{
+					direction.word, strconv.Itoa(e.Rule), e.Action.String(), e.Protocol.String(),
+					ports(e.Protocol, e.PortBounds(), icmpType, icmpCode), e.CIDR.String(),
+				})
+			}
+			rows = append(rows, []string{direction.word, "*", "deny", "all", "all", "everything"})
+		}
+	case *control.PrefixList:
+		header = []string{"ENTRY"}
+		for _, p := range r.Entries {
+			rows = append(rows, []string{p.String()})
+		}
+	}
+	if len(rows) > 0 {
+		fmt.Fprintln(out)
+		writeTable(out, header, rows)
+	}
+}
+
+// ports are a rule's ports, or the ICMP types it is about.
+func ports(p control.Protocol, list control.PortRange, icmpType, icmpCode int) string {
+	switch {
+	case p.IsICMP() && icmpType >= 0 && icmpCode >= 0:
+		return fmt.Sprintf("type %d code %d", icmpType, icmpCode)
+	case p.IsICMP() && icmpType >= 0:
+		return fmt.Sprintf("type %d", icmpType)
+	case !p.HasPorts() || list == control.AllPorts:
+		return "all"
+	}
+	return list.String()
+}
+
+func peer(p control.SecurityGroupPermission) string {
+	switch {
+	case p.SecurityGroup != "":
+		return "securityGroup " + p.SecurityGroup
+	case p.PrefixList != "":
+		return "prefixList " + p.PrefixList
+	}
+	return p.CIDR.String()
+}

@@ -1,0 +1,243 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/host"
+)
+
+// Client talks to the daemon of one lab. Its methods may be called from any
+// goroutine. Errors of the daemon come back as what they were: control.Problems,
+// *UsageError, or *RemoteError.
+type Client struct {
+	lab  *host.Lab
+	http *http.Client
+}
+
+// Connect returns a client of the lab of that name, or of the only one that
+// runs if name is empty; see [Select].
+func Connect(name string) (*Client, error) {
+	name, err := Select(name)
+	if err != nil {
+		return nil, err
+	}
+	l, err := host.OpenLab(name)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(l), nil
+}
+
+func newClient(l *host.Lab) *Client {
+	c := &Client{lab: l}
+	c.http = &http.Client{Transport: &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
+		DisableKeepAlives: true,
+	}}
+	return c
+}
+
+// Name of the lab.
+func (c *Client) Name() string { return c.lab.Name }
+
+// LogFile is where a detached lab writes its log.
+func (c *Client) LogFile() string { return c.lab.Log() }
+
+func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", c.lab.Socket())
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			err = errors.New("it is just starting or ending; try again in a moment")
+		}
+		return nil, fmt.Errorf("lab %s: %w", c.lab.Name, err)
+	}
+	return conn.(*net.UnixConn), nil
+}
+
+// World returns the world in force.
+func (c *Client) World(ctx context.Context) (*control.World, error) {
+	w := &control.World{}
+	return w, c.call(ctx, http.MethodGet, "/v1/world", nil, w)
+}
+
+// Status returns the lab's status.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	s := &Status{}
+	if err := c.call(ctx, http.MethodGet, "/v1/status", nil, s); err != nil {
+		return nil, err
+	}
+	s.PID = c.pid(ctx)
+	return s, nil
+}
+
+// pid of the daemon as this process sees it, 0 if that cannot be told: to the
+// daemon itself its number is 1.
+func (c *Client) pid(ctx context.Context) (pid int) {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return 0
+	}
+	defer conn.Close()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
+			pid = int(cred.Pid)
+		}
+	})
+	return pid
+}
+
+// Drops returns the journal's entries after a sequence number, oldest first.
+func (c *Client) Drops(ctx context.Context, after uint64) ([]Drop, error) {
+	var list []Drop
+	return list, c.call(ctx, http.MethodGet, fmt.Sprintf("/v1/drops?after=%d", after), nil, &list)
+}
+
+// Plan says what Apply would change.
+func (c *Client) Plan(ctx context.Context, file File) (*Plan, error) {
+	p := &Plan{}
+	return p, c.call(ctx, http.MethodPost, "/v1/plan", file, p)
+}
+
+// Apply makes file the world in force, all or nothing.
+func (c *Client) Apply(ctx context.Context, file File) (*Plan, error) {
+	p := &Plan{}
+	return p, c.call(ctx, http.MethodPost, "/v1/apply", file, p)
+}
+
+// Trace asks what would become of a packet.
+func (c *Client) Trace(ctx context.Context, q TraceQuery) (*Trace, error) {
+	t := &Trace{}
+	return t, c.call(ctx, http.MethodPost, "/v1/trace", q, t)
+}
+
+// Probe sends one real request and says what became of it.
+func (c *Client) Probe(ctx context.Context, q TraceQuery) (*ProbeResult, error) {
+	r := &ProbeResult{}
+	return r, c.call(ctx, http.MethodPost, "/v1/probe", q, r)
+}
+
+// Fetch gets a web page from inside a node.
+func (c *Client) Fetch(ctx context.Context, q FetchQuery) (*FetchResult, error) {
+	r := &FetchResult{}
+	return r, c.call(ctx, http.MethodPost, "/v1/fetch", q, r)
+}
+
+// Check proves the checks of the world in force and passes each result to
+// report when it is known.
+func (c *Client) Check(ctx context.Context, report func(CheckResult)) error {
+	response, err := c.send(ctx, http.MethodPost, "/v1/check", struct{}{})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	decoder := json.NewDecoder(response.Body)
+	for {
+		var result CheckResult
+		switch err := decoder.Decode(&result); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("lab %s ended during the checks: %w", c.lab.Name, err)
+		}
+		report(result)
+	}
+}
+
+// Down takes the lab down and waits until it has ended, at most until ctx ends.
+func (c *Client) Down(ctx context.Context) error {
+	if err := c.call(ctx, http.MethodPost, "/v1/down", struct{}{}, nil); err != nil {
+		return err
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := host.OpenLab(c.lab.Name); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("lab %s does not end; its process is %d", c.lab.Name, c.pid(context.Background()))
+		case <-tick.C:
+		}
+	}
+}
+
+// call sends body, if any, as JSON and reads the answer into result, if any.
+func (c *Client) call(ctx context.Context, method, path string, body, result any) error {
+	response, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if result == nil {
+		return nil
+	}
+	if err := json.NewDecoder(response.Body).Decode(result); err != nil {
+		return fmt.Errorf("lab %s: its answer cannot be read: %w; was it started by another version of vpcsim?", c.lab.Name, err)
+	}
+	return nil
+}
+
+// send returns a response that is no error.
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var reader io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		reader = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, reader)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, unwrapURL(err)
+	case response.StatusCode >= http.StatusBadRequest:
+		defer response.Body.Close()
+		return nil, readFailure(response)
+	}
+	return response, nil
+}
+
+// unwrapURL takes off the address that http.Client adds: it is made up.
+func unwrapURL(err error) error {
+	var wrapped interface{ Unwrap() error }
+	if errors.As(err, &wrapped) && strings.Contains(err.Error(), "http://lab") {
+		return wrapped.Unwrap()
+	}
+	return err
+}
+
+func readFailure(response *http.Response) error {
+	var failure Failure
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxFile))
+	if err := json.Unmarshal(text, &failure); err != nil || failure.Message == "" {
+		return &RemoteError{Message: fmt.Sprintf("the lab's daemon answered %s: %s", response.Status, strings.TrimSpace(string(text)))}
+	}
+	return failure.err()
+}

@@ -1,0 +1,202 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/dataplane"
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// A UsageError is about what the user wrote, not about the lab.
+type UsageError struct{ What, Hint string }
+
+func (e *UsageError) Error() string {
+	if e.Hint == "" {
+		return e.What
+	}
+	return e.What + "; " + e.Hint
+}
+
+// sender is the interface that a trace or probe starts from.
+type sender struct {
+	Node   string // instance or Internet host
+	Handle dataplane.Handle
+	VPC    string // "" on the Internet
+	// Addresses of the interface, the primary of each family first.
+	Addresses []netip.Addr
+}
+
+// address is the sender's own of a family.
+func (s *sender) address(is6 bool) netip.Addr {
+	for _, a := range s.Addresses {
+		if a.Is6() == is6 {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// findSender understands FROM: an instance (its eth0), an interface such as
+// web/eth1, an Internet host, or an address that one of these has.
+func findSender(w *control.World, text string) (sender, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		owners := ownersOf(w, a)
+		switch len(owners) {
+		case 0:
+			return sender{}, &UsageError{fmt.Sprintf("nobody in the lab has the address %s", a), "write an instance, an interface such as web/eth0, or an Internet host"}
+		case 1:
+			text = owners[0]
+		default:
+			return sender{}, &UsageError{fmt.Sprintf("%s is the address of %s", a, strings.Join(owners, " and of ")), "write the one that you mean"}
+		}
+	}
+	if h := w.InternetHosts[text]; h != nil {
+		s := sender{Node: text, Handle: dataplane.Handle(h.Status.Handle), Addresses: []netip.Addr{h.IP}}
+		if h.Status.IPv6.IsValid() {
+			s.Addresses = append(s.Addresses, h.Status.IPv6)
+		}
+		return s, nil
+	}
+	eni := w.NetworkInterfaces[interfaceName(w, text)]
+	if eni == nil {
+		return sender{}, unknownEnd(w, text)
+	}
+	return sender{
+		Node: eni.Instance, Handle: dataplane.Handle(eni.Status.Handle), VPC: eni.VPC,
+		Addresses: slices.Concat(eni.Status.PrivateIPs, eni.Status.IPv6s),
+	}, nil
+}
+
+// findDestination understands TO, seen from the sender: an address is itself;
+// an instance is its private address within a VPC and its public one from
+// anywhere else. An instance without a public address is still meant by its
+// private one: that no packet gets there is what the trace will show.
+func findDestination(w *control.World, from *sender, text string, family control.Family) (netip.Addr, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		if family != control.FamilyUnset && a.Is4() != (family == control.IPv4) {
+			return a, &UsageError{fmt.Sprintf("%s is not an %s address", a, family), "leave --family out: the address says it"}
+		}
+		return a, nil
+	}
+	var a netip.Addr
+	h, eni := w.InternetHosts[text], w.NetworkInterfaces[interfaceName(w, text)]
+	switch {
+	case h == nil && eni == nil:
+		return a, unknownEnd(w, text)
+	case h != nil && family == control.IPv6:
+		a = h.Status.IPv6
+	case h != nil:
+		a = h.IP
+	case family == control.IPv6:
+		if len(eni.Status.IPv6s) > 0 {
+			a = eni.Status.IPv6s[0]
+		}
+	case eni.VPC != from.VPC && eni.Status.PublicIP.IsValid():
+		a = eni.Status.PublicIP
+	case len(eni.Status.PrivateIPs) > 0:
+		a = eni.Status.PrivateIPs[0]
+	case family == control.FamilyUnset && len(eni.Status.IPv6s) > 0:
+		a = eni.Status.IPv6s[0] // in an IPv6-only subnet
+	}
+	if !a.IsValid() {
+		return a, &UsageError{fmt.Sprintf("%s has no %s address", text, max(family, control.IPv4)), "give it one in the file, or use the other family"}
+	}
+	return a, nil
+}
+
+// interfaceName is the interface meant by an instance's or interface's name.
+func interfaceName(w *control.World, text string) string {
+	if w.Instances[text] != nil {
+		return control.NetworkInterfaceName(text, 0)
+	}
+	return text
+}
+
+// ownersOf are the interfaces and Internet hosts that have the address, in
+// their own eyes or, for public addresses, in the Internet's.
+func ownersOf(w *control.World, a netip.Addr) []string {
+	var owners []string
+	for name, h := range w.InternetHosts {
+		if h.IP == a || h.Status.IPv6 == a {
+			owners = append(owners, name)
+		}
+	}
+	for name, n := range w.NetworkInterfaces {
+		public := slices.ContainsFunc(n.Status.Associations, func(as control.AddressAssociation) bool { return as.PublicIP == a })
+		if public || slices.Contains(n.Status.PrivateIPs, a) || slices.Contains(n.Status.IPv6s, a) {
+			owners = append(owners, name)
+		}
+	}
+	slices.Sort(owners)
+	return owners
+}
+
+func unknownEnd(w *control.World, text string) error {
+	names := EndNames(w)
+	hint := "the lab has " + strings.Join(names, ", ")
+	if near := Closest(text, names); near != "" {
+		hint = fmt.Sprintf("did you mean %s?", near)
+	}
+	return &UsageError{fmt.Sprintf("no instance, interface or Internet host named %q", text), hint}
+}
+
+// EndNames are the names that can stand at the ends of a trace: instances,
+// their interfaces where there are several, and Internet hosts.
+func EndNames(w *control.World) []string {
+	var names []string
+	for name, instance := range w.Instances {
+		names = append(names, name)
+		if len(instance.Status.NetworkInterfaces) > 1 {
+			names = append(names, instance.Status.NetworkInterfaces...)
+		}
+	}
+	for name := range w.InternetHosts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// traffic is what a packet carries, as users write it: "tcp/443", "udp/53",
+// "icmp".
+type traffic struct {
+	protocol uint8 // packet.ProtoTCP …; ICMP stands for ICMPv6 as well
+	port     uint16
+}
+
+func parseTraffic(text string) (traffic, error) {
+	protocol, port, hasPort := strings.Cut(strings.ToLower(text), "/")
+	bad := &UsageError{fmt.Sprintf("%q is no traffic", text), "write tcp/443, udp/53 or icmp"}
+	switch protocol {
+	case "", "icmp", "icmpv6", "ping":
+		if hasPort {
+			return traffic{}, bad
+		}
+		return traffic{protocol: packet.ProtoICMP}, nil
+	case "tcp", "udp":
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return traffic{}, bad
+		}
+		if protocol == "udp" {
+			return traffic{packet.ProtoUDP, uint16(n)}, nil
+		}
+		return traffic{packet.ProtoTCP, uint16(n)}, nil
+	}
+	return traffic{}, bad
+}
+
+func (t traffic) String() string {
+	switch t.protocol {
+	case packet.ProtoTCP:
+		return "tcp/" + strconv.Itoa(int(t.port))
+	case packet.ProtoUDP:
+		return "udp/" + strconv.Itoa(int(t.port))
+	}
+	return "icmp"
+}

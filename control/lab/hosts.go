@@ -1,0 +1,67 @@
+package lab
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/vpcsim/vpcsim/control"
+)
+
+// hostsFile is /etc/hosts as the node sees it: every name of the lab with the
+// addresses that lead there from this node, so that "curl web" works from
+// anywhere. It stands in for DNS and is like AWS's names of instances: a name is
+// the IPv4 address alone (private within the VPC, public from outside), for with
+// both, programs would try IPv6 first, about which rules often say nothing. The
+// IPv6 address has the name with ".ipv6" behind.
+func hostsFile(w *control.World, node string) string {
+	var b strings.Builder
+	b.WriteString("# Made by vpcsim from the lab's scenario; it changes with the lab.\n")
+	b.WriteString("127.0.0.1 localhost\n::1 localhost\n")
+	for _, name := range append(slices.Sorted(maps.Keys(w.Instances)), slices.Sorted(maps.Keys(w.InternetHosts))...) {
+		addresses := addressesFrom(w, node, name)
+		for _, a := range addresses {
+			switch {
+			case a.Is4():
+				fmt.Fprintf(&b, "%s %s\n", a, name)
+			case len(addresses) == 1: // no IPv4 that the name could mean
+				fmt.Fprintf(&b, "%s %s.ipv6 %s\n", a, name, name)
+			default:
+				fmt.Fprintf(&b, "%s %s.ipv6\n", a, name)
+			}
+		}
+	}
+	return b.String()
+}
+
+// addressesFrom are the addresses by which node reaches the instance or
+// Internet host called name: private ones within a VPC, public ones otherwise.
+func addressesFrom(w *control.World, node, name string) []netip.Addr {
+	var list []netip.Addr
+	add := func(a netip.Addr) {
+		if a.IsValid() {
+			list = append(list, a)
+		}
+	}
+	if h := w.InternetHosts[name]; h != nil {
+		add(h.IP)
+		add(h.Status.IPv6)
+		return list
+	}
+	target := w.Instances[name]
+	if viewer := w.Instances[node]; viewer != nil && viewer.Status.VPC == target.Status.VPC {
+		add(target.Status.PrivateIP)
+	} else {
+		add(target.Status.PublicIP)
+	}
+	add(target.Status.IPv6) // global: the same from everywhere
+	return list
+}
+
+// resolvFile is /etc/resolv.conf. Without a nameserver line the C library would
+// ask 127.0.0.1; options make it give up at once.
+const resolvFile = `# No DNS server answers in this lab: names come from /etc/hosts.
+options timeout:1 attempts:1
+`

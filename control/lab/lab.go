@@ -1,0 +1,305 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/host"
+	"github.com/vpcsim/vpcsim/dataplane"
+	"github.com/vpcsim/vpcsim/dataplane/port"
+)
+
+// DaemonArgument is the first argument by which the binary knows that it was
+// started as a lab's daemon: main calls [DaemonMain] when os.Args[1] is it.
+const DaemonArgument = "__lab"
+
+// The descriptors that [Start] gives to the daemon.
+const (
+	orderFD  = 3
+	reportFD = 4
+)
+
+// order is what the daemon is to do, as Start wrote it.
+type order struct {
+	Name     string
+	File     File
+	Detached bool // log to the lab's own file
+	Log      LogConfig
+}
+
+// LogConfig says how a daemon logs.
+type LogConfig struct {
+	Format string // "text" or "json"
+	// Level from which on lines are written once the lab is ready; before,
+	// only warnings are.
+	Level slog.Level
+}
+
+// lab is the daemon's state. Its parts are started and stopped in run.
+type lab struct {
+	name    string
+	started time.Time
+	log     *slog.Logger
+
+	port   *port.AFPacket
+	engine *dataplane.Engine
+	host   *host.Host
+	store  *control.Store
+
+	servers  *servers
+	programs *programs
+
+	down     chan struct{} // closed when somebody asks the lab to end
+	downOnce sync.Once
+
+	mu       sync.Mutex // one apply at a time, and what follows
+	file     File       // in force
+	checking sync.Mutex // one run of checks at a time: they share the journal
+}
+
+// DaemonMain is the program behind [DaemonArgument]. It does not return.
+func DaemonMain() {
+	report := &reporter{out: os.NewFile(reportFD, "report")}
+	err := readOrderAndRun(report)
+	if err == nil {
+		os.Exit(0)
+	}
+	if !report.failed(err) { // nobody reads it any more
+		fmt.Fprintln(os.Stderr, "vpcsim: the lab ended:", err)
+	}
+	os.Exit(1)
+}
+
+func readOrderAndRun(report *reporter) error {
+	file := os.NewFile(orderFD, "order")
+	if file == nil || report.out == nil {
+		return errors.New(DaemonArgument + " is how vpcsim starts a lab's daemon; use: vpcsim up")
+	}
+	var o order
+	if err := json.NewDecoder(file).Decode(&o); err != nil {
+		return fmt.Errorf("reading what the lab should be: %w", err)
+	}
+	_ = file.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, o, report)
+}
+
+// run is the life of a lab, from top to bottom and, by the deferred calls, back
+// up again. Whatever fails on the way undoes what was done.
+func run(ctx context.Context, o order, report *reporter) error {
+	level := &slog.LevelVar{}
+	level.Set(slog.LevelWarn)
+	log := newLog(os.Stderr, o.Log.Format, level)
+	if err := host.InitCore(log); err != nil {
+		return err
+	}
+	dir, err := host.Lock(o.Name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	if o.Detached {
+		file, err := os.OpenFile(dir.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return fmt.Errorf("the lab's log: %w", err)
+		}
+		defer file.Close()
+		_ = debug.SetCrashOutput(file, debug.CrashOptions{}) // nobody sees our standard error
+		log = newLog(file, o.Log.Format, level)
+	}
+	l := &lab{name: o.Name, started: time.Now(), log: log, down: make(chan struct{})}
+
+	report.phase("opening the forwarding core")
+	if l.port, err = port.OpenAFPacket(port.AFPacketConfig{}); err != nil {
+		return host.Explain(err)
+	}
+	defer l.port.Close()
+	l.engine = dataplane.NewEngine(dataplane.Config{
+		Clock: func() int64 { return int64(time.Since(l.started)) }, // so that drops have a wall-clock time
+	})
+	forwarding := l.forward()
+	defer func() { _ = l.port.Close(); <-forwarding.done }()
+
+	if l.host, err = host.New(host.Config{Log: log, Attach: l.port.Attach, Detach: l.port.Detach}); err != nil {
+		return err
+	}
+	defer l.host.Close()
+	l.servers = newServers(l.host.In, log)
+	defer l.servers.close()
+	l.programs = newPrograms(l.host, log)
+	defer l.programs.close()
+
+	l.store = control.NewStore(log, plumbing{l.host}, l.engine.Publish)
+	report.phase("creating namespaces, interfaces and addresses")
+	if err := l.first(ctx, o.File); err != nil {
+		return err
+	}
+	listener, err := listen(dir)
+	if err != nil {
+		return err
+	}
+	api := newServer(l)
+	api.start(listener)
+	defer api.stop()
+
+	report.ready()
+	level.Set(o.Log.Level)
+	return l.wait(ctx, forwarding)
+}
+
+// first applies the file that the lab is brought up with. Here whatever cannot
+// be had is an error: nothing runs yet that would be lost.
+func (l *lab) first(ctx context.Context, file File) error {
+	plan, err := l.apply(ctx, file)
+	if err == nil && len(plan.Warnings) > 0 {
+		err = errors.New(plan.Warnings[0])
+	}
+	return err
+}
+
+// wait returns when the lab is to end: nil if that was wanted.
+func (l *lab) wait(ctx context.Context, forwarding *forwarding) error {
+	select {
+	case <-ctx.Done():
+		l.log.Debug("ending: a signal came")
+	case <-lifeline():
+		l.log.Debug("ending: the process that started the lab has gone")
+	case <-l.down:
+		l.log.Debug("ending: down was asked for")
+	case <-forwarding.done:
+		return fmt.Errorf("forwarding stopped: %w", forwarding.err)
+	}
+	return nil
+}
+
+// lifeline is closed when the process that the lab belongs to has gone. A lab
+// that belongs to none gets a channel that stays open.
+func lifeline() <-chan struct{} {
+	gone := make(chan struct{})
+	if file := host.Lifeline(); file != nil {
+		// The read cannot be interrupted; the goroutine ends with the process.
+		go func() {
+			_, _ = io.Copy(io.Discard, file)
+			close(gone)
+		}()
+	}
+	return gone
+}
+
+// forwarding is the goroutine that moves the packets.
+type forwarding struct {
+	done chan struct{}
+	err  error // once done is closed; nil after the port was closed
+}
+
+func (l *lab) forward() *forwarding {
+	f := &forwarding{done: make(chan struct{})}
+	go func() {
+		defer close(f.done)
+		f.err = l.engine.Run(l.port)
+	}()
+	return f
+}
+
+// end asks the lab to end; wait returns then.
+func (l *lab) end() { l.downOnce.Do(func() { close(l.down) }) }
+
+// apply makes file the world in force, and then starts and stops what runs in
+// the nodes. Programs that cannot be started do not take the world back: they
+// are in the plan's Warnings.
+func (l *lab) apply(ctx context.Context, file File) (*Plan, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next, err := readWorld(file)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := l.store.Apply(ctx, next)
+	if err != nil {
+		return nil, err
+	}
+	l.file = file
+	w, revision := l.store.World()
+	plan := newPlan(changes, revision)
+	for _, err := range []error{l.servers.converge(w), l.programs.converge(w, file.Dir)} {
+		if err != nil {
+			plan.Warnings = append(plan.Warnings, err.Error())
+			l.log.Warn("not everything could be started", "error", err)
+		}
+	}
+	return plan, nil
+}
+
+// plan says what apply would do.
+func (l *lab) plan(file File) (*Plan, error) {
+	next, err := readWorld(file)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := l.store.Preview(next)
+	if err != nil {
+		return nil, err
+	}
+	_, revision := l.store.World()
+	return newPlan(changes, revision), nil
+}
+
+func newPlan(changes []control.Change, revision uint64) *Plan {
+	return &Plan{Changes: changes, Text: control.FormatPlan(changes), Revision: revision}
+}
+
+// readWorld reads a file that Store is to prepare. Where not even that works,
+// it reports everything that is wrong, as Validate would.
+func readWorld(file File) (*control.World, error) {
+	w, err := control.Load(file.Name, []byte(file.Source))
+	if err == nil {
+		return w, nil
+	}
+	if _, all := control.Open(file.Name, []byte(file.Source)); all != nil {
+		return nil, all
+	}
+	return nil, err
+}
+
+// listen opens the lab's socket for its owner alone. The directory keeps others
+// out before the mode of the socket does.
+func listen(dir *host.Lab) (*net.UnixListener, error) {
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: dir.Socket(), Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("the lab's socket: %w", err)
+	}
+	if err := os.Chmod(dir.Socket(), 0o600); err != nil {
+		_ = listener.Close()
+		return nil, fmt.Errorf("the lab's socket: %w", err)
+	}
+	return listener, nil
+}
+
+// newLog writes lines for people, with the time of day only, or JSON.
+func newLog(out io.Writer, format string, level slog.Leveler) *slog.Logger {
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}))
+	}
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey && len(groups) == 0 {
+				a.Value = slog.StringValue(a.Value.Time().Format(time.TimeOnly))
+			}
+			return a
+		},
+	}))
+}

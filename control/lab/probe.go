@@ -1,0 +1,311 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/dataplane"
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+	"github.com/vpcsim/vpcsim/scenarios"
+)
+
+// prober drives checks with real sockets in the nodes' namespaces. It is the
+// scenarios.Driver of a running lab; one probe at a time.
+type prober struct{ lab *lab }
+
+// Time limits of a probe. A drop shows in the journal within a millisecond; the
+// long limit is for what nobody in the lab dropped.
+const (
+	probeLimit   = 2 * time.Second
+	journalPause = 2 * time.Millisecond // between looks into the journal
+	sightLimit   = 250 * time.Millisecond
+)
+
+// Probe sends one request and reports what became of it: answered, or dropped
+// by the object that the journal names, or neither within two seconds.
+func (d *prober) Probe(ctx context.Context, p scenarios.Probe) (scenarios.Outcome, error) {
+	w, _ := d.lab.store.World()
+	x, err := d.prepare(w, p)
+	if err != nil {
+		return scenarios.Outcome{}, err
+	}
+	defer x.close()
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+
+	answered := make(chan error, 1)
+	go func() { answered <- x.exchange(ctx) }() // waited for below: it ends with ctx
+	look := time.NewTicker(journalPause)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-answered:
+			return x.outcome(err, x.dropped()), nil
+		case <-look.C:
+			if step := x.dropped(); step != nil {
+				cancel()
+				// What was answered was not dropped, whatever else was.
+				return x.outcome(<-answered, step), nil
+			}
+		}
+	}
+}
+
+// exchange is one probe under way.
+type exchange struct {
+	lab   *lab
+	probe scenarios.Probe
+	node  string // the sender's
+
+	socket   probeSocket
+	journal  uint64    // its last entry before the probe
+	receiver *receiver // nil: the address is nobody's
+	senders  []dataplane.Handle
+}
+
+// receiver is who has the probed address, and what was set up there.
+type receiver struct {
+	node       string
+	address    netip.Addr // its own, behind any translation
+	interfaces []dataplane.Handle
+	sight      *sight
+	answerer   *server // nil: a program of the node has the port
+}
+
+// prepare opens all sockets before the first packet is sent.
+func (d *prober) prepare(w *control.World, p scenarios.Probe) (*exchange, error) {
+	from, err := findSender(w, p.From)
+	if err != nil {
+		return nil, err
+	}
+	x := &exchange{lab: d.lab, probe: p, node: nodeName(w, from.Node), senders: handlesOf(w, from.Node)}
+	if x.node == "" {
+		return nil, fmt.Errorf("instance %s is stopped", from.Node)
+	}
+	if err := x.prepareReceiver(w, &from); err != nil {
+		x.close()
+		return nil, err
+	}
+	if x.socket, err = d.openSocket(x.node, p); err != nil {
+		x.close()
+		return nil, err
+	}
+	if entries := d.lab.engine.Drops(0); len(entries) > 0 {
+		x.journal = entries[len(entries)-1].Sequence
+	}
+	return x, nil
+}
+
+func (x *exchange) prepareReceiver(w *control.World, from *sender) (err error) {
+	name, address := receiverOf(w, from, withoutNAT64(x.probe.To))
+	node := nodeName(w, name)
+	if node == "" {
+		return nil // nobody, or stopped
+	}
+	r := &receiver{node: node, address: address, interfaces: handlesOf(w, name)}
+	x.receiver = r
+	arriving := x.probe
+	arriving.To = address // behind any translation, which may change the family
+	if r.sight, err = openSight(x.lab, node, arriving); err != nil {
+		return fmt.Errorf("watching %s: %w", name, err)
+	}
+	if r.answerer, err = openAnswerer(x.lab, r, name, x.probe); err != nil {
+		return fmt.Errorf("listening in %s: %w", name, err)
+	}
+	return nil
+}
+
+func (x *exchange) close() {
+	if x.socket != nil {
+		x.socket.close()
+	}
+	if r := x.receiver; r != nil {
+		if r.sight != nil {
+			r.sight.close()
+		}
+		if r.answerer != nil {
+			r.answerer.stop()
+		}
+	}
+}
+
+func (x *exchange) exchange(ctx context.Context) error { return x.socket.exchange(ctx) }
+
+// outcome puts together what both ends and the journal know.
+func (x *exchange) outcome(err error, step *dataplane.TraceStep) scenarios.Outcome {
+	o := scenarios.Outcome{Answered: err == nil, Refused: errors.Is(err, syscall.ECONNREFUSED)}
+	if x.receiver != nil {
+		wait := time.Duration(0)
+		if o.Answered || o.Refused {
+			wait = sightLimit // it was there: the observer only has to get round to it
+		}
+		o.SourceSeen = x.receiver.sight.source(wait).Addr()
+	}
+	o.Delivered = o.Answered || o.Refused || o.SourceSeen.IsValid()
+	var timeout net.Error
+	switch {
+	case o.Answered || o.Refused:
+	case step != nil:
+		o.Dropped = step
+	case errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
+		o.Detail = fmt.Sprintf("nothing was dropped and nothing came back within %s", probeLimit)
+	default:
+		o.Detail = plainError(err)
+	}
+	return o
+}
+
+// plainError is what the kernel said, without Go's account of the call.
+func plainError(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return err.Error()
+}
+
+// dropped finds the probe among the journal's new entries. Other programs may be
+// talking at the same time, so only packets with the probe's own port or echo
+// identifier count, and questions for a neighbour from its ends.
+func (x *exchange) dropped() *dataplane.TraceStep {
+	drops := x.lab.engine.Drops(x.journal)
+	if len(drops) == 0 {
+		return nil
+	}
+	own := slices.DeleteFunc(drops, func(d dataplane.Drop) bool { return !x.owns(&d) })
+	return scenarios.DropOf(x.lab.engine.Snapshot(), own, x.probe)
+}
+
+func (x *exchange) owns(d *dataplane.Drop) bool {
+	if d.Step.Reason == dataplane.ReasonNoNeighbor {
+		return slices.Contains(x.senders, d.From)
+	}
+	t, local, remote := &d.Original, x.socket.local(), x.probe.Port
+	if x.probe.Protocol == control.ProtocolICMP {
+		remote = local // both ports of an echo are its identifier
+	}
+	if t.SrcPort == local && t.DstPort == remote && t.Dst.Netip() == x.probe.To {
+		return true
+	}
+	if x.receiver == nil || !slices.Contains(x.receiver.interfaces, d.From) {
+		return false
+	}
+	// The answer goes to the port that the receiver saw: a NAT changes it.
+	seen := local
+	if from := x.receiver.sight.source(0); from.IsValid() {
+		seen = from.Port()
+	}
+	if x.probe.Protocol == control.ProtocolICMP {
+		remote = seen
+	}
+	return t.SrcPort == remote && t.DstPort == seen
+}
+
+// receiverOf is the instance or Internet host that the address leads to from
+// the sender, and its own address there.
+func receiverOf(w *control.World, from *sender, to netip.Addr) (name string, address netip.Addr) {
+	for name, h := range w.InternetHosts {
+		if h.IP == to || h.Status.IPv6 == to {
+			return name, to
+		}
+	}
+	for _, n := range w.NetworkInterfaces {
+		s := &n.Status
+		for _, as := range s.Associations {
+			if as.PublicIP == to {
+				return n.Instance, as.PrivateIP
+			}
+		}
+		switch {
+		case slices.Contains(s.IPv6s, to), n.VPC == from.VPC && slices.Contains(s.PrivateIPs, to):
+			return n.Instance, to
+		}
+	}
+	return "", netip.Addr{}
+}
+
+// nat64 is the prefix under which NAT gateways show IPv4 to IPv6 (R54).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// withoutNAT64 is the IPv4 address that such an address stands for.
+func withoutNAT64(a netip.Addr) netip.Addr {
+	if !nat64.Contains(a) {
+		return a
+	}
+	b := a.As16()
+	return netip.AddrFrom4([4]byte(b[12:]))
+}
+
+// handlesOf are the interfaces of an instance or Internet host.
+func handlesOf(w *control.World, name string) []dataplane.Handle {
+	if h := w.InternetHosts[name]; h != nil {
+		return []dataplane.Handle{dataplane.Handle(h.Status.Handle)}
+	}
+	var list []dataplane.Handle
+	for _, eni := range w.Instances[name].Status.NetworkInterfaces {
+		list = append(list, dataplane.Handle(w.NetworkInterfaces[eni].Status.Handle))
+	}
+	return list
+}
+
+// openAnswerer makes the receiver answer, unless a program of its own has the
+// port: then that is what is probed. Echo requests the kernel answers.
+func openAnswerer(l *lab, r *receiver, name string, p scenarios.Probe) (*server, error) {
+	var answerer *server
+	err := l.host.In(r.node, func() error {
+		local := net.JoinHostPort(r.address.String(), fmt.Sprint(p.Port))
+		switch p.Protocol {
+		case control.ProtocolTCP:
+			listener, err := net.Listen("tcp", fmt.Sprintf(":%d", p.Port))
+			if err == nil {
+				answerer = serveTCP(listener, name, quiet)
+			}
+			return err
+		case control.ProtocolUDP:
+			conn, err := net.ListenPacket("udp", local)
+			if err == nil {
+				answerer = serveUDP(conn.(*net.UDPConn), name, quiet)
+			}
+			return err
+		}
+		return nil
+	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, nil
+	}
+	return answerer, err
+}
+
+// network is Go's name for a protocol in the family of the probe: "tcp4".
+func network(protocol string, a netip.Addr) string {
+	if a.Is4() {
+		return protocol + "4"
+	}
+	return protocol + "6"
+}
+
+// wireProtocol is the probe's protocol number.
+func wireProtocol(p scenarios.Probe) uint8 {
+	switch p.Protocol {
+	case control.ProtocolTCP:
+		return packet.ProtoTCP
+	case control.ProtocolUDP:
+		return packet.ProtoUDP
+	}
+	if p.To.Is4() {
+		return packet.ProtoICMP
+	}
+	return packet.ProtoICMPv6
+}
+
+// freshPort is a port for one probe: outside the kernel's own choice for
+// programs (from 32768), so that hardly anybody has it.
+func freshPort() uint16 { return uint16(20000 + rand.IntN(12000)) }
