@@ -10,7 +10,7 @@ import (
 
 // Allocate gives a completed world the addresses that AWS would pick: IPv6
 // blocks of VPCs and subnets, private, IPv6 and public addresses of network
-// interfaces, IPv6 addresses of Internet hosts. What the file writes is
+// interfaces and NAT gateways, IPv6 addresses of Internet hosts. What the file writes is
 // reserved first. A resource keeps what it had in previous as long as that is
 // still possible, so that adding an instance never moves another's address; a
 // nil previous means w itself. The result depends on nothing but the two
@@ -25,7 +25,7 @@ func (w *World) Allocate(previous *World) Problems {
 	a := &allocation{w: w, previous: previous, v: &validation{w: w}}
 	a.vpcBlocks()
 	a.subnetBlocks()
-	a.networkInterfaces()
+	a.privateAddresses()
 	a.publicAddresses()
 	a.internetHosts()
 	w.computeStatus()
@@ -107,7 +107,7 @@ func (a *allocation) subnetBlocks() {
 	for _, name := range sorted(a.w.Subnets) {
 		subnet := a.w.Subnets[name]
 		subnet.Status.IPv6CIDR = netip.Prefix{}
-		switch subnet.IPv6.Choice {
+		switch subnet.ipv6().Choice {
 		case Explicit:
 			subnet.Status.IPv6CIDR = subnet.IPv6.Prefix
 			taken[subnet.VPC] = append(taken[subnet.VPC], subnet.IPv6.Prefix)
@@ -120,7 +120,7 @@ func (a *allocation) subnetBlocks() {
 	for _, name := range open {
 		subnet := a.w.Subnets[name]
 		old := a.previous.Subnets[name]
-		if old == nil || old.IPv6.Choice != Auto {
+		if old == nil || old.ipv6().Choice != Auto {
 			continue
 		}
 		block := old.Status.IPv6CIDR

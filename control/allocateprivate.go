@@ -3,97 +3,143 @@ package control
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
-// networkInterfaces assigns private IPv4 and IPv6 addresses and counts what is
-// left in each subnet.
-func (a *allocation) networkInterfaces() {
+// privateAddresses assigns private IPv4 and IPv6 addresses to network interfaces
+// and NAT gateways, and counts what is left in each subnet. Instances come
+// before NAT gateways, so that a gateway that is added to a file moves none.
+func (a *allocation) privateAddresses() {
 	v4, v6 := map[string]*pool{}, map[string]*pool{}
 	for name, subnet := range a.w.Subnets {
 		v4[name], v6[name] = newPool(subnet.CIDR), newPool(subnet.Status.IPv6CIDR)
 	}
-	names := sorted(a.w.NetworkInterfaces)
-	for _, name := range names { // what the file writes
+	var demands []*demand
+	for _, name := range sorted(a.w.NetworkInterfaces) {
 		eni := a.w.NetworkInterfaces[name]
-		spec := a.w.interfaceSpec(eni)
 		eni.Status.PrivateIPs, eni.Status.IPv6s = nil, nil
-		if v4[eni.Subnet] == nil {
+		subnet, spec := a.w.Subnets[eni.Subnet], a.w.interfaceSpec(eni)
+		if subnet == nil {
 			continue
 		}
-		v4[eni.Subnet].reserve(spec.IP)
-		for _, secondary := range spec.SecondaryIPs {
-			v4[eni.Subnet].reserve(secondary)
+		var had NetworkInterfaceStatus
+		if old := a.previous.NetworkInterfaces[name]; old != nil && old.Subnet == eni.Subnet {
+			had = old.Status
 		}
-		v6[eni.Subnet].reserve(spec.IPv6.Addr)
+		demands = append(demands, &demand{
+			pool: v4[eni.Subnet], got: spec.privateIPs(subnet), had: had.PrivateIPs,
+			settle: func(got []netip.Addr) { eni.Status.PrivateIPs = got },
+			full:   func(i int) { a.interfaceFull(eni, i) },
+		}, &demand{
+			pool: v6[eni.Subnet], got: spec.ipv6Addresses(subnet), had: had.IPv6s,
+			settle: func(got []netip.Addr) { eni.Status.IPv6s = got },
+		})
 	}
-	// What each had, then what is free for those that had nothing.
-	for _, keep := range []bool{true, false} {
-		for _, name := range names {
-			eni := a.w.NetworkInterfaces[name]
-			if v4[eni.Subnet] == nil {
-				continue
-			}
-			spec := a.w.interfaceSpec(eni)
-			var had NetworkInterfaceStatus
-			if old := a.previous.NetworkInterfaces[name]; old != nil && old.Subnet == eni.Subnet {
-				had = old.Status
-			}
-			if len(eni.Status.PrivateIPs) == 0 {
-				if ip := choose(v4[eni.Subnet], spec.IP, true, first(had.PrivateIPs), keep); ip.IsValid() {
-					eni.Status.PrivateIPs = append([]netip.Addr{ip}, spec.SecondaryIPs...)
-				} else if !keep {
-					a.full(name, eni)
-				}
-			}
-			subnet := a.w.Subnets[eni.Subnet]
-			wanted := spec.IPv6.Choice == Auto || spec.IPv6.Choice == Unset && subnet.Status.AssignIPv6
-			if len(eni.Status.IPv6s) == 0 {
-				if ip := choose(v6[eni.Subnet], spec.IPv6.Addr, wanted, first(had.IPv6s), keep); ip.IsValid() {
-					eni.Status.IPv6s = []netip.Addr{ip}
-				}
-			}
+	for _, name := range sorted(a.w.NATGateways) {
+		if d := a.natGatewayDemand(name, v4); d != nil {
+			demands = append(demands, d)
 		}
 	}
+	satisfy(demands)
 	for name, subnet := range a.w.Subnets {
 		subnet.Status.AvailableIPAddressCount = v4[name].free()
 	}
 }
 
-// choose is the address of one interface in one family: the written one, else,
-// if one is wanted, the one it had (if keep) or the lowest free one (if not).
-func choose(p *pool, written netip.Addr, wanted bool, had netip.Addr, keep bool) netip.Addr {
-	switch {
-	case written.IsValid():
-		return written
-	case !wanted:
-		return netip.Addr{}
-	case !keep:
-		return p.lowest()
-	case p.usable(had):
-		p.reserve(had)
-		return had
+func (a *allocation) natGatewayDemand(name string, pools map[string]*pool) *demand {
+	g := a.w.NATGateways[name]
+	g.Status.Addresses = []NATGatewayAddress{}
+	if pools[g.Subnet] == nil || !pools[g.Subnet].block.IsValid() {
+		return nil
 	}
-	return netip.Addr{}
+	var had []netip.Addr
+	if old := a.previous.NATGateways[name]; old != nil && old.Subnet == g.Subnet {
+		for _, address := range old.Status.Addresses {
+			had = append(had, address.PrivateIP)
+		}
+	}
+	return &demand{
+		pool: pools[g.Subnet], got: g.privateIPs(), had: had,
+		settle: func(got []netip.Addr) {
+			g.Status.Addresses = []NATGatewayAddress{}
+			for _, ip := range got {
+				g.Status.Addresses = append(g.Status.Addresses, NATGatewayAddress{PrivateIP: ip})
+			}
+		},
+		full: func(int) { // QG8
+			a.v.report(field("natGateways", name), "InsufficientFreeAddressesInSubnet", "Subnet has insufficient free addresses to create this NAT gateway",
+				fmt.Sprintf("%s has %s: use a larger or another subnet", g.Subnet, a.w.Subnets[g.Subnet].CIDR))
+		},
+	}
 }
 
-func first(list []netip.Addr) netip.Addr {
-	if len(list) == 0 {
-		return netip.Addr{}
-	}
-	return list[0]
+// demand is what one owner wants of one pool.
+type demand struct {
+	pool *pool
+	// got are the addresses wanted, the primary first: written ones, and
+	// invalid ones that the pool is to fill.
+	got []netip.Addr
+	// had are the addresses of the same places in the previous world.
+	had []netip.Addr
+	// settle receives the addresses, without those that could not be had; full
+	// is told the place of the first of these, and may be nil.
+	settle func([]netip.Addr)
+	full   func(place int)
 }
 
-// full reports a subnet without free addresses, in the words of the call that AWS
-// would refuse: RunInstances for eth0, CreateNetworkInterface for the others.
-func (a *allocation) full(name string, eni *NetworkInterface) {
+// satisfy fills all demands in three rounds: what is written, then what each owner
+// had, then the lowest free addresses. Later rounds never take from earlier ones.
+func satisfy(demands []*demand) {
+	for _, d := range demands {
+		for _, a := range d.got {
+			d.pool.reserve(a)
+		}
+	}
+	for _, d := range demands {
+		for i, a := range d.got {
+			if !a.IsValid() && i < len(d.had) && d.pool.usable(d.had[i]) {
+				d.pool.reserve(d.had[i])
+				d.got[i] = d.had[i]
+			}
+		}
+	}
+	for _, d := range demands {
+		for i, a := range d.got {
+			if !a.IsValid() {
+				d.got[i] = d.pool.lowest()
+			}
+		}
+		missing := slices.Index(d.got, netip.Addr{})
+		if missing >= 0 && d.full != nil {
+			d.full(missing)
+		}
+		if missing == 0 {
+			d.got = nil // secondary addresses without a primary one are none
+		}
+		got := slices.DeleteFunc(d.got, func(a netip.Addr) bool { return !a.IsValid() })
+		if len(got) == 0 {
+			got = nil
+		}
+		d.settle(got)
+	}
+}
+
+// interfaceFull reports a subnet without free addresses, in the words of the call
+// that AWS would refuse: RunInstances for eth0's primary address,
+// CreateNetworkInterface or AssignPrivateIpAddresses for the others.
+func (a *allocation) interfaceFull(eni *NetworkInterface, place int) {
 	if !a.w.Subnets[eni.Subnet].CIDR.Addr().Is4() {
 		return // Validate reports the missing block
 	}
+	path := interfacePath(eni.Instance, eni.DeviceIndex)
 	message := fmt.Sprintf("There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", eni.Subnet) // QN2
-	if eni.DeviceIndex > 0 {
+	if eni.DeviceIndex > 0 || place > 0 {
 		message = "The specified subnet does not have enough free addresses to satisfy the request." // QN1
 	}
-	a.v.report(interfacePath(eni.Instance, eni.DeviceIndex), "InsufficientFreeAddressesInSubnet", message,
+	if place > 0 {
+		path = index(field(path, "secondaryIps"), place-1)
+	}
+	a.v.report(path, "InsufficientFreeAddressesInSubnet", message,
 		fmt.Sprintf("%s has %s: use a larger or another subnet", eni.Subnet, a.w.Subnets[eni.Subnet].CIDR))
 }
 

@@ -14,50 +14,118 @@ import (
 var publicPools = prefixes("198.51.100.0/24", "192.0.2.0/24", "203.0.113.0/24", "198.18.0.0/15")
 
 // publicAddresses assigns public IPv4 addresses: the Elastic IPs that the file
-// writes, and addresses of AWS's choice to running instances (A22). Those are
-// never ones that the file names anywhere, so that they cannot collide with an
-// Internet host, a probe's target or a rule about somebody else.
+// writes, those that NAT gateways leave to the lab, and addresses of AWS's choice
+// to running instances (A22). What is picked is never an address that the file
+// names anywhere, so that it cannot collide with an Internet host, a probe's
+// target or a rule about somebody else.
 func (a *allocation) publicAddresses() {
 	taken := map[netip.Addr]bool{}
 	for _, host := range a.w.InternetHosts {
 		taken[host.IP] = true
 	}
-	var open []string
+	var open []publicDemand
 	for _, name := range sorted(a.w.NetworkInterfaces) {
-		eni := a.w.NetworkInterfaces[name]
-		spec := a.w.interfaceSpec(eni)
-		eni.Status.PublicIP, eni.Status.ElasticIP = netip.Addr{}, false
-		if spec.PublicIP.Choice == Explicit {
-			eni.Status.PublicIP, eni.Status.ElasticIP = spec.PublicIP.Addr, true
-			taken[spec.PublicIP.Addr] = true
-		} else if a.wantsPublicIP(eni, spec) {
-			open = append(open, name)
-		}
+		open = append(open, a.interfacePublic(name, taken)...)
 	}
-	for _, name := range open {
-		old := a.previous.NetworkInterfaces[name]
-		if old == nil || old.Status.ElasticIP || taken[old.Status.PublicIP] {
-			continue
-		}
-		if slices.ContainsFunc(publicPools, func(p netip.Prefix) bool { return p.Contains(old.Status.PublicIP) }) {
-			a.w.NetworkInterfaces[name].Status.PublicIP = old.Status.PublicIP
-			taken[old.Status.PublicIP] = true
+	for _, name := range sorted(a.w.NATGateways) {
+		open = append(open, a.natGatewayPublic(name, taken)...)
+	}
+	for i := range open {
+		d := &open[i]
+		inPool := slices.ContainsFunc(publicPools, func(p netip.Prefix) bool { return p.Contains(d.had) })
+		if inPool && !taken[d.had] {
+			d.settle(d.had)
+			d.settled, taken[d.had] = true, true
 		}
 	}
 	var next func() netip.Addr // made only if needed: it reads the whole file
-	for _, name := range open {
-		eni := a.w.NetworkInterfaces[name]
-		if eni.Status.PublicIP.IsValid() {
+	for _, d := range open {
+		if d.settled {
 			continue
 		}
 		if next == nil {
 			next = publicAddressSource(taken, namedAddresses(a.w))
 		}
-		if eni.Status.PublicIP = next(); !eni.Status.PublicIP.IsValid() {
-			a.v.report(interfacePath(eni.Instance, eni.DeviceIndex), "InsufficientAddressCapacity",
+		ip := next()
+		if !ip.IsValid() {
+			a.v.report(d.path, "InsufficientAddressCapacity",
 				"There are not enough free public IPv4 addresses", "the lab has those of "+joinPrefixes(publicPools))
+			continue
+		}
+		d.settle(ip)
+	}
+}
+
+// publicDemand is a wish for one public address of the lab's choice.
+type publicDemand struct {
+	path    string
+	had     netip.Addr // in the previous world; invalid if there was none
+	settle  func(netip.Addr)
+	settled bool
+}
+
+// interfacePublic associates an interface's Elastic IPs and returns its wish for
+// an address of AWS's choice, if it has one.
+func (a *allocation) interfacePublic(name string, taken map[netip.Addr]bool) []publicDemand {
+	eni := a.w.NetworkInterfaces[name]
+	spec, s := a.w.interfaceSpec(eni), &eni.Status
+	s.PublicIP, s.ElasticIP, s.Associations = netip.Addr{}, false, nil
+	associate := func(public netip.Addr, place int) {
+		taken[public] = true
+		if place == 0 {
+			s.PublicIP = public
+		}
+		if place < len(s.PrivateIPs) {
+			s.Associations = append(s.Associations, AddressAssociation{PublicIP: public, PrivateIP: s.PrivateIPs[place]})
 		}
 	}
+	if spec.PublicIP.Choice == Explicit {
+		s.ElasticIP = true
+		associate(spec.PublicIP.Addr, 0)
+	}
+	for i, secondary := range spec.SecondaryIPs {
+		if secondary.PublicIP.Choice == Explicit {
+			associate(secondary.PublicIP.Addr, 1+i)
+		}
+	}
+	if spec.PublicIP.Choice == Explicit || !a.wantsPublicIP(eni, spec) {
+		return nil
+	}
+	var had netip.Addr
+	if old := a.previous.NetworkInterfaces[name]; old != nil && !old.Status.ElasticIP {
+		had = old.Status.PublicIP
+	}
+	return []publicDemand{{
+		path: interfacePath(eni.Instance, eni.DeviceIndex), had: had,
+		settle: func(ip netip.Addr) {
+			s.PublicIP = ip
+			s.Associations = slices.Insert(s.Associations, 0, AddressAssociation{PublicIP: ip, PrivateIP: s.PrivateIPs[0]})
+		},
+	}}
+}
+
+// natGatewayPublic gives a public NAT gateway the Elastic IPs that the file
+// writes and returns its wishes for others (R39).
+func (a *allocation) natGatewayPublic(name string, taken map[netip.Addr]bool) (open []publicDemand) {
+	g := a.w.NATGateways[name]
+	if !g.public() {
+		return nil
+	}
+	old := a.previous.NATGateways[name]
+	for i := range g.Status.Addresses {
+		public := &g.Status.Addresses[i].PublicIP
+		if eip := g.EIP.at(i); eip.IsValid() {
+			*public = eip
+			taken[eip] = true
+			continue
+		}
+		d := publicDemand{path: field("natGateways", name), settle: func(ip netip.Addr) { *public = ip }}
+		if old != nil && i < len(old.Status.Addresses) && !old.EIP.at(i).IsValid() {
+			d.had = old.Status.Addresses[i].PublicIP
+		}
+		open = append(open, d)
+	}
+	return open
 }
 
 // wantsPublicIP reports whether AWS picks a public address for an interface. It is

@@ -142,7 +142,7 @@ func (c *Check) validateEnd(v *validation, path, value, required string) netip.A
 			return netip.Addr{}
 		}
 	}
-	ends := []string{"instances", "internetHosts", "networkInterfaces"}
+	ends := []string{"instances", "internetHosts", "natGateways", "networkInterfaces"}
 	for _, plural := range ends {
 		if k, _ := KindNamed(plural); k.Get(v.w, value) != nil {
 			return netip.Addr{}

@@ -194,6 +194,7 @@ func (w *World) deriveNetworkInterfaces() {
 				eni.Status = old.Status
 			}
 			eni.Status.State = "in-use"
+			eni.Status.ConnectionTracking = spec.ConnectionTracking.orDefault()
 			interfaces[eniName] = eni
 		}
 	}
@@ -206,7 +207,10 @@ func (w *World) computeStatus() {
 	for name, vpc := range w.VPCs {
 		vpc.computeStatus(w, name)
 	}
-	for _, gateway := range w.InternetGateways {
+	for name, gateway := range w.InternetGateways {
+		gateway.computeStatus(w, name)
+	}
+	for _, gateway := range w.EgressOnlyInternetGateways {
 		gateway.computeStatus()
 	}
 	for _, list := range w.PrefixLists {
@@ -214,6 +218,9 @@ func (w *World) computeStatus() {
 	}
 	for _, subnet := range w.Subnets {
 		subnet.computeStatus(w)
+	}
+	for name, gateway := range w.NATGateways {
+		gateway.computeStatus(w, name)
 	}
 	for name, acl := range w.NetworkACLs {
 		acl.computeStatus(w, name)
@@ -231,8 +238,17 @@ func (w *World) computeStatus() {
 }
 
 // collectMembers fills the lists that point backwards: which subnets use a
-// table or ACL, which interfaces carry a group. All are sorted.
+// table or ACL, which interfaces carry a group, which VPCs use an option set. All
+// are sorted.
 func (w *World) collectMembers() {
+	for _, set := range w.DHCPOptions {
+		set.Status.VPCs = []string{}
+	}
+	for _, name := range sorted(w.VPCs) {
+		if set := w.DHCPOptions[w.VPCs[name].Status.DHCPOptions.Set]; set != nil {
+			set.Status.VPCs = append(set.Status.VPCs, name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.Subnets)) {
 		status := &w.Subnets[name].Status
 		if table := w.RouteTables[status.RouteTable]; table != nil {

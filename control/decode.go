@@ -237,7 +237,7 @@ func (d *decoder) structure(node *yaml.Node, v reflect.Value, path string, depth
 			}
 		default:
 			d.place(e, at)
-			if _, isPeers := target.Addr().Interface().(*Peers); !isPeers && e.value.Kind == yaml.ScalarNode && e.value.Tag == "!!null" && target.Kind() == reflect.Slice {
+			if _, takesOne := target.Addr().Interface().(oneOrMany); !takesOne && e.value.Kind == yaml.ScalarNode && e.value.Tag == "!!null" && target.Kind() == reflect.Slice {
 				d.fail(e.key, at, badValue{message: "has no value", hint: "write a list, or [] for none"})
 				break
 			}

@@ -21,15 +21,19 @@ func (d *decoder) scalarType(node *yaml.Node, v reflect.Value, path string) bool
 		parse = func(text string) (err error) { *p, err = parsePrefix(text); return err }
 	case *netip.Addr:
 		parse = func(text string) (err error) { *p, err = parseAddr(text); return err }
-	case *Peers:
+	case oneOrMany:
 		if node.Kind != yaml.ScalarNode {
 			return false
 		}
-		var one Peer
-		if text, ok := d.scalar(node, path, "one value or a list"); ok && d.parse(node, path, text, one.parse) {
-			*p = Peers{one}
+		if text, ok := d.scalar(node, path, "one value or a list"); ok {
+			d.parse(node, path, text, p.parseOne)
 		}
 		return true
+	case shortForm:
+		if node.Kind != yaml.ScalarNode {
+			return false
+		}
+		parse = p.parseShort
 	default:
 		return false
 	}

@@ -45,10 +45,27 @@ func describe(w *World, r Resource) description {
 		if spec := w.interfaceSpec(x); spec != nil {
 			d.set("ip", validText(spec.IP))
 		}
+	case *NATGateway:
+		d.set("subnet", x.Subnet)
+		d.set("connectivity", x.Status.Connectivity.String())
+		for i, a := range x.Status.Addresses {
+			if i == 0 {
+				d.set("privateIp", a.PrivateIP.String())
+				d.set("eip", validText(a.PublicIP))
+				continue
+			}
+			d["addresses+"] = append(d["addresses+"], a.String())
+		}
 	case *Subnet: // as in force, so that writing out a default is no change
 		d.fields("", reflect.ValueOf(x).Elem())
 		d["az"] = []string{x.Status.AvailabilityZone}
 		d["routeTable"], d["networkAcl"] = []string{x.Status.RouteTable}, []string{x.Status.NetworkACL}
+		d["privateDnsHostnameType"] = []string{x.Status.PrivateDNSHostnameType.String()}
+	case *VPC:
+		d.fields("", reflect.ValueOf(x).Elem())
+		if x.usesDefaultDHCPOptions() {
+			delete(d, "dhcpOptions")
+		}
 	case *InternetHost:
 		d.fields("", reflect.ValueOf(x).Elem())
 		d["ipv6"] = nil
@@ -94,12 +111,27 @@ func (d description) fields(prefix string, v reflect.Value) {
 			}
 		case f.Kind() == reflect.Slice:
 			d.set(path, fmt.Sprint(f.Interface()))
+		case f.Kind() == reflect.Struct && !isScalar(f.Type()):
+			d.fields(path, f)
 		case f.Kind() == reflect.Pointer:
 			d.set(path, fmt.Sprint(f.Elem()))
 		default:
 			d.set(path, fmt.Sprint(f.Interface()))
 		}
 	})
+}
+
+// isScalar reports whether a file writes a struct of type t as one scalar.
+func isScalar(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[fmt.Stringer]())
+}
+
+// String is the address as it reads in a plan.
+func (a NATGatewayAddress) String() string {
+	if !a.PublicIP.IsValid() {
+		return a.PrivateIP.String()
+	}
+	return a.PrivateIP.String() + "/" + a.PublicIP.String()
 }
 
 // String is the rule as it reads in a plan.

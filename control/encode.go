@@ -74,10 +74,13 @@ func encodeValue(v reflect.Value) *yaml.Node {
 		}
 		return encodeValue(v.Elem())
 	}
+	if _, takesOne := reflect.New(v.Type()).Interface().(oneOrMany); takesOne && v.Len() == 1 {
+		return encodeValue(v.Index(0))
+	}
 	switch x := v.Interface().(type) {
-	case Peers:
-		if len(x) == 1 {
-			return scalarNode(x[0].String())
+	case SecondaryIP:
+		if x.PublicIP == (AddressChoice{}) && x.IP.Choice != Unset {
+			return scalarNode(x.IP.String())
 		}
 	case netip.Prefix:
 		return scalarNode(x.String())

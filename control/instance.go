@@ -22,6 +22,14 @@ type Instance struct {
 	Stopped bool `json:"stopped,omitempty"`
 	// Further network interfaces, eth1 and on.
 	Interfaces []NetworkInterfaceSpec `json:"interfaces,omitempty"`
+	// Name of the IAM role whose credentials instance metadata hands out.
+	Role string `json:"role,omitempty"`
+	// Text that programs find in instance metadata as user data.
+	UserData string `json:"userData,omitempty"`
+	// Who may read the instance's metadata, and how.
+	MetadataOptions MetadataOptions `json:"metadataOptions,omitzero"`
+	// Tags: keys and values of the user's own.
+	Tags map[string]string `json:"tags,omitempty"`
 
 	Status InstanceStatus `json:"status" yaml:"-"`
 }
@@ -37,6 +45,12 @@ type InstanceStatus struct {
 	PrivateIP netip.Addr `json:"privateIp,omitzero"`
 	PublicIP  netip.Addr `json:"publicIp,omitzero"`
 	IPv6      netip.Addr `json:"ipv6,omitzero"`
+	// PrivateDNSName is the instance's own name (A46); PublicDNSName is "" where
+	// it has none (A47).
+	PrivateDNSName string `json:"privateDnsName,omitempty"`
+	PublicDNSName  string `json:"publicDnsName,omitempty"`
+	// MetadataOptions are those in force.
+	MetadataOptions MetadataOptions `json:"metadataOptions"`
 }
 
 // States of an instance, spelled as AWS spells them.
@@ -73,6 +87,7 @@ func (i *Instance) computeStatus(w *World, name string) {
 	if i.Stopped {
 		s.State = InstanceStopped
 	}
+	s.MetadataOptions = i.MetadataOptions.orDefault()
 	s.NetworkInterfaces = nil
 	s.PrivateIP, s.PublicIP, s.IPv6 = netip.Addr{}, netip.Addr{}, netip.Addr{}
 	for n := range i.interfaceSpecs() {
@@ -87,6 +102,7 @@ func (i *Instance) computeStatus(w *World, name string) {
 		if len(primary.Status.IPv6s) > 0 {
 			s.IPv6 = primary.Status.IPv6s[0]
 		}
+		w.nameInstance(i, primary)
 	}
 }
 
@@ -110,4 +126,5 @@ func (i *Instance) validate(v *validation, name string) {
 		}
 	}
 	validateServices(v, path, i.Serve, i.Run)
+	i.validateMetadata(v, path)
 }

@@ -3,6 +3,8 @@ package control
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/vpcsim/vpcsim/dataplane"
 )
 
 // InternetHost is a machine on the emulated Internet, outside any VPC.
@@ -58,4 +60,17 @@ func notPublicIPv6(w *World, a netip.Addr) string {
 		}
 	}
 	return ""
+}
+
+func (h *InternetHost) compile(c *compilation, name string) {
+	out := dataplane.InternetHost{
+		Object: object(dataplane.KindInternetHost, name, h.Status.Identity),
+		MAC:    dataplane.InterfaceMAC(dataplane.Handle(h.Status.Handle)),
+	}
+	for _, a := range []netip.Addr{h.IP, h.Status.IPv6} {
+		if a.IsValid() {
+			out.Addresses = append(out.Addresses, a)
+		}
+	}
+	c.b.InternetHosts = append(c.b.InternetHosts, out)
 }

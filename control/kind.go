@@ -44,12 +44,15 @@ type Resource interface {
 func Kinds() []Kind { return kinds }
 
 var kinds = []Kind{
+	kind("dhcpOptions", "dhcpOptions", "DHCP option set", "dopt", "InvalidDhcpOptionID.NotFound", func(w *World) *map[string]*DHCPOptions { return &w.DHCPOptions }),
 	kind("vpcs", "vpc", "VPC", "vpc", "InvalidVpcID.NotFound", func(w *World) *map[string]*VPC { return &w.VPCs }),
 	kind("internetGateways", "internetGateway", "internet gateway", "igw", "InvalidInternetGatewayID.NotFound", func(w *World) *map[string]*InternetGateway { return &w.InternetGateways }),
+	kind("egressOnlyInternetGateways", "egressOnlyInternetGateway", "egress-only internet gateway", "eigw", "InvalidGatewayID.NotFound", func(w *World) *map[string]*EgressOnlyInternetGateway { return &w.EgressOnlyInternetGateways }),
 	kind("prefixLists", "prefixList", "prefix list", "pl", "InvalidPrefixListID.NotFound", func(w *World) *map[string]*PrefixList { return &w.PrefixLists }),
 	kind("networkAcls", "networkAcl", "network ACL", "acl", "InvalidNetworkAclID.NotFound", func(w *World) *map[string]*NetworkACL { return &w.NetworkACLs }),
 	kind("subnets", "subnet", "subnet", "subnet", "InvalidSubnetID.NotFound", func(w *World) *map[string]*Subnet { return &w.Subnets }),
 	kind("securityGroups", "securityGroup", "security group", "sg", "InvalidGroup.NotFound", func(w *World) *map[string]*SecurityGroup { return &w.SecurityGroups }),
+	kind("natGateways", "natGateway", "NAT gateway", "nat", "NatGatewayNotFound", func(w *World) *map[string]*NATGateway { return &w.NATGateways }),
 	kind("instances", "instance", "instance", "i", "InvalidInstanceID.NotFound", func(w *World) *map[string]*Instance { return &w.Instances }),
 	derived(kind("networkInterfaces", "networkInterface", "network interface", "eni", "InvalidNetworkInterfaceID.NotFound", func(w *World) *map[string]*NetworkInterface { return &w.NetworkInterfaces })),
 	kind("routeTables", "routeTable", "route table", "rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*RouteTable { return &w.RouteTables }),
@@ -59,9 +62,9 @@ var kinds = []Kind{
 // laterKinds are AWS's nouns whose words are fixed but whose emulation is not
 // in this version: the loader says so instead of "unknown key".
 var laterKinds = []string{
-	"natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "transitGatewayAttachments",
-	"transitGatewayRouteTables", "vpnGateways", "customerGateways", "vpnConnections", "clientVpnEndpoints",
-	"directConnectConnections", "virtualInterfaces", "directConnectGateways", "vpcEndpoints", "flowLogs", "regions",
+	"vpcPeerings", "transitGateways", "transitGatewayAttachments", "transitGatewayRouteTables", "vpnGateways",
+	"customerGateways", "vpnConnections", "clientVpnEndpoints", "directConnectConnections", "virtualInterfaces",
+	"directConnectGateways", "vpcEndpoints", "flowLogs", "regions",
 }
 
 // KindNamed is the kind whose plural or singular is word.

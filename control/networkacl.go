@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/vpcsim/vpcsim/dataplane"
 )
 
 // NetworkACL is a list of numbered rules, asked for every packet that enters or
@@ -250,4 +252,25 @@ func (v *validation) ownVPC(path, name, vpc string) {
 		v.reportf(field(path, "vpc"), "InvalidParameterValue", "leave vpc out: the name says it",
 			"%s belongs to VPC %s, not to %s", name, own, vpc)
 	}
+}
+
+func (a *NetworkACL) compile(c *compilation, name string) {
+	c.b.NetworkACLs = append(c.b.NetworkACLs, dataplane.NetworkACL{
+		Object:  object(dataplane.KindNetworkACL, name, a.Status.Identity),
+		Ingress: aclRules(a.Status.Ingress, "from"),
+		Egress:  aclRules(a.Status.Egress, "to"),
+	})
+}
+
+func aclRules(entries []NetworkACLEntry, side string) []dataplane.ACLRule {
+	rules := make([]dataplane.ACLRule, len(entries))
+	for i, e := range entries {
+		ports := e.PortBounds()
+		icmpType, icmpCode := e.ICMP()
+		rules[i] = dataplane.ACLRule{
+			Match: match(e.Protocol, ports, icmpType, icmpCode, e.CIDR), Number: e.Rule, Allow: e.Action == ActionAllow,
+			Text: fmt.Sprintf("%s %s %s %s", e.Action, trafficText(e.Protocol, ports, icmpType, icmpCode), side, e.CIDR),
+		}
+	}
+	return rules
 }

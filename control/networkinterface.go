@@ -2,9 +2,11 @@ package control
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/vpcsim/vpcsim/dataplane"
+	"github.com/vpcsim/vpcsim/dataplane/packet"
 )
 
 // NetworkInterfaceSpec is what a file says about one network interface of an
@@ -14,11 +16,14 @@ type NetworkInterfaceSpec struct {
 	Subnet string `json:"subnet"`
 	// Primary private IPv4 address; the lowest free one unless written.
 	IP netip.Addr `json:"ip,omitzero"`
-	// Further private IPv4 addresses.
-	SecondaryIPs []netip.Addr `json:"secondaryIps,omitempty"`
+	// Further private IPv4 addresses: an address, true for one of AWS's choice,
+	// or {ip, publicIp} to give it an Elastic IP.
+	SecondaryIPs []SecondaryIP `json:"secondaryIps,omitempty"`
 	// true: the next free IPv6 address; false: none; or the address itself.
 	// What the subnet says unless written.
 	IPv6 AddressChoice `json:"ipv6,omitzero"`
+	// Further IPv6 addresses: an address, or true for one of AWS's choice.
+	IPv6s []AddressChoice `json:"ipv6s,omitempty"`
 	// Security groups, at most five; the VPC's default group unless written.
 	SecurityGroups []string `json:"securityGroups,omitempty"`
 	// true: AWS picks a public IPv4 address; false: none; an address: an
@@ -27,10 +32,26 @@ type NetworkInterfaceSpec struct {
 	// Whether the interface handles only packets of its own addresses; true
 	// unless written.
 	SourceDestCheck *bool `json:"sourceDestCheck,omitempty"`
+	// How long an idle connection is remembered by the interface's security
+	// groups.
+	ConnectionTracking ConnectionTracking `json:"connectionTracking,omitzero"`
 }
 
-// NetworkInterface is an ENI. Complete derives it from its instance; all its
-// addresses are in Status.
+// ConnectionTracking are the idle timeouts of one interface (S27).
+type ConnectionTracking struct {
+	// Established TCP connections, 60 to 432000 seconds; 432000 unless written.
+	TCPEstablished Seconds `json:"tcpEstablished,omitempty"`
+	// UDP in one direction or one request and response, 30 to 60 seconds; 30
+	// unless written.
+	UDP Seconds `json:"udp,omitempty"`
+	// UDP with more than one request and response, 60 to 180 seconds; 180
+	// unless written.
+	UDPStream Seconds `json:"udpStream,omitempty"`
+}
+
+// NetworkInterface is an ENI of an instance. Complete derives it from its
+// instance; all its addresses are in Status. A NAT gateway's interface is part
+// of the gateway.
 type NetworkInterface struct {
 	Instance    string `json:"instance"`
 	DeviceIndex int    `json:"deviceIndex"` // 0 is the primary interface
@@ -49,7 +70,8 @@ type NetworkInterfaceStatus struct {
 	State string `json:"state"` // "in-use"
 	// MAC never changes. Store assigns it together with the Handle.
 	MAC MAC `json:"mac"`
-	// PrivateIPs are the IPv4 addresses, the primary first.
+	// PrivateIPs are the IPv4 addresses, the primary first; none in an
+	// IPv6-only subnet.
 	PrivateIPs []netip.Addr `json:"privateIps"`
 	IPv6s      []netip.Addr `json:"ipv6s,omitempty"`
 	// PublicIP translates to the primary private address at the internet
@@ -58,6 +80,17 @@ type NetworkInterfaceStatus struct {
 	// ElasticIP tells an address of the user's own choice from one that AWS
 	// picked and takes back when the instance stops (A22).
 	ElasticIP bool `json:"elasticIp,omitempty"`
+	// Associations are all public addresses with the private ones that they
+	// translate to, PublicIP first (A21).
+	Associations []AddressAssociation `json:"associations,omitempty"`
+	// ConnectionTracking are the idle timeouts in force.
+	ConnectionTracking ConnectionTracking `json:"connectionTracking"`
+}
+
+// AddressAssociation is a public address and what it translates to.
+type AddressAssociation struct {
+	PublicIP  netip.Addr `json:"publicIp"`
+	PrivateIP netip.Addr `json:"privateIp"`
 }
 
 // NetworkInterfaceName is the name of an instance's interface: "web/eth0".
@@ -86,11 +119,13 @@ func (w *World) interfaceSpec(e *NetworkInterface) *NetworkInterfaceSpec {
 	if instance == nil {
 		return nil
 	}
-	specs := instance.interfaceSpecs()
-	if e.DeviceIndex >= len(specs) {
+	if e.DeviceIndex == 0 { // nearly always, so without building a list
+		return &instance.NetworkInterfaceSpec
+	}
+	if e.DeviceIndex > len(instance.Interfaces) {
 		return nil
 	}
-	return specs[e.DeviceIndex]
+	return &instance.Interfaces[e.DeviceIndex-1]
 }
 
 func (s *NetworkInterfaceSpec) references(w *World, path string) []reference {
@@ -110,153 +145,73 @@ func (s *NetworkInterfaceSpec) references(w *World, path string) []reference {
 	return refs
 }
 
-// Limits of the largest instance types; the lab has no types.
-const (
-	mostInterfaces = 15
-	mostAddresses  = 50
-)
-
-// validate checks what can be wrong with one interface by itself; addresses that
-// two interfaces claim are publicAddresses' to find.
-func (s *NetworkInterfaceSpec) validate(v *validation, path string, instance *Instance) {
-	if n := len(s.SecurityGroups); n > v.quotas.SecurityGroupsPerInterface { // QS6b
-		v.reportf(field(path, "securityGroups"), "InvalidParameterValue", "raise securityGroupsPerInterface under quotas, as AWS does on request",
-			"exceeded limit %d on the number of interface security group memberships", v.quotas.SecurityGroupsPerInterface)
+// privateIPs are the IPv4 addresses that the interface wants, the primary first;
+// invalid where AWS picks. In an IPv6-only subnet it wants none.
+func (s *NetworkInterfaceSpec) privateIPs(subnet *Subnet) []netip.Addr {
+	if subnet.IPv6Native {
+		return nil
 	}
-	for i, g := range s.SecurityGroups {
-		if slices.Contains(s.SecurityGroups[:i], g) {
-			v.reportf(index(field(path, "securityGroups"), i), "InvalidParameterValue", "remove one", "security group %s is given twice", g)
-		}
+	list := []netip.Addr{s.IP}
+	for _, secondary := range s.SecondaryIPs {
+		list = append(list, secondary.IP.Addr)
 	}
-	if n := 1 + len(s.SecondaryIPs); n > mostAddresses {
-		v.reportf(field(path, "secondaryIps"), "PrivateIpAddressLimitExceeded", fmt.Sprintf("at most %d addresses per interface", mostAddresses),
-			"Number of private addresses will exceed limit.")
-	}
-	if subnet := v.w.Subnets[s.Subnet]; subnet != nil {
-		s.validatePrivate(v, path, subnet)
-		s.validateIPv6(v, field(path, "ipv6"), subnet)
-		s.validatePublic(v, field(path, "publicIp"), subnet.VPC, instance)
-	}
+	return list
 }
 
-// validatePrivate checks the IPv4 addresses that the file chooses.
-func (s *NetworkInterfaceSpec) validatePrivate(v *validation, path string, subnet *Subnet) {
-	inSubnet(v, field(path, "ip"), s.IP, subnet.CIDR)
-	for i, a := range s.SecondaryIPs {
-		inSubnet(v, index(field(path, "secondaryIps"), i), a, subnet.CIDR)
+// ipv6Addresses are the IPv6 addresses that the interface wants; invalid where AWS
+// picks.
+func (s *NetworkInterfaceSpec) ipv6Addresses(subnet *Subnet) []netip.Addr {
+	further := written(s.IPv6s)
+	switch s.IPv6.Choice {
+	case Unset:
+		if !subnet.Status.AssignIPv6 {
+			return further
+		}
+	case None:
+		return further
 	}
+	return append([]netip.Addr{s.IPv6.Addr}, further...)
 }
 
-// inSubnet checks an address that the file chooses (QN4, QN5).
-func inSubnet(v *validation, path string, a netip.Addr, block netip.Prefix) {
-	switch {
-	case !a.IsValid() || !block.IsValid():
-	case !block.Contains(a):
-		v.reportf(path, "InvalidParameterValue", fmt.Sprintf("the subnet is %s", block),
-			"Address %s does not fall within the subnet's address range", a)
-	case reservedIn(block, a):
-		v.reportf(path, "InvalidParameterValue", "AWS keeps the first four addresses of a subnet and the last",
-			"Address %s is in subnet's reserved address range", a)
+// orDefault is t with AWS's timeouts where none is written (S27).
+func (t ConnectionTracking) orDefault() ConnectionTracking {
+	for _, field := range []struct {
+		value    *Seconds
+		standard Seconds
+	}{{&t.TCPEstablished, 432000}, {&t.UDP, 30}, {&t.UDPStream, 180}} {
+		if *field.value == 0 {
+			*field.value = field.standard
+		}
 	}
+	return t
 }
 
-// validateIPv6 checks a wish for IPv6 against what the subnet has. The default is
-// no wish, and an IPv4-only subnet simply has none to give.
-func (s *NetworkInterfaceSpec) validateIPv6(v *validation, path string, subnet *Subnet) {
-	if s.IPv6.Choice != Auto && s.IPv6.Choice != Explicit {
-		return
-	}
-	if !subnet.IPv6.Wanted() {
-		v.reportf(path, "InvalidParameterValue", "add ipv6: true to the subnet", "The subnet '%s' has no IPv6 CIDR block", s.Subnet)
-		return
-	}
-	inSubnet(v, path, s.IPv6.Addr, subnet.Status.IPv6CIDR)
-	if s.IPv6.Choice == Explicit && !s.IPv6.Addr.Is6() {
-		v.reportf(path, "InvalidParameterValue", "write true, false or an IPv6 address", "%s is not an IPv6 address", s.IPv6.Addr)
-	}
+// validate holds the timeouts to AWS's ranges (S27).
+func (t ConnectionTracking) validate(v *validation, path string) {
+	span{60, 432000}.validate(v, field(path, "tcpEstablished"), t.TCPEstablished)
+	span{30, 60}.validate(v, field(path, "udp"), t.UDP)
+	span{60, 180}.validate(v, field(path, "udpStream"), t.UDPStream)
 }
 
-// validatePublic checks a public address that is written on the interface. One
-// that the subnet gives by default is never wrong, only absent (A22).
-func (s *NetworkInterfaceSpec) validatePublic(v *validation, path, vpcName string, instance *Instance) {
-	switch s.PublicIP.Choice {
-	case Auto:
-		if len(instance.Interfaces) > 0 { // A22
-			v.report(path, "InvalidParameterCombination",
-				"The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.",
-				"write an address: an Elastic IP can be given to any interface")
-		}
-	case Explicit:
-		a := s.PublicIP.Addr
-		if hint := notPublicIPv4(a); hint != "" {
-			v.reportf(path, "InvalidParameterValue", hint, "Address %s cannot be an Elastic IP address", a)
-		}
-		if vpc := v.w.VPCs[vpcName]; vpc != nil && vpc.Status.InternetGateway == "" { // QN10
-			v.reportf(path, "Gateway.NotAttached", fmt.Sprintf("add under internetGateways: igw: {vpc: %s}", vpcName),
-				"Network %s is not attached to any internet gateway", vpcName)
-		}
+func (e *NetworkInterface) compile(c *compilation, name string) {
+	instance := c.w.Instances[e.Instance]
+	tracking := e.Status.ConnectionTracking
+	out := dataplane.NetworkInterface{
+		Object:          object(dataplane.KindNetworkInterface, name, e.Status.Identity),
+		Subnet:          dataplane.Handle(c.w.Subnets[e.Subnet].Status.Handle),
+		MAC:             packet.MAC(e.Status.MAC),
+		Addresses:       slices.Concat(e.Status.PrivateIPs, e.Status.IPv6s),
+		SourceDestCheck: e.SourceDestCheck,
+		Stopped:         instance.Stopped,
+		Forwards:        instance.Forward,
+		Timeouts: dataplane.Timeouts{
+			TCPEstablished: tracking.TCPEstablished.Duration(),
+			UDP:            tracking.UDP.Duration(),
+			UDPStream:      tracking.UDPStream.Duration(),
+		},
 	}
-}
-
-// notPublicIPv4 says why a is not an address for the Internet, "" if it is.
-// Documentation and benchmarking space is what labs use there.
-func notPublicIPv4(a netip.Addr) string {
-	if !a.Is4() {
-		return "write an IPv4 address"
+	for _, g := range e.SecurityGroups {
+		out.SecurityGroups = append(out.SecurityGroups, dataplane.Handle(c.w.SecurityGroups[g].Status.Handle))
 	}
-	for _, private := range notInternetIPv4 {
-		if private.Contains(a) {
-			return fmt.Sprintf("%s is not public; use one of 198.51.100.0/24, 192.0.2.0/24, 203.0.113.0/24, or any public address", private)
-		}
-	}
-	return ""
-}
-
-var notInternetIPv4 = prefixes("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-	"172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
-
-// publicAddresses checks that no address is held twice: within a subnet (QN6),
-// and on the Internet.
-func (v *validation) publicAddresses() {
-	private, public := map[string]map[netip.Addr]string{}, map[netip.Addr]string{}
-	claim := func(held map[netip.Addr]string, path string, a netip.Addr, owner string) {
-		if !a.IsValid() {
-			return
-		}
-		if other, taken := held[a]; taken {
-			v.reportf(path, "InvalidIPAddress.InUse", fmt.Sprintf("%s has it", other), "Address %s is in use.", a)
-			return
-		}
-		held[a] = owner
-	}
-	for _, name := range slices.Sorted(maps.Keys(v.w.InternetHosts)) {
-		host, path := v.w.InternetHosts[name], field("internetHosts", name)
-		claim(public, field(path, "ip"), host.IP, name)
-		claim(public, field(path, "ipv6"), host.IPv6.Addr, name)
-	}
-	for _, name := range slices.Sorted(maps.Keys(v.w.Instances)) {
-		for i, spec := range v.w.Instances[name].interfaceSpecs() {
-			path, eni := interfacePath(name, i), NetworkInterfaceName(name, i)
-			subnet := private[spec.Subnet]
-			if subnet == nil {
-				subnet = map[netip.Addr]string{}
-				private[spec.Subnet] = subnet
-			}
-			claim(subnet, field(path, "ip"), spec.IP, eni)
-			for j, a := range spec.SecondaryIPs {
-				claim(subnet, index(field(path, "secondaryIps"), j), a, eni)
-			}
-			claim(subnet, field(path, "ipv6"), spec.IPv6.Addr, eni)
-			claim(public, field(path, "publicIp"), spec.PublicIP.Addr, eni)
-		}
-	}
-}
-
-// interfacePath is the path of what describes an interface in the file.
-func interfacePath(instance string, deviceIndex int) string {
-	path := field("instances", instance)
-	if deviceIndex == 0 {
-		return path
-	}
-	return index(field(path, "interfaces"), deviceIndex-1)
+	c.b.NetworkInterfaces = append(c.b.NetworkInterfaces, out)
 }

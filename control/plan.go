@@ -113,10 +113,12 @@ func (p *planner) goesWithoutSaying(name string, action Action) bool {
 // foundations are the resources without which this one cannot go on.
 func (p *planner) foundations(plural, name string) []string {
 	switch plural {
-	case "subnets", "routeTables", "networkAcls", "securityGroups":
+	case "subnets", "routeTables", "networkAcls", "securityGroups", "egressOnlyInternetGateways":
 		return []string{"vpcs " + p.new.vpcOf(plural, name)}
 	case "instances":
 		return []string{"subnets " + p.new.Instances[name].Subnet}
+	case "natGateways":
+		return []string{"subnets " + p.new.NATGateways[name].Subnet}
 	case "networkInterfaces":
 		eni := p.new.NetworkInterfaces[name]
 		return []string{"subnets " + eni.Subnet, "instances " + eni.Instance}
@@ -126,17 +128,24 @@ func (p *planner) foundations(plural, name string) []string {
 
 // immutable reports whether AWS has no way to change a field of a resource.
 func immutable(plural, path string) bool {
-	return slices.Contains(map[string][]string{
-		"vpcs":              {"cidr"},
-		"subnets":           {"vpc", "cidr", "az"},
-		"routeTables":       {"vpc"},
-		"networkAcls":       {"vpc"},
-		"securityGroups":    {"vpc"},
-		"prefixLists":       {"family"},
-		"instances":         {"subnet", "ip"},
-		"networkInterfaces": {"subnet", "ip"},
-		"internetHosts":     {"ip", "ipv6"},
-	}[plural], path)
+	if plural == "dhcpOptions" {
+		return true // A38
+	}
+	return slices.Contains(immutableFields[plural], path)
+}
+
+var immutableFields = map[string][]string{
+	"vpcs":                       {"cidr"},
+	"subnets":                    {"vpc", "cidr", "az", "ipv6Native"},
+	"routeTables":                {"vpc"},
+	"networkAcls":                {"vpc"},
+	"securityGroups":             {"vpc"},
+	"prefixLists":                {"family"},
+	"egressOnlyInternetGateways": {"vpc"},
+	"natGateways":                {"subnet", "connectivity", "privateIp", "eip"}, // the primary addresses (R38)
+	"instances":                  {"subnet", "ip"},
+	"networkInterfaces":          {"subnet", "ip"},
+	"internetHosts":              {"ip", "ipv6"},
 }
 
 // FormatPlan renders a plan for people, without colour: + create, ~ update,

@@ -56,7 +56,7 @@ Plan: 0 to create, 1 to update, 0 to replace, 0 to delete.
       the next packet of every flow takes the new route; connection tracking goes on
 Plan: 0 to create, 1 to update, 0 to replace, 0 to delete.
 `},
-		"main route table": {[]string{"private: {vpc: app}", "private: {vpc: app, main: true}"}, `- routeTable app/main
+		"main route table": {[]string{"private: {vpc: app, routes", "private: {main: true, vpc: app, routes"}, `- routeTable app/main
 ~ routeTable private
     + main: true
       subnets that name no table move to this one at once (R1)
@@ -84,9 +84,42 @@ Plan: 1 to create, 1 to update, 0 to replace, 0 to delete.
 + networkInterface web/eth1
 Plan: 1 to create, 1 to update, 0 to replace, 0 to delete.
 `},
-		"gateway detached": {[]string{"igw: {vpc: app}", "igw: {}"}, `~ internetGateway igw
+		"gateway detached": {[]string{"  igw: {vpc: app}", "  igw: {}", "nat: {subnet: public}", "nat: {subnet: public, connectivity: private}"}, `~ internetGateway igw
     - vpc: app
       routes to it in its former VPC become blackholes (R20)
+± natGateway nat
+    ~ connectivity: public -> private
+    - eip: 198.51.100.2
+      a NAT gateway's subnet and primary addresses cannot be changed, so it is made anew; its connections end (R38)
+Plan: 0 to create, 1 to update, 1 to replace, 0 to delete.
+`},
+		"NAT gateway's addresses written out": {[]string{"nat: {subnet: public}", "nat: {subnet: public, connectivity: public, privateIp: 10.0.1.5, eip: 198.51.100.2}"}, "No changes: the lab is as the file says.\n"},
+		"NAT gateway gets another address": {[]string{"nat: {subnet: public}", "nat: {subnet: public, secondaryIps: [true]}"}, `~ natGateway nat
+    + addresses: 10.0.1.6/198.51.100.3
+      each address allows 55,000 more connections to one destination (R42)
+Plan: 0 to create, 1 to update, 0 to replace, 0 to delete.
+`},
+		"NAT gateway moved": {[]string{"nat: {subnet: public}", "nat: {subnet: private}"}, `± natGateway nat
+    ~ privateIp: 10.0.1.5 -> 10.0.2.4
+    ~ subnet: public -> private
+      a NAT gateway's subnet and primary addresses cannot be changed, so it is made anew; its connections end (R38)
+Plan: 0 to create, 0 to update, 1 to replace, 0 to delete.
+`},
+		"edge route table": {[]string{"routeTables:\n", "routeTables:\n  edge: {vpc: app, internetGateway: igw}\n"}, `+ routeTable edge
+Plan: 1 to create, 0 to update, 0 to replace, 0 to delete.
+`},
+		"DHCP option set": {[]string{"app: {cidr: 10.0.0.0/16,", "app: {dhcpOptions: own, cidr: 10.0.0.0/16,", "routeTables:\n", "dhcpOptions: {own: {domainName: example.com}}\nrouteTables:\n"}, `+ dhcpOptions own
+~ vpc app
+    + dhcpOptions: own
+      running instances learn it when they next renew their lease (A38)
+Plan: 1 to create, 1 to update, 0 to replace, 0 to delete.
+`},
+		"options of an instance": {[]string{"db:  {subnet: private,", "db:  {metadataOptions: {httpTokens: optional}, connectionTracking: {udp: 60}, tags: {Name: db}, secondaryIps: [10.0.2.21], subnet: private,"}, `~ instance db
+    + connectionTracking.udp: 60
+    + metadataOptions.httpTokens: optional
+    + secondaryIps: [10.0.2.21]
+    + tags[Name]: db
+      the new idle timeouts hold from the next packet of each connection (S27)
 Plan: 0 to create, 1 to update, 0 to replace, 0 to delete.
 `},
 	} {

@@ -13,6 +13,12 @@ type Quotas struct {
 	SubnetsPerVPC int `json:"subnetsPerVpc,omitempty"`
 	// Internet gateways per Region, as many as VPCs unless written.
 	InternetGatewaysPerRegion int `json:"internetGatewaysPerRegion,omitempty"`
+	// Egress-only internet gateways per Region, as many as VPCs unless written.
+	EgressOnlyInternetGatewaysPerRegion int `json:"egressOnlyInternetGatewaysPerRegion,omitempty"`
+	// NAT gateways per Availability Zone, 5 unless written.
+	NATGatewaysPerZone int `json:"natGatewaysPerAvailabilityZone,omitempty"`
+	// Elastic IP addresses per public NAT gateway, 2 unless written.
+	ElasticIPsPerNATGateway int `json:"elasticIpsPerNatGateway,omitempty"`
 	// Elastic IP addresses per Region, 5 unless written.
 	ElasticIPsPerRegion int `json:"elasticIpsPerRegion,omitempty"`
 	// Network interfaces per Region, 5000 unless written.
@@ -52,6 +58,9 @@ func (q *Quotas) table() []quota {
 		{"cidrsPerVpc", &q.CIDRsPerVPC, 5, 50},
 		{"subnetsPerVpc", &q.SubnetsPerVPC, 200, 4096},
 		{"internetGatewaysPerRegion", &q.InternetGatewaysPerRegion, 5, 1000},
+		{"egressOnlyInternetGatewaysPerRegion", &q.EgressOnlyInternetGatewaysPerRegion, 5, 1000},
+		{"natGatewaysPerAvailabilityZone", &q.NATGatewaysPerZone, 5, 1000},
+		{"elasticIpsPerNatGateway", &q.ElasticIPsPerNATGateway, 2, 8},
 		{"elasticIpsPerRegion", &q.ElasticIPsPerRegion, 5, 10000},
 		{"networkInterfacesPerRegion", &q.NetworkInterfacesPerRegion, 5000, 65536},
 		{"routeTablesPerVpc", &q.RouteTablesPerVPC, 200, 4096},
@@ -68,7 +77,7 @@ func (q *Quotas) table() []quota {
 
 // orDefault is q with AWS's figure for every field that is not set.
 func (q Quotas) orDefault() Quotas {
-	gateways := q.InternetGatewaysPerRegion
+	gateways, egressOnly := q.InternetGatewaysPerRegion, q.EgressOnlyInternetGatewaysPerRegion
 	for _, line := range q.table() {
 		if *line.value <= 0 {
 			*line.value = line.standard
@@ -76,6 +85,9 @@ func (q Quotas) orDefault() Quotas {
 	}
 	if gateways <= 0 {
 		q.InternetGatewaysPerRegion = q.VPCsPerRegion // AWS: follows the VPC quota
+	}
+	if egressOnly <= 0 {
+		q.EgressOnlyInternetGatewaysPerRegion = q.VPCsPerRegion // likewise
 	}
 	return q
 }
@@ -99,11 +111,11 @@ func (q Quotas) validate(v *validation) {
 // validateQuotas counts what is limited per Region. What is limited per VPC or
 // per resource is counted by the noun concerned.
 func (w *World) validateQuotas(v *validation) {
-	elastic := 0
-	for _, eni := range w.NetworkInterfaces {
-		if spec := w.interfaceSpec(eni); spec != nil && spec.PublicIP.Choice == Explicit {
-			elastic++
-		}
+	w.natGatewayQuotas(v)
+	elastic := w.elasticIPs()
+	elasticPath := "instances"
+	if len(w.NATGateways) > 0 && elastic-w.natElasticIPs() <= v.quotas.ElasticIPsPerRegion {
+		elasticPath = "natGateways"
 	}
 	groups := 0
 	for name, g := range w.SecurityGroups {
@@ -118,14 +130,45 @@ func (w *World) validateQuotas(v *validation) {
 	}{
 		{"vpcs", len(w.VPCs), v.quotas.VPCsPerRegion, "VpcLimitExceeded", "VPCs"},
 		{"internetGateways", len(w.InternetGateways), v.quotas.InternetGatewaysPerRegion, "InternetGatewayLimitExceeded", "internet gateways"},
+		{"egressOnlyInternetGateways", len(w.EgressOnlyInternetGateways), v.quotas.EgressOnlyInternetGatewaysPerRegion, "EgressOnlyInternetGatewayLimitExceeded", "egress-only internet gateways"},
 		{"securityGroups", groups, v.quotas.SecurityGroupsPerRegion, "SecurityGroupLimitExceeded", "security groups"},
 		{"prefixLists", len(w.PrefixLists), v.quotas.PrefixListsPerRegion, "PrefixListLimitExceeded", "prefix lists"},
-		{"instances", len(w.NetworkInterfaces), v.quotas.NetworkInterfacesPerRegion, "NetworkInterfaceLimitExceeded", "network interfaces"},
-		{"instances", elastic, v.quotas.ElasticIPsPerRegion, "AddressLimitExceeded", "addresses"},
+		{"instances", len(w.NetworkInterfaces) + len(w.NATGateways), v.quotas.NetworkInterfacesPerRegion, "NetworkInterfaceLimitExceeded", "network interfaces"},
+		{elasticPath, elastic, v.quotas.ElasticIPsPerRegion, "AddressLimitExceeded", "addresses"},
 	} {
 		if limit.count > limit.most {
 			v.reportf(limit.path, limit.code, fmt.Sprintf("there are %d, the quota is %d; raise it under quotas, as AWS does on request", limit.count, limit.most),
 				"The maximum number of %s has been reached.", limit.noun)
 		}
 	}
+}
+
+// elasticIPs counts the Elastic IPs of interfaces and NAT gateways, those included
+// that NAT gateways leave to the lab.
+func (w *World) elasticIPs() int {
+	n := w.natElasticIPs()
+	for _, eni := range w.NetworkInterfaces {
+		spec := w.interfaceSpec(eni)
+		if spec == nil {
+			continue
+		}
+		if spec.PublicIP.Choice == Explicit {
+			n++
+		}
+		for _, secondary := range spec.SecondaryIPs {
+			if secondary.PublicIP.Choice == Explicit {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (w *World) natElasticIPs() (n int) {
+	for _, g := range w.NATGateways {
+		if g.public() {
+			n += len(g.privateIPs())
+		}
+	}
+	return n
 }

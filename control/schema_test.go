@@ -94,7 +94,8 @@ func dropUnused(t *testing.T, s *generator.Schema) {
 var required = map[string][]string{
 	"World":                {"name"},
 	"VPC":                  {"cidr"},
-	"Subnet":               {"vpc", "cidr"},
+	"Subnet":               {"vpc"}, // an IPv6-only one has no cidr
+	"NATGateway":           {"subnet"},
 	"NetworkACLEntry":      {"rule", "action", "protocol", "cidr"},
 	"SecurityGroupRule":    {"protocol"},
 	"PrefixList":           {"entries"},
@@ -102,6 +103,8 @@ var required = map[string][]string{
 	"Instance":             {"subnet"},
 	"InternetHost":         {"ip"},
 	"Check":                {"from", "to"},
+
+	"EgressOnlyInternetGateway": {"vpc"},
 }
 
 // scalarSchema describes the types that a file writes as one scalar, nil for
@@ -134,6 +137,23 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return word("allow", "deny")
 	case reflect.TypeFor[Service]():
 		return text(`^(http|tcp|udp)/[0-9]{1,5}$`)
+	case reflect.TypeFor[Seconds]():
+		return either(number("1", "4294967295"), text(`^([0-9.]+(s|m|h))+$`))
+	case reflect.TypeFor[Connectivity]():
+		return word("public", "private")
+	case reflect.TypeFor[Toggle]():
+		return word("enabled", "disabled")
+	case reflect.TypeFor[HTTPTokens]():
+		return word("required", "optional")
+	case reflect.TypeFor[HostnameType]():
+		return word("ip-name", "resource-name")
+	case reflect.TypeFor[DomainNameServer]():
+		return either(word(amazonProvidedDNS), text(address))
+	case reflect.TypeFor[ElasticIPs]():
+		eip := either(word("auto"), text(address))
+		return either(word("auto"), text(address), &generator.Schema{Type: "array", Items: eip})
+	case reflect.TypeFor[SecondaryIP]():
+		return either(&generator.Schema{Type: "boolean"}, text(address), secondaryIPSchema(either(&generator.Schema{Type: "boolean"}, text(address))))
 	case reflect.TypeFor[Peers]():
 		return either(peer, &generator.Schema{Type: "array", Items: peer, MinItems: ptr(uint64(1))})
 	case reflect.TypeFor[Family]():
@@ -148,6 +168,19 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return &generator.Schema{Type: "object", AdditionalProperties: peer}
 	}
 	return nil
+}
+
+// secondaryIPSchema is the long form of a secondary address, which the generator
+// does not look into because there is a short one.
+func secondaryIPSchema(address *generator.Schema) *generator.Schema {
+	s := &generator.Schema{Type: "object", Properties: generator.NewProperties(), AdditionalProperties: generator.FalseSchema}
+	for _, p := range [][2]string{
+		{"ip", "Private IPv4 address; true, or nothing: AWS picks it."},
+		{"publicIp", "Elastic IP that translates to the address."},
+	} {
+		s.Properties.Set(p[0], &generator.Schema{AnyOf: address.AnyOf, Description: p[1]})
+	}
+	return s
 }
 
 func ptr[T any](v T) *T { return &v }

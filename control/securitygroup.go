@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/vpcsim/vpcsim/dataplane"
 )
 
 // SecurityGroup allows packets to and from the interfaces that carry it. It
@@ -302,4 +304,36 @@ func (r *SecurityGroupRule) validate(v *validation, path, peerKey string) {
 	if len(r.Description) > 255 {
 		v.report(field(path, "description"), "InvalidParameterValue", "Invalid rule description: more than 255 characters", "")
 	}
+}
+
+func (g *SecurityGroup) compile(c *compilation, name string) {
+	c.b.SecurityGroups = append(c.b.SecurityGroups, dataplane.SecurityGroup{
+		Object:  object(dataplane.KindSecurityGroup, name, g.Status.Identity),
+		Ingress: c.groupRules(g.Status.Ingress, "from"),
+		Egress:  c.groupRules(g.Status.Egress, "to"),
+	})
+}
+
+func (c *compilation) groupRules(permissions []SecurityGroupPermission, side string) []dataplane.GroupRule {
+	var rules []dataplane.GroupRule
+	for _, p := range permissions {
+		what := trafficText(p.Protocol, p.Ports, p.ICMPType, p.ICMPCode)
+		add := func(cidr netip.Prefix, group dataplane.Handle, peer string) {
+			rules = append(rules, dataplane.GroupRule{
+				Match: match(p.Protocol, p.Ports, p.ICMPType, p.ICMPCode, cidr),
+				Group: group, Text: fmt.Sprintf("%s %s %s", what, side, peer),
+			})
+		}
+		switch {
+		case p.SecurityGroup != "":
+			add(netip.Prefix{}, dataplane.Handle(c.w.SecurityGroups[p.SecurityGroup].Status.Handle), "securityGroup "+p.SecurityGroup)
+		case p.PrefixList != "":
+			for _, entry := range c.w.PrefixLists[p.PrefixList].Entries {
+				add(entry, 0, fmt.Sprintf("%s (prefixList %s)", entry, p.PrefixList))
+			}
+		default:
+			add(p.CIDR, 0, p.CIDR.String())
+		}
+	}
+	return rules
 }

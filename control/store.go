@@ -130,5 +130,8 @@ func (s *Store) assignHandles(next *World, changes []Change) (uint32, error) {
 	for _, n := range next.NetworkInterfaces {
 		n.Status.MAC = MAC(dataplane.InterfaceMAC(dataplane.Handle(n.Status.Handle)))
 	}
+	for _, g := range next.NATGateways {
+		g.Status.MAC = MAC(dataplane.InterfaceMAC(dataplane.Handle(g.Status.Handle)))
+	}
 	return free, nil
 }

@@ -6,13 +6,15 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/vpcsim/vpcsim/dataplane"
 )
 
 // Subnet is a slice of a VPC's address block in one Availability Zone.
 type Subnet struct {
 	// VPC that the subnet belongs to.
 	VPC string `json:"vpc"`
-	// IPv4 block, /16 to /28, inside a block of the VPC.
+	// IPv4 block, /16 to /28, inside a block of the VPC; not for ipv6Native.
 	CIDR netip.Prefix `json:"cidr,omitzero"`
 	// Availability Zone, such as us-east-1a; the Region's first unless written.
 	AZ string `json:"az,omitempty"`
@@ -27,6 +29,19 @@ type Subnet struct {
 	// Whether instances get an IPv6 address unless they say otherwise; true
 	// where the subnet has IPv6 (AWS: false), so that ipv6: true is enough.
 	AssignIPv6 *bool `json:"assignIpv6,omitempty"`
+	// Whether the subnet is IPv6-only: no IPv4 block, and an IPv6 block and
+	// addresses without further words.
+	IPv6Native bool `json:"ipv6Native,omitempty"`
+	// Whether the DNS resolver answers for names without an IPv6 address with
+	// one in 64:ff9b::/96, which a NAT gateway translates.
+	EnableDNS64 bool `json:"enableDns64,omitempty"`
+	// What private DNS names are made of: ip-name or resource-name; ip-name
+	// unless written or IPv6-only.
+	PrivateDNSHostnameType HostnameType `json:"privateDnsHostnameType,omitempty"`
+	// Whether the resource name of an instance resolves to its IPv4 address.
+	EnableResourceNameDNSARecord bool `json:"enableResourceNameDnsARecord,omitempty"`
+	// Whether the resource name of an instance resolves to its IPv6 address.
+	EnableResourceNameDNSAAAARecord bool `json:"enableResourceNameDnsAAAARecord,omitempty"`
 
 	Status SubnetStatus `json:"status" yaml:"-"`
 }
@@ -41,6 +56,8 @@ type SubnetStatus struct {
 	// reserved ones not counted.
 	AvailableIPAddressCount int  `json:"availableIpAddressCount"`
 	AssignIPv6              bool `json:"assignIpv6"`
+	// PrivateDNSHostnameType is the one in force.
+	PrivateDNSHostnameType HostnameType `json:"privateDnsHostnameType"`
 	// RouteTable and NetworkACL are the ones in force.
 	RouteTable string `json:"routeTable"`
 	NetworkACL string `json:"networkAcl"`
@@ -69,12 +86,25 @@ func (s *Subnet) references(_ *World, name string) []reference {
 	}}
 }
 
+// ipv6 is the subnet's wish for an IPv6 block: an IPv6-only one has it without
+// saying so.
+func (s *Subnet) ipv6() PrefixChoice {
+	if s.IPv6Native && s.IPv6.Choice == Unset {
+		return PrefixChoice{Choice: Auto}
+	}
+	return s.IPv6
+}
+
 // computeStatus settles what the subnet leaves to its VPC or Region. Its blocks and
 // free addresses are Allocate's.
 func (s *Subnet) computeStatus(w *World) {
 	s.Status.State = "available"
 	s.Status.AvailabilityZone = cmp.Or(s.AZ, w.Region+"a")
-	s.Status.AssignIPv6 = s.IPv6.Wanted() && (s.AssignIPv6 == nil || *s.AssignIPv6)
+	s.Status.AssignIPv6 = s.ipv6().Wanted() && (s.AssignIPv6 == nil || *s.AssignIPv6)
+	s.Status.PrivateDNSHostnameType = cmp.Or(s.PrivateDNSHostnameType, HostnameIP)
+	if s.IPv6Native {
+		s.Status.PrivateDNSHostnameType = HostnameResource // A46
+	}
 	s.Status.RouteTable, s.Status.NetworkACL = s.RouteTable, s.NetworkACL
 	if vpc := w.VPCs[s.VPC]; vpc != nil {
 		s.Status.RouteTable = cmp.Or(s.RouteTable, vpc.Status.MainRouteTable)    // R1
@@ -85,12 +115,34 @@ func (s *Subnet) computeStatus(w *World) {
 func (s *Subnet) validate(v *validation, name string) {
 	path := field("subnets", name)
 	s.validateZone(v, field(path, "az"))
-	if !s.CIDR.IsValid() {
-		v.missing(field(path, "cidr"), "write the subnet's IPv4 block, such as 10.0.1.0/24")
-	} else {
+	switch {
+	case s.IPv6Native:
+		s.validateIPv6Native(v, path)
+	case !s.CIDR.IsValid():
+		v.missing(field(path, "cidr"), "write the subnet's IPv4 block, such as 10.0.1.0/24; for an IPv6-only subnet ipv6Native: true")
+	default:
 		s.validateBlock(v, name, field(path, "cidr"))
 	}
 	s.validateIPv6(v, name, path)
+}
+
+// validateIPv6Native refuses what an IPv6-only subnet cannot have (A13).
+func (s *Subnet) validateIPv6Native(v *validation, path string) {
+	for _, wrong := range []struct {
+		key, message string
+		written      bool
+	}{
+		{"cidr", "An IPv6-only subnet has no IPv4 CIDR block", s.CIDR.IsValid()},
+		{"ipv6", "An IPv6-only subnet needs an IPv6 CIDR block", s.IPv6.Choice == None},
+		{"assignIpv6", "Instances of an IPv6-only subnet always get an IPv6 address", s.AssignIPv6 != nil && !*s.AssignIPv6},
+		{"mapPublicIp", "Instances of an IPv6-only subnet cannot have a public IPv4 address", s.MapPublicIP},
+		{"privateDnsHostnameType", "Instances of an IPv6-only subnet have resource names", s.PrivateDNSHostnameType == HostnameIP},
+		{"enableResourceNameDnsARecord", "Instances of an IPv6-only subnet have no A record", s.EnableResourceNameDNSARecord},
+	} {
+		if wrong.written {
+			v.report(field(path, wrong.key), "InvalidParameterCombination", wrong.message, "remove it, or ipv6Native")
+		}
+	}
 }
 
 // validateZone checks the Availability Zone: the Region and a letter.
@@ -151,11 +203,13 @@ func (v *validation) siblingConflict(path, name string, s *Subnet, block func(*S
 // that only the form of the block is checked.
 func (s *Subnet) validateIPv6(v *validation, name, path string) {
 	vpc := v.w.VPCs[s.VPC]
-	if s.AssignIPv6 != nil && *s.AssignIPv6 && !s.IPv6.Wanted() {
-		v.report(field(path, "assignIpv6"), "InvalidParameterValue",
-			fmt.Sprintf("The subnet '%s' has no IPv6 CIDR block", name), "add ipv6: true to the subnet")
+	for key, wanted := range map[string]bool{"assignIpv6": s.AssignIPv6 != nil && *s.AssignIPv6, "enableDns64": s.EnableDNS64} {
+		if wanted && !s.ipv6().Wanted() {
+			v.report(field(path, key), "InvalidParameterValue",
+				fmt.Sprintf("The subnet '%s' has no IPv6 CIDR block", name), "add ipv6: true to the subnet")
+		}
 	}
-	if !s.IPv6.Wanted() || vpc == nil {
+	if !s.ipv6().Wanted() || vpc == nil {
 		return
 	}
 	at := field(path, "ipv6")
@@ -185,5 +239,15 @@ func (s *Subnet) validateIPv6(v *validation, name, path string) {
 			return o.IPv6.Prefix
 		}
 		return netip.Prefix{}
+	})
+}
+
+func (s *Subnet) compile(c *compilation, name string) {
+	c.b.Subnets = append(c.b.Subnets, dataplane.Subnet{
+		Object:     object(dataplane.KindSubnet, name, s.Status.Identity),
+		VPC:        dataplane.Handle(c.w.VPCs[s.VPC].Status.Handle),
+		RouteTable: dataplane.Handle(c.w.RouteTables[s.Status.RouteTable].Status.Handle),
+		NetworkACL: dataplane.Handle(c.w.NetworkACLs[s.Status.NetworkACL].Status.Handle),
+		CIDRs:      withIPv6([]netip.Prefix{s.CIDR}, s.Status.IPv6CIDR),
 	})
 }

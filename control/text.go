@@ -15,6 +15,16 @@ type textValue interface {
 	String() string
 }
 
+// oneOrMany is a list that a file may write as its only item.
+type oneOrMany interface {
+	parseOne(text string) error
+}
+
+// shortForm is a map that a file may write as one scalar.
+type shortForm interface {
+	parseShort(text string) error
+}
+
 // bareScalar matches the texts that JSON and YAML write without quotes.
 var bareScalar = regexp.MustCompile(`^(true|false|0|-?[1-9][0-9]{0,15})$`)
 
@@ -66,6 +76,17 @@ func (d Duration) MarshalJSON() ([]byte, error)          { return marshalScalar(
 func (d *Duration) UnmarshalJSON(data []byte) error      { return unmarshalScalar(data, d.parse) }
 func (m MAC) MarshalJSON() ([]byte, error)               { return marshalScalar(m) }
 func (m *MAC) UnmarshalJSON(data []byte) error           { return unmarshalScalar(data, m.parse) }
+func (s *Seconds) UnmarshalJSON(data []byte) error       { return unmarshalScalar(data, s.parse) }
+func (c Connectivity) MarshalJSON() ([]byte, error)      { return marshalScalar(c) }
+func (c *Connectivity) UnmarshalJSON(data []byte) error  { return unmarshalScalar(data, c.parse) }
+func (t Toggle) MarshalJSON() ([]byte, error)            { return marshalScalar(t) }
+func (t *Toggle) UnmarshalJSON(data []byte) error        { return unmarshalScalar(data, t.parse) }
+func (t HTTPTokens) MarshalJSON() ([]byte, error)        { return marshalScalar(t) }
+func (t *HTTPTokens) UnmarshalJSON(data []byte) error    { return unmarshalScalar(data, t.parse) }
+func (h HostnameType) MarshalJSON() ([]byte, error)      { return marshalScalar(h) }
+func (h *HostnameType) UnmarshalJSON(data []byte) error  { return unmarshalScalar(data, h.parse) }
+func (e ElasticIP) MarshalJSON() ([]byte, error)         { return marshalScalar(e) }
+func (e *ElasticIP) UnmarshalJSON(data []byte) error     { return unmarshalScalar(data, e.parse) }
 
 // A Destination is the key of a map, which JSON wants as text.
 func (d Destination) MarshalText() ([]byte, error)     { return []byte(d.String()), nil }
@@ -97,6 +118,15 @@ func (p Peer) String() string {
 		return p.Name
 	}
 	return p.CIDR.String()
+}
+
+func (p *Peers) parseOne(text string) error {
+	var one Peer
+	if err := one.parse(text); err != nil {
+		return err
+	}
+	*p = Peers{one}
+	return nil
 }
 
 func (p *Peer) parse(text string) (err error) {

@@ -25,7 +25,7 @@ func (w *World) Validate() Problems {
 			r.validate(v, name)
 		}
 	}
-	v.publicAddresses()
+	v.addressClaims()
 	for i := range w.Checks {
 		w.Checks[i].validate(v, index("checks", i))
 	}
@@ -153,6 +153,14 @@ func (w *World) vpcOf(plural, name string) string {
 		if r := w.InternetGateways[name]; r != nil {
 			return r.VPC
 		}
+	case "egressOnlyInternetGateways":
+		if r := w.EgressOnlyInternetGateways[name]; r != nil {
+			return r.VPC
+		}
+	case "natGateways":
+		if r := w.NATGateways[name]; r != nil {
+			return w.vpcOf("subnets", r.Subnet)
+		}
 	case "routeTables":
 		if r := w.RouteTables[name]; r != nil {
 			return r.VPC
@@ -185,7 +193,7 @@ const longestName = 63
 // sharedNames are the kinds among which a bare name must tell one object: the
 // ends of checks and the targets of routes; the peers of rules.
 var sharedNames = [][]string{
-	{"instances", "internetHosts", "internetGateways"},
+	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways"},
 	{"securityGroups", "prefixLists"},
 }
 

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/vpcsim/vpcsim/dataplane"
 )
 
 // VPC is an isolated network with one to five IPv4 blocks and an IPv6 block.
@@ -19,6 +21,9 @@ type VPC struct {
 	EnableDNSSupport *bool `json:"enableDnsSupport,omitempty"`
 	// Whether instances with a public address get a public DNS name.
 	EnableDNSHostnames bool `json:"enableDnsHostnames,omitempty"`
+	// DHCP option set: a name, default (AWS's own), or none; default unless
+	// written.
+	DHCPOptions string `json:"dhcpOptions,omitempty"`
 
 	Status VPCStatus `json:"status" yaml:"-"`
 }
@@ -37,11 +42,28 @@ type VPCStatus struct {
 	DefaultNetworkACL    string       `json:"defaultNetworkAcl"`
 	// InternetGateway is the name of the attached one, or "".
 	InternetGateway string `json:"internetGateway,omitempty"`
+	// EgressOnlyInternetGateway is the name of the VPC's, or "".
+	EgressOnlyInternetGateway string `json:"egressOnlyInternetGateway,omitempty"`
+	// DHCPOptions are what the VPC's instances get by DHCP.
+	DHCPOptions DHCPOptionsInForce `json:"dhcpOptions"`
 }
 
 func (vpc *VPC) identity() *Identity { return &vpc.Status.Identity }
 
-func (vpc *VPC) references(*World, string) []reference { return nil }
+// usesDefaultDHCPOptions reports whether the VPC has AWS's own option set.
+func (vpc *VPC) usesDefaultDHCPOptions() bool {
+	return vpc.DHCPOptions == "" || vpc.DHCPOptions == dhcpOptionsDefault
+}
+
+func (vpc *VPC) references(_ *World, name string) []reference {
+	if vpc.usesDefaultDHCPOptions() || vpc.DHCPOptions == dhcpOptionsNone {
+		return nil
+	}
+	return []reference{{
+		path:  field(field("vpcs", name), "dhcpOptions"),
+		value: vpc.DHCPOptions, set: func(s string) { vpc.DHCPOptions = s }, kinds: []string{"dhcpOptions"},
+	}}
+}
 
 // computeStatus names what AWS makes for the VPC. Of several gateways that claim it
 // the first by name is attached, and the others are a problem (QG1).
@@ -56,13 +78,18 @@ func (vpc *VPC) computeStatus(w *World, name string) {
 	s.MainRouteTable = w.mainRouteTable(name)
 	s.DefaultSecurityGroup = name + "/default"
 	s.DefaultNetworkACL = name + "/default"
-	s.InternetGateway = ""
-	for _, gateway := range slices.Sorted(maps.Keys(w.InternetGateways)) {
-		if w.InternetGateways[gateway].VPC == name {
+	s.InternetGateway, s.EgressOnlyInternetGateway = "", ""
+	for gateway, g := range w.InternetGateways {
+		if g.VPC == name && (s.InternetGateway == "" || gateway < s.InternetGateway) {
 			s.InternetGateway = gateway
-			break
 		}
 	}
+	for gateway, g := range w.EgressOnlyInternetGateways {
+		if g.VPC == name && (s.EgressOnlyInternetGateway == "" || gateway < s.EgressOnlyInternetGateway) {
+			s.EgressOnlyInternetGateway = gateway
+		}
+	}
+	s.DHCPOptions = w.dhcpOptionsOf(vpc)
 }
 
 // blocks are all blocks of the VPC, of both families, as far as they are known.
@@ -104,6 +131,13 @@ func (vpc *VPC) validate(v *validation, name string) {
 	}
 	vpc.validateIPv6(v, name, field(path, "ipv6"))
 	v.vpcQuotas(path, name)
+}
+
+func (vpc *VPC) compile(c *compilation, name string) {
+	c.b.VPCs = append(c.b.VPCs, dataplane.VPC{
+		Object: object(dataplane.KindVPC, name, vpc.Status.Identity),
+		CIDRs:  withIPv6(vpc.Status.CIDRs, vpc.Status.IPv6CIDR),
+	})
 }
 
 // forbiddenVPCBlocks cannot be in a VPC at all (A2).

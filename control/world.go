@@ -23,6 +23,10 @@ type World struct {
 	VPCs map[string]*VPC `json:"vpcs,omitempty"`
 	// Internet gateways: a VPC's door to the Internet, with 1:1 address translation.
 	InternetGateways map[string]*InternetGateway `json:"internetGateways,omitempty"`
+	// NAT gateways: IPv4 connections from private subnets, under the gateway's address.
+	NATGateways map[string]*NATGateway `json:"natGateways,omitempty"`
+	// Egress-only internet gateways: IPv6 connections to the Internet, none from it.
+	EgressOnlyInternetGateways map[string]*EgressOnlyInternetGateway `json:"egressOnlyInternetGateways,omitempty"`
 	// Route tables: where packets go that leave a subnet.
 	RouteTables map[string]*RouteTable `json:"routeTables,omitempty"`
 	// Network ACLs: stateless numbered rules at the border of a subnet.
@@ -33,6 +37,8 @@ type World struct {
 	SecurityGroups map[string]*SecurityGroup `json:"securityGroups,omitempty"`
 	// Prefix lists: named sets of CIDR blocks for rules and routes.
 	PrefixLists map[string]*PrefixList `json:"prefixLists,omitempty"`
+	// DHCP option sets: what the instances of a VPC learn beside their addresses.
+	DHCPOptions map[string]*DHCPOptions `json:"dhcpOptions,omitempty"`
 	// Instances: machines, each a network namespace that runs ordinary programs.
 	Instances map[string]*Instance `json:"instances,omitempty"`
 	// Hosts on the emulated Internet.

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// quickstart is the lab of the user's guide, as far as this version goes.
+// quickstart is the lab of the user's guide, word for word.
 const quickstart = `
 name: quickstart
 description: A public web server, a private database, and a laptop on the Internet.
@@ -22,9 +22,13 @@ vpcs:
   app: {cidr: 10.0.0.0/16, ipv6: true}          # ipv6: true = AWS assigns a /56; or write the prefix
 internetGateways:
   igw: {vpc: app}
+natGateways:
+  nat: {subnet: public}                         # eip: auto unless written; connectivity: public | private
+egressOnlyInternetGateways:
+  eigw: {vpc: app}
 routeTables:
   public:  {vpc: app, routes: {0.0.0.0/0: igw, "::/0": igw}}
-  private: {vpc: app}
+  private: {vpc: app, routes: {0.0.0.0/0: nat, "::/0": eigw}}
 networkAcls:
   data:                                         # a custom ACL starts as deny-all, as on AWS
     vpc: app
@@ -61,6 +65,7 @@ checks:
   - {from: web, to: db, tcp: 5432}
   - {from: web, to: db, ping: true}
   - {from: laptop, to: web, tcp: 22, expect: drop, at: securityGroup web}
+  - {from: db, to: laptop, tcp: 80, source: nat}
   - {from: laptop, to: db, tcp: 5432, expect: drop, at: internet}        # a private address is not on the Internet
 `
 
@@ -227,10 +232,24 @@ vpcs:
     ipv6: 2001:db8:1::/56
     enableDnsSupport: false
     enableDnsHostnames: true
-  b: {cidr: 10.0.0.0/16}
+    dhcpOptions: own
+  b: {cidr: 10.0.0.0/16, ipv6: true, dhcpOptions: none}
 internetGateways:
   igw: {vpc: a}
   spare: {}
+natGateways:
+  nat: {subnet: one, eip: [198.51.100.60, auto], privateIp: 10.0.1.60, secondaryIps: [true]}
+  inside: {subnet: one, connectivity: private, secondaryIps: [10.0.1.70, true]}
+egressOnlyInternetGateways:
+  eigw: {vpc: a}
+dhcpOptions:
+  own:
+    domainName: example.com
+    domainNameServers: [AmazonProvidedDNS, 10.0.0.53, "2001:db8:1::53"]
+    ntpServers: [169.254.169.123]
+    netbiosNameServers: [10.0.0.53]
+    netbiosNodeType: 2
+    ipv6PreferredLease: 1h
 prefixLists:
   offices: {maxEntries: 5, entries: [203.0.113.0/25, 203.0.113.128/25]}
   offices6: {entries: ["2001:db8:aaaa::/48"]}
@@ -246,6 +265,13 @@ routeTables:
       2001:db8:1:2::/64: fw/eth0
       192.0.2.0/24: spare
       198.51.100.0/24: sleeper
+      172.16.0.0/12: nat
+      64:ff9b::/96: inside
+      "::/0": eigw
+  ingress:
+    vpc: a
+    internetGateway: igw
+    routes: {10.0.2.0/24: fw/eth0, 10.0.0.0/16: local}
 networkAcls:
   a/default:
     ingress:
@@ -254,7 +280,8 @@ networkAcls:
 subnets:
   one: {vpc: a, cidr: 10.0.1.0/24, routeTable: edge, ipv6: 2001:db8:1:1::/64, assignIpv6: false}
   two: {vpc: a, cidr: 10.0.2.0/24, ipv6: 2001:db8:1:2::/64}
-  other: {vpc: b, cidr: 10.0.1.0/24}
+  other: {vpc: b, cidr: 10.0.1.0/24, enableResourceNameDnsARecord: true}
+  six: {vpc: b, ipv6Native: true, enableDns64: true, privateDnsHostnameType: resource-name, enableResourceNameDnsAAAARecord: true}
 securityGroups:
   a/default: {egress: []}
   app:
@@ -270,8 +297,16 @@ instances:
   fw:
     subnet: one
     ip: 10.0.1.10
-    secondaryIps: [10.0.1.11, 10.0.1.12]
+    secondaryIps: [10.0.1.11, {ip: 10.0.1.12, publicIp: 198.51.100.78}]
     ipv6: 2001:db8:1:1::10
+    ipv6s: [true, "2001:db8:1:1::11"]
+    connectionTracking: {tcpEstablished: 350, udp: 60, udpStream: 3m}
+    role: reader
+    userData: |
+      #!/bin/sh
+      echo hello
+    metadataOptions: {httpTokens: optional, httpEndpoint: enabled, httpPutResponseHopLimit: 2, httpProtocolIpv6: enabled, instanceMetadataTags: enabled}
+    tags: {Name: fw, cost-center: "42"}
     publicIp: 198.51.100.77
     sourceDestCheck: false
     forward: true
@@ -280,6 +315,7 @@ instances:
     run: ["sh -c 'echo hi > /dev/null'", "true"]
   sleeper: {subnet: one, stopped: true, publicIp: true, ipv6: false}
   plain: {subnet: other, publicIp: false}
+  six: {subnet: six}
 internetHosts:
   client: {ip: 203.0.113.1, ipv6: 2001:db8:ff00::1, serve: [udp/53, http/80, tcp/81]}
   old: {ip: 203.0.113.2, ipv6: false}
@@ -305,6 +341,9 @@ func TestEverythingLoadsClean(t *testing.T) {
 		"offices":           "networkInterface fw/eth1 active",
 		"192.0.2.0/24":      "internetGateway spare blackhole",
 		"198.51.100.0/24":   "networkInterface sleeper/eth0 blackhole",
+		"172.16.0.0/12":     "natGateway nat active",
+		"64:ff9b::/96":      "natGateway inside active",
+		"::/0":              "egressOnlyInternetGateway eigw active",
 	}
 	if diff := cmp.Diff(want, states); diff != "" {
 		t.Errorf("routes (-want +got):\n%s", diff)
@@ -324,6 +363,9 @@ func TestEverythingLoadsClean(t *testing.T) {
 	sleeper := w.NetworkInterfaces["sleeper/eth0"].Status
 	if sleeper.PublicIP.IsValid() || len(sleeper.IPv6s) != 0 || len(sleeper.PrivateIPs) != 1 {
 		t.Errorf("addresses of a stopped instance = %+v", sleeper)
+	}
+	if got := w.InternetGateways["igw"].Status.EdgeRouteTable; got != "ingress" {
+		t.Errorf("edge route table = %q", got)
 	}
 	if fw := w.NetworkInterfaces["fw/eth0"]; !fw.Status.ElasticIP || len(fw.Status.PrivateIPs) != 3 || fw.SourceDestCheck {
 		t.Errorf("fw/eth0 = %+v", fw)

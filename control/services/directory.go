@@ -1,0 +1,221 @@
+package services
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/vpcsim/vpcsim/control"
+)
+
+// Directory is what the servers know: an immutable view of one world, by the
+// handle of the network interface that asks. Every apply makes a new one; the
+// servers read the one in force from an atomic pointer.
+//
+// It is a struct and no interface: it has no other implementation, and the
+// tests of the servers use real worlds.
+type Directory struct {
+	region     string
+	interfaces map[uint32]*networkInterface
+	// instances by ID, which is their resource name (A46).
+	instances map[string]*instance
+	// public finds the interface that holds a public IPv4 address.
+	public map[netip.Addr]*networkInterface
+	// ipv6 finds the instance that holds an IPv6 address. Private blocks may
+	// repeat, so it is per VPC.
+	ipv6 map[vpcAddress]*instance
+	// labNames are the names of the convenience zone, without the zone.
+	labNames map[string][]netip.Addr
+	// hosts are the lab names of Internet hosts, by address.
+	hosts map[netip.Addr]string
+}
+
+type vpcAddress struct {
+	vpc  *vpc
+	addr netip.Addr
+}
+
+// The views add to the stored resources what the file cannot say yet (options.go)
+// and spare the servers every lookup by name.
+type (
+	networkInterface struct {
+		*control.NetworkInterface
+		instance *instance
+		subnet   *subnet
+		vpc      *vpc
+		// groups are the security groups' names and IDs, in the order of the
+		// interface.
+		groups []group
+	}
+	instance struct {
+		*control.Instance
+		interfaces []*networkInterface // by device index
+		options    instanceOptions
+	}
+	subnet struct {
+		*control.Subnet
+		options subnetOptions
+	}
+	vpc struct {
+		*control.VPC
+		name string
+		dhcp dhcpOptions
+	}
+	group struct{ name, id string }
+)
+
+// NewDirectory is the view of a world that has been prepared and whose
+// resources have their handles. The world must not change afterwards; what of
+// it does not fit together is left out.
+func NewDirectory(w *control.World) *Directory {
+	d := &Directory{
+		region:     w.Region,
+		interfaces: map[uint32]*networkInterface{},
+		instances:  map[string]*instance{},
+		public:     map[netip.Addr]*networkInterface{},
+		ipv6:       map[vpcAddress]*instance{},
+		labNames:   map[string][]netip.Addr{},
+		hosts:      map[netip.Addr]string{},
+	}
+	for name, host := range w.InternetHosts {
+		d.addHost(strings.ToLower(name), host)
+	}
+	vpcs, subnets := map[string]*vpc{}, map[string]*subnet{}
+	for name, v := range w.VPCs {
+		vpcs[name] = &vpc{VPC: v, name: name, dhcp: dhcpOptionsOf(w, v)}
+	}
+	for name, s := range w.Subnets {
+		subnets[name] = &subnet{Subnet: s, options: subnetOptionsOf(s)}
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Instances)) {
+		view := &instance{Instance: w.Instances[name], options: instanceOptionsOf(name, w.Instances[name])}
+		for _, eniName := range view.Status.NetworkInterfaces {
+			eni := w.NetworkInterfaces[eniName]
+			if eni == nil || subnets[eni.Subnet] == nil || vpcs[eni.VPC] == nil {
+				continue
+			}
+			view.interfaces = append(view.interfaces, &networkInterface{
+				NetworkInterface: eni, instance: view,
+				subnet: subnets[eni.Subnet], vpc: vpcs[eni.VPC], groups: groupsOf(w, eni),
+			})
+		}
+		if len(view.interfaces) > 0 {
+			d.addInstance(strings.ToLower(name), view)
+		}
+	}
+	return d
+}
+
+// addInstance makes an instance and its interfaces findable. It takes the lab
+// name of an Internet host of the same name, which answers by its address only.
+func (d *Directory) addInstance(name string, i *instance) {
+	d.instances[i.Status.ID] = i
+	d.labNames[name] = slices.Concat(i.interfaces[0].Status.PrivateIPs, i.interfaces[0].Status.IPv6s)
+	for _, eni := range i.interfaces {
+		if h := eni.Status.Handle; h != 0 {
+			d.interfaces[h] = eni
+		}
+		if public := eni.Status.PublicIP; public.IsValid() {
+			d.public[public] = eni
+		}
+		for _, a := range eni.Status.IPv6s {
+			d.ipv6[vpcAddress{eni.vpc, a}] = i
+		}
+	}
+}
+
+func (d *Directory) addHost(name string, host *control.InternetHost) {
+	for _, a := range []netip.Addr{host.IP, host.Status.IPv6} {
+		if a.IsValid() {
+			d.labNames[name] = append(d.labNames[name], a)
+			d.hosts[a] = name
+		}
+	}
+}
+
+// groupsOf names groups as AWS does: the default group of every VPC is called
+// "default", and only the lab puts the VPC's name before it.
+func groupsOf(w *control.World, eni *control.NetworkInterface) []group {
+	groups := make([]group, 0, len(eni.SecurityGroups))
+	for _, name := range eni.SecurityGroups {
+		g := group{name: name}
+		if sg := w.SecurityGroups[name]; sg != nil {
+			g.id = sg.Status.ID
+		}
+		if _, isDefault := strings.CutSuffix(name, "/default"); isDefault {
+			g.name = "default"
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// interfaceBy is the interface with this handle, or nil: it may have gone while
+// its request was under way.
+func (d *Directory) interfaceBy(handle uint32) *networkInterface {
+	if d == nil {
+		return nil
+	}
+	return d.interfaces[handle]
+}
+
+// names reports whether Amazon's own names exist in the VPC: private, resource
+// and public ones, and those of addresses. It takes both attributes (A47, A49).
+func (v *vpc) names() bool { return v.Status.EnableDNSSupport && v.EnableDNSHostnames }
+
+// baseTwo is the resolver's address in the VPC's primary block, invalid if there
+// is none.
+func (v *vpc) baseTwo() netip.Addr {
+	if !v.CIDR.IsValid() {
+		return netip.Addr{}
+	}
+	return v.CIDR.Masked().Addr().Next().Next()
+}
+
+// has reports whether an IPv4 address lies in a block of the VPC.
+func (v *vpc) has(a netip.Addr) bool {
+	return slices.ContainsFunc(v.Status.CIDRs, func(block netip.Prefix) bool { return block.Contains(a) })
+}
+
+// primary is the interface with device index 0, whose addresses are the instance's.
+func (i *instance) primary() *networkInterface { return i.interfaces[0] }
+
+// privateIPv4 is the primary private address: the one that DHCP gives out and to
+// which a public one translates (A37, A21). It is invalid in an IPv6-only subnet.
+func (e *networkInterface) privateIPv4() netip.Addr { return first(e.Status.PrivateIPs) }
+
+// hostname is the host part of the private name, which DHCP gives out too: the
+// IP name, or the resource name where the subnet says so or there is no IPv4
+// address to name (A46).
+func (e *networkInterface) hostname() string {
+	if e.subnet.options.resourceNames || !e.privateIPv4().IsValid() {
+		return e.instance.Status.ID
+	}
+	return ipName(e.privateIPv4())
+}
+
+// privateName is the full name as the instance knows it: in the domain of the
+// VPC's DHCP option set, be it Amazon's or the user's.
+func (e *networkInterface) privateName() string {
+	if e.vpc.dhcp.domainName == "" {
+		return e.hostname()
+	}
+	return e.hostname() + "." + e.vpc.dhcp.domainName
+}
+
+// publicName is "" unless the interface has a public address and the VPC names
+// (A47).
+func (e *networkInterface) publicName(region string) string {
+	if !e.Status.PublicIP.IsValid() || !e.vpc.names() {
+		return ""
+	}
+	return publicHostName(e.Status.PublicIP) + "." + publicDomain(region)
+}
+
+func first(list []netip.Addr) netip.Addr {
+	if len(list) == 0 {
+		return netip.Addr{}
+	}
+	return list[0]
+}

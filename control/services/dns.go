@@ -1,0 +1,187 @@
+package services
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// Limits of DNS messages, in bytes.
+const (
+	// maxDNSRequest is the largest request: what AWS's resolver announces by
+	// EDNS0. A question needs 271 and no client fills the rest.
+	maxDNSRequest = 4096
+	// plainDNSAnswer is the largest UDP answer to a client without EDNS0.
+	plainDNSAnswer = 512
+)
+
+const dnsTTL = 60 // seconds, for everything, as AWS's private names have it
+
+// answerDNS is the resolver's answer to one request; nil is no answer. Stream
+// says whether the answer may have any size or has to fit a datagram.
+func (d *Directory) answerDNS(asker *networkInterface, request []byte, stream bool) []byte {
+	if !asker.vpc.Status.EnableDNSSupport {
+		return nil // the addresses stop answering (A44)
+	}
+	query := new(dns.Msg)
+	err := query.Unpack(request)
+	if len(request) < 12 || query.Response {
+		return nil // no header to answer to; or an answer: two servers would talk forever
+	}
+	answer := new(dns.Msg).SetReply(query)
+	answer.RecursionAvailable = true // A50: it only ever resolves, and is authoritative for nothing
+	edns := query.IsEdns0()
+	if edns != nil {
+		answer.SetEdns0(maxDNSRequest, edns.Do())
+	}
+	answer.Rcode = refusal(query, err)
+	if answer.Rcode == dns.RcodeSuccess {
+		d.resolve(asker, query, answer)
+	}
+	answer.Compress = true
+	if !stream {
+		size := plainDNSAnswer
+		if edns != nil {
+			size = min(max(int(edns.UDPSize()), plainDNSAnswer), maxDNSRequest)
+		}
+		answer.Truncate(size)
+	}
+	packed, err := answer.Pack()
+	if err != nil {
+		return nil // a question that can be read but not written back
+	}
+	return packed
+}
+
+// refusal says what is wrong with a query, RcodeSuccess if nothing.
+func refusal(query *dns.Msg, unpackError error) int {
+	edns := query.IsEdns0()
+	switch {
+	case query.Opcode != dns.OpcodeQuery:
+		return dns.RcodeNotImplemented
+	case unpackError != nil || len(query.Question) != 1:
+		return dns.RcodeFormatError
+	case edns != nil && edns.Version() != 0:
+		return dns.RcodeBadVers
+	}
+	switch question := query.Question[0]; {
+	case question.Qtype == dns.TypeAXFR || question.Qtype == dns.TypeIXFR:
+		return dns.RcodeRefused
+	case question.Qclass != dns.ClassINET && question.Qclass != dns.ClassCHAOS:
+		return dns.RcodeRefused
+	}
+	return dns.RcodeSuccess
+}
+
+// resolve fills the answer to a good query.
+func (d *Directory) resolve(asker *networkInterface, query, answer *dns.Msg) {
+	question := query.Question[0]
+	name := strings.ToLower(strings.TrimSuffix(question.Name, "."))
+	if question.Qclass == dns.ClassCHAOS {
+		answerChaos(question, name, answer)
+		return
+	}
+	m := d.lookup(asker, name)
+	owner := question.Name // as the client spelt it
+	if m.alias != "" {
+		target := dns.Fqdn(m.alias)
+		answer.Answer = append(answer.Answer, &dns.CNAME{Hdr: header(owner, dns.TypeCNAME), Target: target})
+		if question.Qtype == dns.TypeCNAME {
+			return
+		}
+		owner, m = target, d.lookup(asker, m.alias)
+	}
+	records := m.records(owner, question.Qtype)
+	if len(records) == 0 && question.Qtype == dns.TypeAAAA && wantsSynthesis(asker, query) {
+		records = synthesise(owner, m.addresses)
+	}
+	answer.Answer = append(answer.Answer, records...)
+	if len(records) > 0 {
+		return
+	}
+	if !m.exists {
+		answer.Rcode = dns.RcodeNameError
+	}
+	answer.Ns = append(answer.Ns, startOfAuthority(m.zone))
+	if edns := answer.IsEdns0(); edns != nil && m.note != "" {
+		edns.Option = append(edns.Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther, ExtraText: m.note})
+	}
+}
+
+// answerChaos tells who answers, as AWS's resolver does.
+func answerChaos(question dns.Question, name string, answer *dns.Msg) {
+	if name != "version.bind" || question.Qtype != dns.TypeTXT {
+		answer.Rcode = dns.RcodeRefused
+		return
+	}
+	h := header(question.Name, dns.TypeTXT)
+	h.Class, h.Ttl = dns.ClassCHAOS, 0
+	answer.Answer = append(answer.Answer, &dns.TXT{Hdr: h, Txt: []string{"EC2 DNS"}})
+}
+
+// records are those of the type that was asked for, or of every type.
+func (m meaning) records(owner string, qtype uint16) []dns.RR {
+	var records []dns.RR
+	for _, a := range m.addresses {
+		switch {
+		case a.Is4() && (qtype == dns.TypeA || qtype == dns.TypeANY):
+			records = append(records, &dns.A{Hdr: header(owner, dns.TypeA), A: a.AsSlice()})
+		case a.Is6() && (qtype == dns.TypeAAAA || qtype == dns.TypeANY):
+			records = append(records, addressIPv6(owner, a))
+		}
+	}
+	if m.pointer != "" && (qtype == dns.TypePTR || qtype == dns.TypeANY) {
+		records = append(records, &dns.PTR{Hdr: header(owner, dns.TypePTR), Ptr: dns.Fqdn(m.pointer)})
+	}
+	if apex := strings.EqualFold(strings.TrimSuffix(owner, "."), m.zone); apex && m.exists && qtype == dns.TypeSOA {
+		records = append(records, startOfAuthority(m.zone))
+	}
+	return records
+}
+
+// nat64 is the prefix of addresses that stand for IPv4 ones (R53, R54).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// wantsSynthesis reports whether the asker's subnet has DNS64 (R53). A client
+// that validates by itself must not be lied to (RFC 6147, section 5.5).
+func wantsSynthesis(asker *networkInterface, query *dns.Msg) bool {
+	edns := query.IsEdns0()
+	return asker.subnet.options.dns64 && !(query.CheckingDisabled && edns != nil && edns.Do())
+}
+
+// synthesise makes an IPv6 address of each IPv4 one, for a name that has no IPv6
+// address of its own (R53).
+func synthesise(owner string, addresses []netip.Addr) []dns.RR {
+	var records []dns.RR
+	for _, a := range addresses {
+		if a.Is4() {
+			b, v4 := nat64.Addr().As16(), a.As4()
+			copy(b[12:], v4[:])
+			records = append(records, addressIPv6(owner, netip.AddrFrom16(b)))
+		}
+	}
+	return records
+}
+
+func addressIPv6(owner string, a netip.Addr) dns.RR {
+	return &dns.AAAA{Hdr: header(owner, dns.TypeAAAA), AAAA: a.AsSlice()}
+}
+
+func header(owner string, rrtype uint16) dns.RR_Header {
+	return dns.RR_Header{Name: owner, Rrtype: rrtype, Class: dns.ClassINET, Ttl: dnsTTL}
+}
+
+// startOfAuthority lets clients remember for a minute that there is no such name
+// or record. The values are those of AWS's zones.
+func startOfAuthority(zone string) dns.RR {
+	server := "ns0." + zone
+	if zone == "" {
+		server = "a.root-servers.net"
+	}
+	return &dns.SOA{
+		Hdr: header(dns.Fqdn(zone), dns.TypeSOA),
+		Ns:  dns.Fqdn(server), Mbox: "hostmaster.amazon.com.",
+		Serial: 2012103100, Refresh: 3600, Retry: 3600, Expire: 3600, Minttl: dnsTTL,
+	}
+}

@@ -1,0 +1,258 @@
+package services
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// LabZone is a convenience of the lab's, unknown to AWS: under it every instance
+// and every Internet host answers by its name in the scenario file, with the
+// addresses that it has itself, in every VPC and whatever the VPC's DNS
+// attributes. Whether they can be reached is another matter.
+const LabZone = "vpcsim.internal"
+
+// meaning is what a name means to the VPC that asks.
+type meaning struct {
+	// zone is the apex whose SOA record goes with a negative answer; "" is the
+	// root.
+	zone string
+	// exists tells a name without records of the type (NODATA) from no name at
+	// all (NXDOMAIN).
+	exists    bool
+	addresses []netip.Addr // A and AAAA
+	pointer   string       // PTR
+	alias     string       // CNAME
+	// note tells a person why there is no answer, in an extended DNS error.
+	note string
+}
+
+// found is a name with these addresses, of which there may be none.
+func found(zone string, addresses ...netip.Addr) meaning {
+	return meaning{zone: zone, exists: true, addresses: addresses}
+}
+
+// lookup resolves a name, in lower case and without its final dot, as the
+// resolver of the asker's VPC. It never looks outside the lab.
+func (d *Directory) lookup(asker *networkInterface, name string) meaning {
+	if strings.Contains(name, `\`) { // an escaped octet: no name of ours has one
+		return d.nowhere(name)
+	}
+	for _, zone := range []struct {
+		apex   string
+		lookup func(asker *networkInterface, host string) meaning
+	}{
+		{internalDomain(d.region), d.privateName},
+		{publicDomain(d.region), d.publicName},
+		{LabZone, d.labName},
+		{reverseIPv4, d.reverseName},
+		{reverseIPv6, d.reverseNameIPv6},
+	} {
+		if name == zone.apex {
+			return found(zone.apex)
+		}
+		if host, ok := strings.CutSuffix(name, "."+zone.apex); ok {
+			m := zone.lookup(asker, host)
+			m.zone = zone.apex
+			return m
+		}
+	}
+	switch name {
+	case "localhost": // RFC 6761
+		return found(name, netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback())
+	case "ipv4only.arpa": // RFC 7050: how a client finds out that it has NAT64
+		return found(name, netip.AddrFrom4([4]byte{192, 0, 0, 170}), netip.AddrFrom4([4]byte{192, 0, 0, 171}))
+	}
+	return d.nowhere(name)
+}
+
+// nowhere is what the resolver says about names outside the lab: that they do not
+// exist. SERVFAIL would make programs retry for seconds and then speak of a
+// temporary failure; this says at once what is true here.
+func (d *Directory) nowhere(name string) meaning {
+	for _, apex := range []string{internalDomain(d.region), publicDomain(d.region), LabZone, reverseIPv4, reverseIPv6} {
+		if name == "" || strings.HasSuffix(apex, "."+name) {
+			return meaning{exists: true} // above a zone of ours
+		}
+	}
+	return meaning{note: "vpcsim resolves only names of the lab and forwards nothing outside"}
+}
+
+// privateName resolves ip-10-0-1-5 and resource names (A46). Names exist for the
+// asker's own VPC only: others have resolvers of their own (A45).
+func (d *Directory) privateName(asker *networkInterface, host string) meaning {
+	if !asker.vpc.names() {
+		return asker.vpc.noNames()
+	}
+	if a, ok := parseIPName("ip-", host); ok {
+		// AWS names every address of the VPC, whether or not something has it.
+		if !asker.vpc.has(a) {
+			return meaning{}
+		}
+		return found("", a)
+	}
+	if host == "instance-data" {
+		return found("", IMDSIPv4)
+	}
+	i := d.instances[host]
+	if i == nil || i.primary().vpc != asker.vpc {
+		return meaning{}
+	}
+	m := found("")
+	eni := i.primary()
+	if eni.subnet.options.resourceNameA && eni.privateIPv4().IsValid() {
+		m.addresses = append(m.addresses, eni.privateIPv4())
+	}
+	if eni.subnet.options.resourceNameAAAA {
+		m.addresses = append(m.addresses, eni.Status.IPv6s...)
+	}
+	return m
+}
+
+// publicName resolves ec2-203-0-113-25 to the private address inside the VPC and
+// to the public one elsewhere (A48).
+func (d *Directory) publicName(asker *networkInterface, host string) meaning {
+	a, ok := parseIPName("ec2-", host)
+	if !ok {
+		return meaning{}
+	}
+	eni := d.public[a]
+	switch {
+	case eni == nil:
+		return meaning{}
+	case !eni.vpc.names():
+		return eni.vpc.noNames()
+	case sharesPrivateNames(asker.vpc, eni.vpc) && eni.privateIPv4().IsValid():
+		return found("", eni.privateIPv4())
+	}
+	return found("", a)
+}
+
+// sharesPrivateNames reports whether the asker's resolver knows the private
+// addresses behind the owner's public names: in the same VPC, and, once there is
+// peering, across one with DNS resolution enabled (A48).
+func sharesPrivateNames(asker, owner *vpc) bool { return asker == owner }
+
+// noNames is the answer about Amazon's names of a VPC that has none (A49).
+func (v *vpc) noNames() meaning {
+	return meaning{note: fmt.Sprintf("VPC %s has enableDnsHostnames: false, so Amazon's names do not exist in it", v.name)}
+}
+
+func (d *Directory) labName(_ *networkInterface, host string) meaning {
+	addresses, ok := d.labNames[host]
+	return meaning{exists: ok, addresses: addresses}
+}
+
+// Zones of the names of addresses.
+const (
+	reverseIPv4 = "in-addr.arpa"
+	reverseIPv6 = "ip6.arpa"
+)
+
+// reverseName names an IPv4 address: of the VPC privately, of the Internet
+// publicly.
+func (d *Directory) reverseName(asker *networkInterface, host string) meaning {
+	a, whole, ok := parseReverseIPv4(host)
+	switch {
+	case !ok:
+		return meaning{}
+	case !whole:
+		return meaning{exists: true}
+	case asker.vpc.has(a):
+		if !asker.vpc.names() {
+			return asker.vpc.noNames()
+		}
+		return meaning{exists: true, pointer: ipName(a) + "." + internalDomain(d.region)}
+	}
+	if eni := d.public[a]; eni != nil {
+		name := eni.publicName(d.region)
+		return meaning{exists: name != "", pointer: name}
+	}
+	return d.hostPointer(a)
+}
+
+// reverseNameIPv6 names an IPv6 address: an instance's of the asker's VPC by its
+// resource name, and a synthesised one (R53) as the IPv4 address in it, by an
+// alias as RFC 6147 asks.
+func (d *Directory) reverseNameIPv6(asker *networkInterface, host string) meaning {
+	a, whole, ok := parseReverseIPv6(host)
+	switch {
+	case !ok:
+		return meaning{}
+	case !whole:
+		return meaning{exists: true}
+	}
+	if asker.subnet.options.dns64 && nat64.Contains(a) {
+		b := a.As16()
+		return meaning{exists: true, alias: fmt.Sprintf("%d.%d.%d.%d.%s", b[15], b[14], b[13], b[12], reverseIPv4)}
+	}
+	if i := d.ipv6[vpcAddress{asker.vpc, a}]; i != nil && asker.vpc.names() {
+		return meaning{exists: true, pointer: i.Status.ID + "." + internalDomain(d.region)}
+	}
+	return d.hostPointer(a)
+}
+
+func (d *Directory) hostPointer(a netip.Addr) meaning {
+	if name, ok := d.hosts[a]; ok {
+		return meaning{exists: true, pointer: name + "." + LabZone}
+	}
+	return meaning{}
+}
+
+// ipName is ip-10-0-1-5 for 10.0.1.5.
+func ipName(a netip.Addr) string { return "ip-" + strings.ReplaceAll(a.String(), ".", "-") }
+
+// publicHostName is ec2-203-0-113-25 for 203.0.113.25.
+func publicHostName(a netip.Addr) string {
+	return "ec2-" + strings.ReplaceAll(a.String(), ".", "-")
+}
+
+// parseIPName reads the address out of an IP name.
+func parseIPName(prefix, host string) (netip.Addr, bool) {
+	rest, ok := strings.CutPrefix(host, prefix)
+	if !ok || strings.Contains(rest, ".") {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(strings.ReplaceAll(rest, "-", "."))
+	return a, err == nil && a.Is4()
+}
+
+// parseReverseIPv4 reads "5.1.0.10" as 10.0.1.5. A name with fewer labels stands
+// above whole addresses.
+func parseReverseIPv4(host string) (a netip.Addr, whole, ok bool) {
+	labels := strings.Split(host, ".")
+	if len(labels) > 4 {
+		return netip.Addr{}, false, false
+	}
+	slices.Reverse(labels)
+	for _, label := range labels {
+		if n, err := strconv.ParseUint(label, 10, 8); err != nil || strconv.FormatUint(n, 10) != label {
+			return netip.Addr{}, false, false
+		}
+	}
+	if len(labels) < 4 {
+		return netip.Addr{}, false, true
+	}
+	a, err := netip.ParseAddr(strings.Join(labels, "."))
+	return a, true, err == nil
+}
+
+// parseReverseIPv6 reads 32 hexadecimal digits, the last one first.
+func parseReverseIPv6(host string) (a netip.Addr, whole, ok bool) {
+	labels := strings.Split(host, ".")
+	if len(labels) > 32 {
+		return netip.Addr{}, false, false
+	}
+	var bytes [16]byte
+	for i, label := range labels {
+		n, err := strconv.ParseUint(label, 16, 4)
+		if err != nil || len(label) != 1 {
+			return netip.Addr{}, false, false
+		}
+		nibble := len(labels) - 1 - i
+		bytes[nibble/2] |= byte(n) << (4 * (1 - nibble%2))
+	}
+	return netip.AddrFrom16(bytes), len(labels) == 32, true
+}
