@@ -62,7 +62,9 @@ func (a *allocation) vpcBlocks() {
 		switch vpc.IPv6.Choice {
 		case Explicit:
 			vpc.Status.IPv6CIDR = vpc.IPv6.Prefix
-			taken = append(taken, vpc.IPv6.Prefix)
+			if vpc.IPv6.Prefix.Bits() >= widestIPv6 {
+				taken = append(taken, vpc.IPv6.Prefix)
+			}
 		case Auto:
 			open = append(open, name)
 		}
@@ -85,6 +87,11 @@ func (a *allocation) vpcBlocks() {
 		}
 	}
 }
+
+// widestIPv6 is the shortest prefix that a VPC's block can have (A10). A file may
+// write a shorter one, which Validate refuses; nothing is to be looked for beside
+// or inside it, for that could take for ever.
+const widestIPv6 = 44
 
 // freeVPCBlock is a /56 that overlaps none of taken. There are 2^24, so one is
 // always found.
@@ -112,7 +119,7 @@ func (a *allocation) subnetBlocks() {
 			subnet.Status.IPv6CIDR = subnet.IPv6.Prefix
 			taken[subnet.VPC] = append(taken[subnet.VPC], subnet.IPv6.Prefix)
 		case Auto:
-			if vpc := a.w.VPCs[subnet.VPC]; vpc != nil && vpc.Status.IPv6CIDR.Addr().Is6() {
+			if vpc := a.w.VPCs[subnet.VPC]; vpc != nil && vpc.Status.IPv6CIDR.Addr().Is6() && vpc.Status.IPv6CIDR.Bits() >= widestIPv6 {
 				open = append(open, name)
 			}
 		}

@@ -16,7 +16,7 @@ func Compile(w *World, revision uint64) (*dataplane.Snapshot, error) {
 
 // build lays the world out for the data plane, kind by kind.
 func build(w *World, revision uint64) *dataplane.Builder {
-	c := &compilation{w: w, b: dataplane.Builder{Revision: revision, Internet: internetObject}}
+	c := &compilation{w: w, b: dataplane.Builder{Revision: revision, Internet: internetObject, Services: platformServices}}
 	compileAll(c, w.VPCs)
 	compileAll(c, w.Subnets)
 	compileAll(c, w.RouteTables)

@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // DHCPOptions is a DHCP option set: what the instances of a VPC learn beside
 // their addresses. A set cannot be changed, only replaced (A38).
 type DHCPOptions struct {
-	// Domain name that programs complete short host names with; none unless
-	// written.
+	// Domain name that programs complete short host names with, or several with
+	// spaces between; none unless written.
 	DomainName string `json:"domainName,omitempty"`
 	// DNS servers: AmazonProvidedDNS and addresses, at most four of each
 	// family; 169.254.169.253 unless written.
@@ -141,7 +142,7 @@ func (o *DHCPOptions) validate(v *validation, name string) {
 		v.reportKey(path, "", fmt.Sprintf("%q is not a name for a DHCP option set", name),
 			"in a VPC's dhcpOptions it means AWS's own set, or no set at all")
 	}
-	if o.DomainName != "" && !domainName.MatchString(o.DomainName) {
+	if slices.ContainsFunc(strings.Fields(o.DomainName), func(s string) bool { return !domainName.MatchString(s) }) {
 		v.reportf(field(path, "domainName"), "InvalidParameterValue", "write a domain such as example.com",
 			"Value (%s) for parameter domain-name is invalid.", o.DomainName)
 	}

@@ -24,6 +24,8 @@ instances: {fw: {subnet: t, publicIp: true, ipv6: false}, bare: {subnet: t}, off
 		"R6 R-C5 a NAT gateway for part of a subnet": {base + gateways + "routeTables: {r: {vpc: a, routes: {10.0.2.0/25: nat, 2001:db8:a:1::/64: eigw}}}", []string{
 			`routeTables.r.routes["10.0.2.0/25"] [InvalidParameterValue] The destination CIDR block 10.0.2.0/25 is more specific than the local route 10.0.0.0/16 and does not match a subnet CIDR block.`,
 			`routeTables.r.routes["2001:db8:a:1::/64"] [InvalidParameterValue] Route target is not supported. This route only supports interface and instance targets.`}},
+		"QV8 A5 A-C23 a block around a route": {"name: lab\nvpcs: {a: {cidr: 10.0.0.0/16, secondaryCidrs: [10.9.0.0/16]}, b: {cidr: 10.0.0.0/16, secondaryCidrs: [10.9.0.0/25]}}\ninternetGateways: {iga: {vpc: a}, igb: {vpc: b}}\nrouteTables: {r: {vpc: a, routes: {10.9.0.0/24: iga}}, q: {vpc: b, routes: {10.9.0.0/24: igb}}}", []string{
+			`routeTables.r.routes["10.9.0.0/24"] [InvalidParameterValue] Route target is not supported. This route only supports interface and instance targets.`}},
 		"R33 R55 families": {base + gateways + `prefixLists: {six: {entries: ["2001:db8:1::/48"]}, six4: {entries: ["64:ff9b::a00:0/104"]}}
 routeTables: {r: {vpc: a, routes: {0.0.0.0/0: eigw, "::/0": nat, "64:ff9b::/95": nat, "64:ff9b::/96": nat, "64:ff9b::c000:200/120": nat, six: nat, six4: nat, 192.0.2.0/24: nat, "2001:db8:2::/48": eigw}}}`, []string{
 			`routeTables.r.routes["0.0.0.0/0"] [InvalidParameterValue] The destination CIDR block 0.0.0.0/0 is not supported by egress-only internet gateway eigw, which carries IPv6 only.`,

@@ -66,7 +66,7 @@ var effects = []effectRule{
 	{"egressOnlyInternetGateways", when(ActionReplace), "a gateway's VPC cannot be changed, so it is made anew; the connections that it let out end"},
 	{"egressOnlyInternetGateways", when(ActionDelete), "connections that it let out end"},
 	{"natGateways", when(ActionReplace), "a NAT gateway's subnet and primary addresses cannot be changed, so it is made anew; its connections end (R38)"},
-	{"natGateways", when(ActionDelete), "its connections end; Elastic IPs are released from it (R51)"},
+	{"natGateways", when(ActionDelete), "its connections end, and its Elastic IPs are disassociated (R51)"},
 	{"natGateways", removes("addresses"), "connections on an address that goes end"},
 	{"natGateways", adds("addresses"), "each address allows 55,000 more connections to one destination (R42)"},
 	{"internetGateways", when(ActionDelete), "nothing passes between the VPC and the Internet any more"},

@@ -117,14 +117,15 @@ func TestLoadBoundsWhatItReads(t *testing.T) {
 	billionChecks := wide(9) + "checks: *x9\n"
 	manyMerges := "name: lab\nb: &b {" + strings.Repeat("k, ", 0) + manyKeys(20000) + "}\nvpcs: {a: {<<: [" + strings.Repeat("*b, ", 1000) + "*b]}}\n"
 	for name, tc := range map[string]struct{ src, want string }{
-		"5 MiB":                   {strings.Repeat("#", 5<<20), "a scenario has at most 4 MiB"},
-		"aliases of aliases":      {billionChecks, "where a map with keys"},
-		"aliases in merges":       {manyMerges, "aliases expand to more than"},
-		"deep brackets":           {"name: lab\nvpcs: " + strings.Repeat("[", 100_000), "not valid YAML"},
-		"deep but closed":         {"name: lab\nvpcs: {a: {cidr: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}}", "a list where one value is wanted"},
-		"a million unknown keys":  {"name: lab\n" + manyKeysBlock(300_000), "more than 1000 problems"},
-		"a very long value":       {"name: lab\nregion: " + strings.Repeat("x", 1<<20), "…"},
-		"one line of two million": {strings.Repeat("a", 2<<20) + "\x00", "1:2097153: control character"},
+		"5 MiB":                           {strings.Repeat("#", 5<<20), "a scenario has at most 4 MiB"},
+		"aliases of aliases":              {billionChecks, "where a map with keys"},
+		"aliases in merges":               {manyMerges, "aliases expand to more than"},
+		"deep brackets":                   {"name: lab\nvpcs: " + strings.Repeat("[", 100_000), "not valid YAML"},
+		"deep but closed":                 {"name: lab\nvpcs: {a: {cidr: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}}", "a list where one value is wanted"},
+		"a million unknown keys":          {"name: lab\n" + manyKeysBlock(300_000), "more than 1000 problems"},
+		"a very long value":               {"name: lab\nregion: " + strings.Repeat("x", 1<<20), "…"},
+		"an IPv6 block of half the world": {"name: lab\nvpcs: {a: {cidr: 10.0.0.0/16, ipv6: \"2000::/6\"}, b: {cidr: 10.0.0.0/16, ipv6: true}}\nsubnets: {s: {vpc: a, cidr: 10.0.0.0/24, ipv6: \"2000::/6\"}, t: {vpc: a, cidr: 10.0.1.0/24, ipv6: true}}", "The CIDR '2000::/6' is invalid."},
+		"one line of two million":         {strings.Repeat("a", 2<<20) + "\x00", "1:2097153: control character"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()

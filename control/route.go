@@ -85,15 +85,14 @@ func (w *World) routeTarget(vpc, target string) (kind, state string) {
 // text is the route of prefix p as traces show it; list is the prefix list that p
 // comes from, if any.
 func (r *Route) text(p netip.Prefix, list string) string {
-	text := p.String()
+	destination := p.String()
 	if list != "" {
-		text += " (prefix list " + list + ")"
+		destination += " (prefix list " + list + ")"
 	}
-	text += " → " + r.TargetKind
-	if r.TargetKind != TargetLocal {
-		text += " " + r.Target
+	if r.TargetKind == TargetLocal {
+		return destination + " → " + TargetLocal
 	}
-	return text
+	return destination + " → " + r.TargetKind + " " + r.Target
 }
 
 // destinations are the keys of Routes in a stable order: IPv4, IPv6, prefix

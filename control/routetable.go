@@ -132,38 +132,50 @@ func (t *RouteTable) computeStatus(w *World, name string) {
 	slices.SortFunc(s.Routes, func(a, b Route) int { return compareDestinations(a.Destination, b.Destination) })
 }
 
-// compile expands prefix lists, each entry a route of its own length (R22), and
-// chooses among routes of the same prefix: static before prefix list (R15).
+// compile hands over one route per destination. Among routes of the same prefix
+// the static one goes before a prefix list's, and that before a propagated one
+// (R15), which is the order in which they are added here.
 func (t *RouteTable) compile(c *compilation, name string) {
-	out := dataplane.RouteTable{Object: object(dataplane.KindRouteTable, name, t.Status.Identity)}
-	out.Routes = make([]dataplane.Route, 0, len(t.Status.Routes))
-	taken := make(map[netip.Prefix]bool, len(t.Status.Routes))
-	add := func(p netip.Prefix, r *Route, list string) {
-		if taken[p] {
-			return
-		}
-		taken[p] = true
-		out.Routes = append(out.Routes, dataplane.Route{Destination: p, Target: c.target(t, r), Text: r.text(p, list)})
+	out := dataplane.RouteTable{
+		Object: object(dataplane.KindRouteTable, name, t.Status.Identity),
+		Routes: make([]dataplane.Route, 0, len(t.Status.Routes)),
 	}
 	var lists []*Route
-	for i := range t.Status.Routes {
+	for i := range t.Status.Routes { // static routes have a prefix each
 		r := &t.Status.Routes[i]
 		if r.Destination.PrefixList != "" {
 			lists = append(lists, r)
 			continue
 		}
-		add(r.Destination.Prefix, r, "")
+		p := r.Destination.Prefix
+		out.Routes = append(out.Routes, dataplane.Route{Destination: p, Target: c.target(t, r), Text: r.text(p, "")})
 	}
-	// Equal prefixes of two lists: AWS picks one arbitrarily and keeps it; we
-	// take the lowest list ID.
-	id := func(r *Route) string { return c.w.PrefixLists[r.Destination.PrefixList].Status.ID }
-	slices.SortStableFunc(lists, func(a, b *Route) int { return cmp.Compare(id(a), id(b)) })
-	for _, r := range lists {
-		for _, p := range c.w.PrefixLists[r.Destination.PrefixList].Entries {
-			add(p, r, r.Destination.PrefixList)
-		}
+	if len(lists) > 0 {
+		out.Routes = c.expandPrefixLists(t, out.Routes, lists)
 	}
 	c.b.RouteTables = append(c.b.RouteTables, out)
+}
+
+// expandPrefixLists adds routes to prefix lists, each entry a route of its own
+// length (R22). Of equal prefixes in two lists AWS picks one arbitrarily and keeps
+// it; here it is the lowest list ID's.
+func (c *compilation) expandPrefixLists(t *RouteTable, routes []dataplane.Route, lists []*Route) []dataplane.Route {
+	taken := make(map[netip.Prefix]bool, len(routes))
+	for i := range routes {
+		taken[routes[i].Destination] = true
+	}
+	list := func(r *Route) *PrefixList { return c.w.PrefixLists[r.Destination.PrefixList] }
+	slices.SortStableFunc(lists, func(a, b *Route) int { return cmp.Compare(list(a).Status.ID, list(b).Status.ID) })
+	for _, r := range lists {
+		target := c.target(t, r)
+		for _, p := range list(r).Entries {
+			if !taken[p] {
+				taken[p] = true
+				routes = append(routes, dataplane.Route{Destination: p, Target: target, Text: r.text(p, r.Destination.PrefixList)})
+			}
+		}
+	}
+	return routes
 }
 
 // target is where a route leads in the snapshot; a blackhole's target is none.

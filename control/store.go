@@ -36,7 +36,7 @@ type Store struct {
 // NewStore returns a store with an empty world. Publish receives every
 // snapshot; plumbing may be nil.
 func NewStore(log *slog.Logger, plumbing Plumbing, publish func(*dataplane.Snapshot)) *Store {
-	return &Store{publish: publish, plumbing: plumbing, log: log, world: &World{}, next: internetHandle + 1}
+	return &Store{publish: publish, plumbing: plumbing, log: log, world: &World{}, next: firstFreeHandle}
 }
 
 // World returns a copy of the world in force, and its revision.

@@ -279,7 +279,7 @@ networkAcls:
       - {rule: 100, action: allow, protocol: -1, cidr: 0.0.0.0/0}
 subnets:
   one: {vpc: a, cidr: 10.0.1.0/24, routeTable: edge, ipv6: 2001:db8:1:1::/64, assignIpv6: false}
-  two: {vpc: a, cidr: 10.0.2.0/24, ipv6: 2001:db8:1:2::/64}
+  two: {vpc: a, cidr: 10.0.2.0/24, ipv6: 2001:db8:1:2::/64, az: eu-central-1a, networkAcl: a/default, mapPublicIp: true}
   other: {vpc: b, cidr: 10.0.1.0/24, enableResourceNameDnsARecord: true}
   six: {vpc: b, ipv6Native: true, enableDns64: true, privateDnsHostnameType: resource-name, enableResourceNameDnsAAAARecord: true}
 securityGroups:
@@ -370,6 +370,29 @@ func TestEverythingLoadsClean(t *testing.T) {
 	if fw := w.NetworkInterfaces["fw/eth0"]; !fw.Status.ElasticIP || len(fw.Status.PrivateIPs) != 3 || fw.SourceDestCheck {
 		t.Errorf("fw/eth0 = %+v", fw)
 	}
+}
+
+func TestEverythingUsesEveryKey(t *testing.T) {
+	seen := map[reflect.Type]bool{}
+	var visit func(reflect.Type)
+	visit = func(u reflect.Type) {
+		switch u.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			visit(u.Elem())
+		case reflect.Struct:
+			if _, isScalar := reflect.New(u).Interface().(textValue); isScalar || seen[u] || u == reflect.TypeFor[Quotas]() || u.PkgPath() == "net/netip" {
+				return
+			}
+			seen[u] = true
+			fileFields(u, func(name string, _ []int, f reflect.StructField) {
+				if !strings.Contains(everything, name+":") && u != reflect.TypeFor[Check]() {
+					t.Errorf("%s.%s is not in everything", u.Name(), name)
+				}
+				visit(f.Type)
+			})
+		}
+	}
+	visit(reflect.TypeFor[World]())
 }
 
 func TestReferencesByID(t *testing.T) {

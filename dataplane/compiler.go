@@ -184,7 +184,7 @@ func (c *compiler) interfaces() {
 	}
 	if s := c.b.Services; s.Handle != 0 {
 		c.s.services = len(all)
-		all = append(all, networkInterface{handle: s.Handle, kind: KindServices, mac: s.MAC, routerMAC: routerMAC(s.Handle)})
+		all = append(all, networkInterface{handle: s.Handle, kind: KindServices, mac: s.MAC, addresses: serviceAddresses, routerMAC: routerMAC(s.Handle)})
 	}
 	c.s.interfaces = all
 	for i := range all {

@@ -75,6 +75,7 @@ var (
 	metadata4, metadata6       = packet.AddrFrom(MetadataAddress4), packet.AddrFrom(MetadataAddress6)
 	time4, time6               = packet.AddrFrom(TimeAddress4), packet.AddrFrom(TimeAddress6)
 	dhcp4, dhcp6               = packet.AddrFrom(DHCPAddress4), packet.AddrFrom(DHCPAddress6)
+	serviceAddresses           = []packet.Addr{resolver4, resolver6, metadata4, metadata6, time4, time6, dhcp4, dhcp6}
 	unspecified4               = packet.AddrFrom(netip.IPv4Unspecified())
 	broadcast4                 = packet.AddrFrom(netip.MustParseAddr("255.255.255.255"))
 	allDHCPAgents              = packet.AddrFrom(netip.MustParseAddr("ff02::1:2"))
@@ -142,22 +143,36 @@ func (w *Walk) leaveService(index uint32) Hop {
 	}
 	ni := &w.snap.interfaces[client]
 	key := serviceKey(h, w.tuple.Src, w.tuple.Proto, w.tuple.DstPort, w.tuple.SrcPort)
-	asked := w.state.serviceFlows.find(&key)
-	if asked == nil || asked.value.expires <= w.now {
+	asked, ok := w.findService(&key)
+	if !ok {
 		return w.drop(StageService, ReasonServiceAnswer, services.handle, 0)
 	}
-	w.tuple.Src, w.tuple.Dst = asked.value.dst, asked.value.src
+	w.tuple.Src, w.tuple.Dst = asked.dst, asked.src
 	switch {
-	case asked.value.dst == broadcast4 || asked.value.src == unspecified4:
+	case asked.dst == broadcast4 || asked.src == unspecified4:
 		// The client has no address yet: the answer names the one it gets,
 		// and comes from the subnet's router (A37).
 		w.tuple.Src, w.tuple.Dst = w.snap.subnets[ni.subnet].router(4), ni.addressFor(unspecified4)
-	case asked.value.dst == allDHCPAgents:
+	case asked.dst == allDHCPAgents:
 		w.tuple.Src = w.snap.subnets[ni.subnet].router(6)
 	}
 	w.routed = true
 	w.translated(StageService, ReasonService, ni.handle)
 	return w.deliver(uint32(client))
+}
+
+// findService looks a request up, in the live table or among what an earlier
+// walk of a trace assumes.
+func (w *Walk) findService(key *flowKey) (asked serviceFlow, found bool) {
+	if f := w.state.serviceFlows.find(key); f != nil && f.value.expires > w.now {
+		return f.value, true
+	}
+	for i := range w.assumedServices {
+		if e := &w.assumedServices[i]; e.key == *key {
+			return serviceFlow{src: e.src, dst: e.dst}, true
+		}
+	}
+	return serviceFlow{}, false
 }
 
 func serviceKey(h Handle, service packet.Addr, protocol uint8, clientPort, servicePort uint16) flowKey {

@@ -139,6 +139,9 @@ func (t *tracer) leg(req TraceRequest) Leg {
 	w.run(hop)
 	leg := w.leg(req)
 	w.assumed = append(w.assumed, w.effects[:w.nEffects]...)
+	if w.serviceEffect.used {
+		w.assumedServices = append(w.assumedServices, w.serviceEffect)
+	}
 	if w.natEffect.used && !w.natEffect.found {
 		w.assumedMappings = append(w.assumedMappings, w.newMapping)
 	}

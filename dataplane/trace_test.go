@@ -82,6 +82,19 @@ func TestTraceFollowsAMiddlebox(t *testing.T) {
 	}
 }
 
+func TestTraceFollowsAServicesAnswer(t *testing.T) {
+	n := newNetwork(t)
+	n.b.Services = Services{Object: Object{Handle: 300, Kind: KindServices}, MAC: InterfaceMAC(300)}
+	n.publish()
+	trace := n.e.Trace(TraceRequest{From: hI1, Tuple: datagram("10.0.0.2", 53).Tuple, Reply: true})
+	if !trace.Passed() || len(trace.Reply) != 1 || trace.Reply[0].To.Name != "i1/eth0" {
+		t.Errorf("got\n%s", lines(trace.Request)+lines(trace.Reply))
+	}
+	if n.e.state.serviceFlows.count != 0 {
+		t.Error("the trace wrote to the live state")
+	}
+}
+
 func TestTraceSaysThatNobodyAnswersARP(t *testing.T) {
 	n := newNetwork(t).publish()
 	trace := n.e.Trace(TraceRequest{From: hI1, Tuple: syn("10.0.1.99", 80).Tuple, Reply: true})

@@ -42,6 +42,7 @@ type Walk struct {
 	// that it can follow the reply without writing to the live state.
 	assumed         []effect
 	assumedMappings []natMapping
+	assumedServices []serviceEffect
 
 	natEffect     natEffect
 	serviceEffect serviceEffect

@@ -203,6 +203,9 @@ func (m *Memory) receive(f packet.Frame) {
 	if n == nil && m.engine.Snapshot().Revision != m.revision {
 		return // its host is about to be made, or is gone already
 	}
+	if f.Link == control.ServicesHandle {
+		return // the platform's services are servers on sockets; here are none
+	}
 	if n == nil {
 		m.fail("the core sent a frame to link %d, which no running host has", f.Link)
 		return

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/dataplane"
 )
 
 // hostsFile is /etc/hosts as the node sees it: every name of the lab with the
@@ -60,8 +61,38 @@ func addressesFrom(w *control.World, node, name string) []netip.Addr {
 	return list
 }
 
-// resolvFile is /etc/resolv.conf. Without a nameserver line the C library would
-// ask 127.0.0.1; options make it give up at once.
-const resolvFile = `# No DNS server answers in this lab: names come from /etc/hosts.
-options timeout:1 attempts:1
-`
+// resolvFile is /etc/resolv.conf of the node: what a DHCP client would write
+// there from the VPC's option set. Hosts of the Internet have no provider that
+// resolves names for them.
+func resolvFile(w *control.World, node string) string {
+	instance := w.Instances[node]
+	if instance == nil || w.VPCs[instance.Status.VPC] == nil {
+		// Without a nameserver line the C library asks 127.0.0.1; the options
+		// make it give up at once.
+		return "# Nobody resolves names for a host of the emulated Internet: names come from /etc/hosts.\n" +
+			"options timeout:1 attempts:1\n"
+	}
+	vpc := w.VPCs[instance.Status.VPC]
+	var b strings.Builder
+	b.WriteString("# Made by vpcsim from the DHCP options of VPC " + instance.Status.VPC + ".\n")
+	if domain := vpc.Status.DHCPOptions.DomainName; domain != "" {
+		fmt.Fprintf(&b, "search %s\n", domain)
+	}
+	for _, server := range vpc.Status.DHCPOptions.DomainNameServers {
+		fmt.Fprintf(&b, "nameserver %s\n", resolverFor(vpc, instance, server))
+	}
+	b.WriteString("options timeout:2 attempts:2\n")
+	return b.String()
+}
+
+// resolverFor is the address of a DNS server as the instance must ask it:
+// AmazonProvidedDNS is VPC+2, or fd00:ec2::253 where there is no IPv4.
+func resolverFor(vpc *control.VPC, instance *control.Instance, server control.DomainNameServer) netip.Addr {
+	switch {
+	case !server.AmazonProvided():
+		return server.Addr
+	case !instance.Status.PrivateIP.IsValid():
+		return dataplane.ResolverAddress6
+	}
+	return vpc.CIDR.Masked().Addr().Next().Next()
+}

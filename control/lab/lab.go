@@ -58,6 +58,7 @@ type lab struct {
 	host   *host.Host
 	store  *control.Store
 
+	platform *platform
 	servers  *servers
 	programs *programs
 
@@ -137,6 +138,8 @@ func run(ctx context.Context, o order, report *reporter) error {
 		return err
 	}
 	defer l.host.Close()
+	l.platform = newPlatform(l.host.In, log)
+	defer l.platform.close()
 	l.servers = newServers(l.host.In, log)
 	defer l.servers.close()
 	l.programs = newPrograms(l.host, log)
@@ -234,7 +237,7 @@ func (l *lab) apply(ctx context.Context, file File) (*Plan, error) {
 	l.file = file
 	w, revision := l.store.World()
 	plan := newPlan(changes, revision)
-	for _, err := range []error{l.servers.converge(w), l.programs.converge(w, file.Dir)} {
+	for _, err := range []error{l.platform.converge(w), l.servers.converge(w), l.programs.converge(w, file.Dir)} {
 		if err != nil {
 			plan.Warnings = append(plan.Warnings, err.Error())
 			l.log.Warn("not everything could be started", "error", err)

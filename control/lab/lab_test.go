@@ -63,6 +63,7 @@ func memoryLab(t *testing.T) *lab {
 	l := &lab{
 		name: "test", started: time.Now(), log: quiet, down: make(chan struct{}),
 		engine:   dataplane.NewEngine(dataplane.Config{}),
+		platform: newPlatform(func(string, func() error) error { return nil }, quiet), // no sockets
 		servers:  newServers(func(_ string, f func() error) error { return f() }, quiet),
 		programs: newPrograms(nil, quiet),
 	}
@@ -71,6 +72,7 @@ func memoryLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.servers.close)
+	t.Cleanup(l.platform.close)
 	return l
 }
 
@@ -83,7 +85,7 @@ func TestNodesFollowTheWorld(t *testing.T) {
 	mac := func(h uint32) packet.MAC { return dataplane.InterfaceMAC(dataplane.Handle(h)) }
 	p, a := netip.MustParsePrefix, netip.MustParseAddr
 	laptop := w.InternetHosts["laptop"].Status.Handle
-	want := []host.Node{{
+	want := []host.Node{platformHost(), {
 		Name: nodeName(w, "fw"), Hostname: "fw", Forward: true,
 		Interfaces: []host.Interface{
 			{Link: handle("fw/eth0"), Name: "eth0", MAC: mac(handle("fw/eth0")), MTU: 9001, Addresses: []netip.Prefix{p("10.0.1.20/24")}, Gateways: []netip.Addr{a("10.0.1.1")}},

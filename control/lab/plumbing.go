@@ -44,10 +44,10 @@ func nodeName(w *control.World, name string) string {
 	return ""
 }
 
-// nodes are the hosts of a world in force: the instances that run, and the
-// Internet's hosts.
+// nodes are the hosts of a world in force: the platform's services, the
+// instances that run, and the Internet's hosts.
 func nodes(w *control.World) []host.Node {
-	var list []host.Node
+	list := []host.Node{platformHost()}
 	for _, name := range slices.Sorted(maps.Keys(w.Instances)) {
 		if instance := w.Instances[name]; !instance.Stopped {
 			list = append(list, instanceNode(w, name, instance))

@@ -132,7 +132,7 @@ func (p *programs) start(key programKey, w *control.World, dir string) (*program
 }
 
 func nodeFiles(w *control.World, node string) host.NodeFiles {
-	return host.NodeFiles{Hosts: hostsFile(w, node), ResolvConf: resolvFile}
+	return host.NodeFiles{Hosts: hostsFile(w, node), ResolvConf: resolvFile(w, node)}
 }
 
 // logLines writes a program's output to the log, a line an entry. Overlong

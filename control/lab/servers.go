@@ -96,7 +96,7 @@ func (s *server) stop() {
 func wantedServers(w *control.World) map[serverKey]bool {
 	wanted := map[serverKey]bool{}
 	for _, name := range NodeNames(w) {
-		for _, service := range services(w, name) {
+		for _, service := range builtIn(w, name) {
 			key := serverKey{name: name, node: nodeName(w, name), service: service}
 			if service.Transport() == control.ProtocolTCP {
 				wanted[key] = true
@@ -265,8 +265,8 @@ func serveUDP(conn *net.UDPConn, node string, log *slog.Logger) *server {
 	return s
 }
 
-// services are the built-in servers of an instance or Internet host.
-func services(w *control.World, name string) []control.Service {
+// builtIn are the built-in servers of an instance or Internet host.
+func builtIn(w *control.World, name string) []control.Service {
 	if i := w.Instances[name]; i != nil {
 		return i.Serve
 	}

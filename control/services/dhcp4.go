@@ -30,7 +30,7 @@ func (e *networkInterface) answerDHCPv4(packet []byte) []byte {
 	switch request.MessageType() {
 	case dhcpv4.MessageTypeDiscover:
 		answer = e.leaseDHCPv4(request, dhcpv4.MessageTypeOffer)
-	case dhcpv4.MessageTypeRequest:
+	case dhcpv4.MessageTypeRequest: // of a new lease, or of more time for an old one
 		answer = e.requestDHCPv4(request)
 	case dhcpv4.MessageTypeInform: // RFC 2131, section 4.3.5: neither address nor lease
 		answer = e.leaseDHCPv4(request, dhcpv4.MessageTypeAck)
@@ -68,7 +68,7 @@ func (e *networkInterface) requestDHCPv4(request *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 
 	}
 	switch {
 	case wanted.IsUnspecified():
-		return nil
+		return nil // it asks for no address at all
 	case wanted.Equal(e.privateIPv4().AsSlice()):
 		return e.leaseDHCPv4(request, dhcpv4.MessageTypeAck)
 	}
@@ -81,8 +81,12 @@ func (e *networkInterface) requestDHCPv4(request *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 
 	return nak
 }
 
-// leaseDHCPv4 is an answer with all that AWS says, asked for or not.
+// leaseDHCPv4 is an answer with all that AWS says, whether or not the client's
+// parameter list asks for it: what a client did not ask for, it skips. AWS sends
+// no renewal times; clients take half and 7/8 of the lease.
 func (e *networkInterface) leaseDHCPv4(request *dhcpv4.DHCPv4, kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
+	// The router is the subnet's base+1 and answers for the server, too: there is
+	// no other address that an instance could know before it has one.
 	block, router := e.subnet.CIDR.Masked(), e.routerIPv4().AsSlice()
 	mask := net.CIDRMask(block.Bits(), 32)
 	broadcast := block.Addr().As4()
@@ -101,28 +105,61 @@ func (e *networkInterface) leaseDHCPv4(request *dhcpv4.DHCPv4, kind dhcpv4.Messa
 		dhcpv4.WithOption(dhcpv4.OptHostName(e.hostname())),
 		dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionInterfaceMTU, []byte{interfaceMTU >> 8, interfaceMTU & 0xff})))
 	if err != nil {
-		return nil
+		return nil // no chance for a transaction ID, which the request's replaces anyway
 	}
-	if domain := e.vpc.dhcp.domainName; domain != "" {
-		answer.UpdateOption(dhcpv4.OptDomainName(domain))
+	e.vpc.configureIPv4(answer)
+	return answer
+}
+
+// configureIPv4 adds what the VPC's DHCP option set says, as far as it fits IPv4.
+func (v *vpc) configureIPv4(answer *dhcpv4.DHCPv4) {
+	set := v.Status.DHCPOptions
+	if set.DomainName != "" {
+		answer.UpdateOption(dhcpv4.OptDomainName(set.DomainName))
 	}
-	if servers := addressSlices(e.vpc.resolvers(true)); len(servers) > 0 {
+	if servers := ofFamily(v.resolvers(), true); len(servers) > 0 {
 		answer.UpdateOption(dhcpv4.OptDNS(servers...))
 	}
-	if servers := addressSlices(e.vpc.dhcp.ntpServers); len(servers) > 0 {
+	if servers := ofFamily(set.NTPServers, true); len(servers) > 0 {
 		answer.UpdateOption(dhcpv4.OptNTPServers(servers...))
 	}
-	return answer
+	if servers := ofFamily(set.NetBIOSNameServers, true); len(servers) > 0 {
+		answer.UpdateOption(dhcpv4.OptNetBIOSNameServers(servers...))
+	}
+	if set.NetBIOSNodeType != 0 {
+		answer.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionNetBIOSOverTCPIPNodeType, []byte{byte(set.NetBIOSNodeType)}))
+	}
+}
+
+// resolvers are the DNS servers that DHCP hands out, of both families.
+// AmazonProvidedDNS has an address in each; so has the link-local one that stands
+// where no server is named (A39).
+func (v *vpc) resolvers() []netip.Addr {
+	var list []netip.Addr
+	for _, server := range v.Status.DHCPOptions.DomainNameServers {
+		switch {
+		case server.AmazonProvided() && v.CIDR.IsValid():
+			list = append(list, v.CIDR.Masked().Addr().Next().Next(), DNSIPv6) // A38: base+2
+		case server.AmazonProvided() || server.Addr == DNSIPv4:
+			list = append(list, DNSIPv4, DNSIPv6)
+		default:
+			list = append(list, server.Addr)
+		}
+	}
+	return list
 }
 
 // routerIPv4 is the subnet's base+1, which is the DHCP server as far as an
 // instance can see.
 func (e *networkInterface) routerIPv4() netip.Addr { return e.subnet.CIDR.Masked().Addr().Next() }
 
-func addressSlices(list []netip.Addr) []net.IP {
-	slices := make([]net.IP, len(list))
-	for i, a := range list {
-		slices[i] = a.AsSlice()
+// ofFamily are the addresses of one family, as the DHCP packages want them.
+func ofFamily(list []netip.Addr, ipv4 bool) []net.IP {
+	var family []net.IP
+	for _, a := range list {
+		if a.Is4() == ipv4 {
+			family = append(family, a.AsSlice())
+		}
 	}
-	return slices
+	return family
 }

@@ -2,11 +2,13 @@ package services
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 )
 
 // askDHCPv4 is the answer to one packet, nil if there is none.
@@ -109,28 +111,54 @@ func TestDHCPv4IgnoresForeignAndBrokenRequests(t *testing.T) {
 	}
 }
 
-func TestDHCPv4OptionSets(t *testing.T) {
+func TestDHCPOptionSets(t *testing.T) {
+	own := strings.NewReplacer("  app:   {", "  app:   {dhcpOptions: corp, ", "\nsubnets:", `
+dhcpOptions:
+  corp: {domainName: corp.example, domainNameServers: [10.0.2.5, "2001:db8::5", AmazonProvidedDNS], ntpServers: [10.0.2.7, "2001:db8::7"],
+         netbiosNameServers: [10.0.2.8], netbiosNodeType: 2, ipv6PreferredLease: 4294967295}
+subnets:`).Replace(fixture)
 	for _, test := range []struct {
-		name   string
-		edit   func(*networkInterface)
-		dns    string
-		domain string
-		host   string
+		name, scenario          string
+		host, domain            string
+		dns, dns6, ntp, netbios string
+		lease                   string
 	}{
-		{"A39 no set", func(e *networkInterface) { e.vpc.dhcp = dhcpOptions{none: true} }, "[169.254.169.253]", "", "ip-10-0-2-30"},
-		{"A41 own servers", func(e *networkInterface) {
-			e.vpc.dhcp = dhcpOptions{domainName: "corp.example", nameServers: addresses("10.0.2.5", "2001:db8::5", "10.0.2.6")}
-		}, "[10.0.2.5 10.0.2.6]", "corp.example", "ip-10-0-2-30"},
-		{"A46 resource name", func(e *networkInterface) { e.subnet.options.resourceNames = true }, "[10.0.0.2]", "ec2.internal", "ID"},
+		{"A38 default", fixture, "ip-10-0-1-10", "ec2.internal", "[10.0.0.2]", "[fd00:ec2::253]", "[]", "[]", "140/450"},
+		{"A39 none", strings.Replace(fixture, "  app:   {", "  app:   {dhcpOptions: none, ", 1),
+			"ip-10-0-1-10", "", "[169.254.169.253]", "[fd00:ec2::253]", "[]", "[]", "140/450"},
+		{"A41 own", own, "ip-10-0-1-10", "corp.example", "[10.0.2.5 10.0.0.2]", "[2001:db8::5 fd00:ec2::253]", "[10.0.2.7]", "[10.0.2.8]", "4294967295/4294967295"},
+		{"A46 resource name", strings.Replace(fixture, "  s1: {", "  s1: {privateDnsHostnameType: resource-name, ", 1),
+			"ID", "ec2.internal", "[10.0.0.2]", "[fd00:ec2::253]", "[]", "[]", "140/450"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			eni := NewDirectory(newWorld(t, fixture)).eni(t, "i3/eth0")
-			test.edit(eni)
+			eni := NewDirectory(newWorld(t, test.scenario)).eni(t, "i1/eth0")
 			offer := eni.askDHCPv4(t, must(dhcpv4.NewDiscovery(eni.Status.MAC[:])))
-			host := map[bool]string{true: eni.instance.Status.ID, false: test.host}[test.host == "ID"]
-			if got := ipTexts(offer.DNS()); got != test.dns || offer.DomainName() != test.domain || offer.HostName() != host {
+			host := strings.Replace(test.host, "ID", eni.instance.Status.ID, 1)
+			if offer.HostName() != host || offer.DomainName() != test.domain || ipTexts(offer.DNS()) != test.dns ||
+				ipTexts(offer.NTPServers()) != test.ntp || ipTexts(offer.NetBIOSNameServers()) != test.netbios {
 				t.Errorf("%s", offer.Summary())
 			}
+			advertise := eni.askDHCPv6(t, must(dhcpv6.NewSolicit(eni.Status.MAC[:])))
+			if got := ipTexts(advertise.Options.DNS()); got != test.dns6 {
+				t.Errorf("IPv6 servers %s, want %s", got, test.dns6)
+			}
+			if got := dhcpv6Text(advertise); !strings.HasPrefix(got, "ADVERTISE, 2001:db8:1:101::10 "+test.lease) {
+				t.Errorf("lease: %s, want %s", got, test.lease)
+			}
+			search := advertise.Options.DomainSearchList()
+			if got := search != nil; got != (test.domain != "") || got && search.Labels[0] != test.domain {
+				t.Errorf("search list %v, want %s", search, test.domain)
+			}
 		})
+	}
+}
+
+func TestIPv6OnlyInterfacesGetNoIPv4Lease(t *testing.T) {
+	eni := NewDirectory(newWorld(t, fixture)).eni(t, "i6/eth0")
+	if answer := eni.askDHCPv4(t, must(dhcpv4.NewDiscovery(eni.Status.MAC[:]))); answer != nil {
+		t.Errorf("%s", answer.Summary())
+	}
+	if got := dhcpv6Text(eni.askDHCPv6(t, must(dhcpv6.NewSolicit(eni.Status.MAC[:])))); !strings.HasPrefix(got, "ADVERTISE, 2001:db8:1:106::66 140/450") {
+		t.Error(got)
 	}
 }

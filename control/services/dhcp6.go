@@ -31,6 +31,8 @@ func (e *networkInterface) answerDHCPv6(packet []byte) []byte {
 	answer.AddOption(dhcpv6.OptServerID(e.serverIdentifier()))
 	switch request.MessageType {
 	case dhcpv6.MessageTypeSolicit:
+		// There is one server and nothing to choose, so that a client which
+		// can do without the second exchange may (RFC 8415, section 21.14).
 		answer.MessageType = dhcpv6.MessageTypeAdvertise
 		if request.GetOneOption(dhcpv6.OptionRapidCommit) != nil {
 			answer.MessageType = dhcpv6.MessageTypeReply
@@ -60,10 +62,10 @@ func (e *networkInterface) ownDHCPv6(request *dhcpv6.Message) bool {
 	}
 	switch request.MessageType {
 	case dhcpv6.MessageTypeSolicit, dhcpv6.MessageTypeConfirm, dhcpv6.MessageTypeRebind:
-		return client != nil && server == nil
+		return client != nil && server == nil // multicast to whatever server there is
 	case dhcpv6.MessageTypeRequest, dhcpv6.MessageTypeRenew, dhcpv6.MessageTypeRelease, dhcpv6.MessageTypeDecline:
 		return client != nil && server != nil && server.Equal(e.serverIdentifier())
-	case dhcpv6.MessageTypeInformationRequest:
+	case dhcpv6.MessageTypeInformationRequest: // for everything but addresses, from anybody
 		asksForAddresses := len(request.Options.IANA())+len(request.Options.IATA())+len(request.Options.IAPD()) > 0
 		return !asksForAddresses && (server == nil || server.Equal(e.serverIdentifier()))
 	}
@@ -81,12 +83,13 @@ func (e *networkInterface) assignIPv6(request, answer *dhcpv6.Message) {
 			answer.AddOption(granted)
 			continue
 		}
-		preferred := e.vpc.dhcp.ipv6Preferred
-		granted.T1, granted.T2 = preferred/2, preferred*4/5
+		preferred := e.vpc.Status.DHCPOptions.IPv6PreferredLease.Duration()
+		granted.T1, granted.T2 = preferred/2, preferred/5*4
+		// The valid time is AWS's, unless the user prefers addresses for longer.
 		for _, a := range e.Status.IPv6s {
 			granted.Options.Add(lifetimes(a, preferred, max(validLifetime, preferred)))
 		}
-		// An address from elsewhere ends now (RFC 8415, section 18.3.4).
+		// A client never gets what it merely asks for. An address from elsewhere ends now (RFC 8415, section 18.3.4).
 		if request.MessageType != dhcpv6.MessageTypeSolicit {
 			for _, a := range associated(wanted) {
 				if !slices.Contains(e.Status.IPv6s, a) {
@@ -120,11 +123,16 @@ func (e *networkInterface) confirmIPv6(request, answer *dhcpv6.Message) bool {
 
 // configureIPv6 adds what does not depend on addresses.
 func (e *networkInterface) configureIPv6(answer *dhcpv6.Message) {
-	if servers := addressSlices(e.vpc.resolvers(false)); len(servers) > 0 {
+	set := e.vpc.Status.DHCPOptions
+	if servers := ofFamily(e.vpc.resolvers(), false); len(servers) > 0 {
 		answer.AddOption(dhcpv6.OptDNS(servers...))
 	}
-	if domain := e.vpc.dhcp.domainName; domain != "" {
-		dhcpv6.WithDomainSearchList(domain)(answer)
+	// IPv6 has no option for a single domain name; the list to search serves.
+	if set.DomainName != "" {
+		dhcpv6.WithDomainSearchList(set.DomainName)(answer)
+	}
+	if servers := ofFamily(set.NTPServers, false); len(servers) > 0 {
+		answer.AddOption(dhcpv6.OptSNTP(servers...))
 	}
 }
 

@@ -18,14 +18,6 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func addresses(texts ...string) []netip.Addr {
-	var list []netip.Addr
-	for _, text := range texts {
-		list = append(list, netip.MustParseAddr(text))
-	}
-	return list
-}
-
 func ipTexts(list []net.IP) string { return fmt.Sprint(list) }
 
 // askDHCPv6 is the answer to one message, nil if there is none.

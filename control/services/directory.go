@@ -20,8 +20,8 @@ type Directory struct {
 	interfaces map[uint32]*networkInterface
 	// instances by ID, which is their resource name (A46).
 	instances map[string]*instance
-	// public finds the interface that holds a public IPv4 address.
-	public map[netip.Addr]*networkInterface
+	// public finds what a public IPv4 address translates to.
+	public map[netip.Addr]translation
 	// ipv6 finds the instance that holds an IPv6 address. Private blocks may
 	// repeat, so it is per VPC.
 	ipv6 map[vpcAddress]*instance
@@ -36,13 +36,20 @@ type vpcAddress struct {
 	addr netip.Addr
 }
 
-// The views add to the stored resources what the file cannot say yet (options.go)
-// and spare the servers every lookup by name.
+// translation is what a public address stands for: an address of an instance or
+// of a NAT gateway.
+type translation struct {
+	vpc     *vpc
+	private netip.Addr
+}
+
+// The views are the stored resources, with the ones around them at hand: no
+// server looks anything up by name.
 type (
 	networkInterface struct {
 		*control.NetworkInterface
 		instance *instance
-		subnet   *subnet
+		subnet   *control.Subnet
 		vpc      *vpc
 		// groups are the security groups' names and IDs, in the order of the
 		// interface.
@@ -51,16 +58,10 @@ type (
 	instance struct {
 		*control.Instance
 		interfaces []*networkInterface // by device index
-		options    instanceOptions
-	}
-	subnet struct {
-		*control.Subnet
-		options subnetOptions
 	}
 	vpc struct {
 		*control.VPC
 		name string
-		dhcp dhcpOptions
 	}
 	group struct{ name, id string }
 )
@@ -73,7 +74,7 @@ func NewDirectory(w *control.World) *Directory {
 		region:     w.Region,
 		interfaces: map[uint32]*networkInterface{},
 		instances:  map[string]*instance{},
-		public:     map[netip.Addr]*networkInterface{},
+		public:     map[netip.Addr]translation{},
 		ipv6:       map[vpcAddress]*instance{},
 		labNames:   map[string][]netip.Addr{},
 		hosts:      map[netip.Addr]string{},
@@ -81,23 +82,30 @@ func NewDirectory(w *control.World) *Directory {
 	for name, host := range w.InternetHosts {
 		d.addHost(strings.ToLower(name), host)
 	}
-	vpcs, subnets := map[string]*vpc{}, map[string]*subnet{}
+	vpcs := map[string]*vpc{}
 	for name, v := range w.VPCs {
-		vpcs[name] = &vpc{VPC: v, name: name, dhcp: dhcpOptionsOf(w, v)}
+		vpcs[name] = &vpc{VPC: v, name: name}
 	}
-	for name, s := range w.Subnets {
-		subnets[name] = &subnet{Subnet: s, options: subnetOptionsOf(s)}
+	// Elastic IPs have public names whatever they are associated with.
+	for _, gateway := range w.NATGateways {
+		for _, a := range gateway.Status.Addresses {
+			if owner := vpcs[gateway.Status.VPC]; owner != nil && a.PublicIP.IsValid() {
+				d.public[a.PublicIP] = translation{owner, a.PrivateIP}
+			}
+		}
 	}
+	// In order, so that of two names that differ in case alone the same one wins
+	// in every run: DNS cannot tell them apart.
 	for _, name := range slices.Sorted(maps.Keys(w.Instances)) {
-		view := &instance{Instance: w.Instances[name], options: instanceOptionsOf(name, w.Instances[name])}
+		view := &instance{Instance: w.Instances[name]}
 		for _, eniName := range view.Status.NetworkInterfaces {
 			eni := w.NetworkInterfaces[eniName]
-			if eni == nil || subnets[eni.Subnet] == nil || vpcs[eni.VPC] == nil {
-				continue
+			if eni == nil || w.Subnets[eni.Subnet] == nil || vpcs[eni.VPC] == nil {
+				continue // a world that was not prepared
 			}
 			view.interfaces = append(view.interfaces, &networkInterface{
 				NetworkInterface: eni, instance: view,
-				subnet: subnets[eni.Subnet], vpc: vpcs[eni.VPC], groups: groupsOf(w, eni),
+				subnet: w.Subnets[eni.Subnet], vpc: vpcs[eni.VPC], groups: groupsOf(w, eni),
 			})
 		}
 		if len(view.interfaces) > 0 {
@@ -107,17 +115,17 @@ func NewDirectory(w *control.World) *Directory {
 	return d
 }
 
-// addInstance makes an instance and its interfaces findable. It takes the lab
-// name of an Internet host of the same name, which answers by its address only.
+// addInstance makes an instance and its interfaces findable. Of an instance and an
+// Internet host with the same name, the instance has it in the lab's zone.
 func (d *Directory) addInstance(name string, i *instance) {
 	d.instances[i.Status.ID] = i
 	d.labNames[name] = slices.Concat(i.interfaces[0].Status.PrivateIPs, i.interfaces[0].Status.IPv6s)
 	for _, eni := range i.interfaces {
-		if h := eni.Status.Handle; h != 0 {
+		if h := eni.Status.Handle; h != 0 { // 0: no store has seen the world
 			d.interfaces[h] = eni
 		}
-		if public := eni.Status.PublicIP; public.IsValid() {
-			d.public[public] = eni
+		for _, a := range eni.Status.Associations {
+			d.public[a.PublicIP] = translation{eni.vpc, a.PrivateIP}
 		}
 		for _, a := range eni.Status.IPv6s {
 			d.ipv6[vpcAddress{eni.vpc, a}] = i
@@ -125,6 +133,8 @@ func (d *Directory) addInstance(name string, i *instance) {
 	}
 }
 
+// addHost makes an Internet host findable. AWS knows nothing about it: it has a
+// name in the lab's zone only.
 func (d *Directory) addHost(name string, host *control.InternetHost) {
 	for _, a := range []netip.Addr{host.IP, host.Status.IPv6} {
 		if a.IsValid() {
@@ -164,15 +174,6 @@ func (d *Directory) interfaceBy(handle uint32) *networkInterface {
 // and public ones, and those of addresses. It takes both attributes (A47, A49).
 func (v *vpc) names() bool { return v.Status.EnableDNSSupport && v.EnableDNSHostnames }
 
-// baseTwo is the resolver's address in the VPC's primary block, invalid if there
-// is none.
-func (v *vpc) baseTwo() netip.Addr {
-	if !v.CIDR.IsValid() {
-		return netip.Addr{}
-	}
-	return v.CIDR.Masked().Addr().Next().Next()
-}
-
 // has reports whether an IPv4 address lies in a block of the VPC.
 func (v *vpc) has(a netip.Addr) bool {
 	return slices.ContainsFunc(v.Status.CIDRs, func(block netip.Prefix) bool { return block.Contains(a) })
@@ -189,7 +190,7 @@ func (e *networkInterface) privateIPv4() netip.Addr { return first(e.Status.Priv
 // IP name, or the resource name where the subnet says so or there is no IPv4
 // address to name (A46).
 func (e *networkInterface) hostname() string {
-	if e.subnet.options.resourceNames || !e.privateIPv4().IsValid() {
+	if e.subnet.Status.PrivateDNSHostnameType == control.HostnameResource || !e.privateIPv4().IsValid() {
 		return e.instance.Status.ID
 	}
 	return ipName(e.privateIPv4())
@@ -198,10 +199,10 @@ func (e *networkInterface) hostname() string {
 // privateName is the full name as the instance knows it: in the domain of the
 // VPC's DHCP option set, be it Amazon's or the user's.
 func (e *networkInterface) privateName() string {
-	if e.vpc.dhcp.domainName == "" {
-		return e.hostname()
+	if domain := e.vpc.Status.DHCPOptions.DomainName; domain != "" {
+		return e.hostname() + "." + domain
 	}
-	return e.hostname() + "." + e.vpc.dhcp.domainName
+	return e.hostname()
 }
 
 // publicName is "" unless the interface has a public address and the VPC names
@@ -210,7 +211,7 @@ func (e *networkInterface) publicName(region string) string {
 	if !e.Status.PublicIP.IsValid() || !e.vpc.names() {
 		return ""
 	}
-	return publicHostName(e.Status.PublicIP) + "." + publicDomain(region)
+	return control.PublicName(region, e.Status.PublicIP)
 }
 
 func first(list []netip.Addr) netip.Addr {

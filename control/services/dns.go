@@ -24,6 +24,8 @@ func (d *Directory) answerDNS(asker *networkInterface, request []byte, stream bo
 	if !asker.vpc.Status.EnableDNSSupport {
 		return nil // the addresses stop answering (A44)
 	}
+	// What can be read of a broken message is in query even if there is an error:
+	// enough to tell the client so.
 	query := new(dns.Msg)
 	err := query.Unpack(request)
 	if len(request) < 12 || query.Response {
@@ -39,14 +41,7 @@ func (d *Directory) answerDNS(asker *networkInterface, request []byte, stream bo
 	if answer.Rcode == dns.RcodeSuccess {
 		d.resolve(asker, query, answer)
 	}
-	answer.Compress = true
-	if !stream {
-		size := plainDNSAnswer
-		if edns != nil {
-			size = min(max(int(edns.UDPSize()), plainDNSAnswer), maxDNSRequest)
-		}
-		answer.Truncate(size)
-	}
+	answer.Truncate(answerSize(edns, stream)) // TC makes the client ask again over TCP
 	packed, err := answer.Pack()
 	if err != nil {
 		return nil // a question that can be read but not written back
@@ -54,18 +49,32 @@ func (d *Directory) answerDNS(asker *networkInterface, request []byte, stream bo
 	return packed
 }
 
+// answerSize is how many bytes the client can take. What it announces by EDNS0 is
+// believed up to the resolver's own size, and never below the size that every
+// client can take (RFC 6891, section 6.2.3).
+func answerSize(edns *dns.OPT, stream bool) int {
+	switch {
+	case stream:
+		return dns.MaxMsgSize
+	case edns == nil:
+		return plainDNSAnswer
+	}
+	return min(max(int(edns.UDPSize()), plainDNSAnswer), maxDNSRequest)
+}
+
 // refusal says what is wrong with a query, RcodeSuccess if nothing.
 func refusal(query *dns.Msg, unpackError error) int {
 	edns := query.IsEdns0()
 	switch {
-	case query.Opcode != dns.OpcodeQuery:
+	case query.Opcode != dns.OpcodeQuery: // updates, notifications: for servers with zones of their own
 		return dns.RcodeNotImplemented
-	case unpackError != nil || len(query.Question) != 1:
+	case unpackError != nil || len(query.Question) != 1: // no server has ever answered two
 		return dns.RcodeFormatError
 	case edns != nil && edns.Version() != 0:
 		return dns.RcodeBadVers
 	}
 	switch question := query.Question[0]; {
+	// A transfer would tell an instance all names at once, as AWS never does.
 	case question.Qtype == dns.TypeAXFR || question.Qtype == dns.TypeIXFR:
 		return dns.RcodeRefused
 	case question.Qclass != dns.ClassINET && question.Qclass != dns.ClassCHAOS:
@@ -84,7 +93,7 @@ func (d *Directory) resolve(asker *networkInterface, query, answer *dns.Msg) {
 	}
 	m := d.lookup(asker, name)
 	owner := question.Name // as the client spelt it
-	if m.alias != "" {
+	if m.alias != "" {     // one step: no alias of ours leads to another
 		target := dns.Fqdn(m.alias)
 		answer.Answer = append(answer.Answer, &dns.CNAME{Hdr: header(owner, dns.TypeCNAME), Target: target})
 		if question.Qtype == dns.TypeCNAME {
@@ -100,6 +109,8 @@ func (d *Directory) resolve(asker *networkInterface, query, answer *dns.Msg) {
 	if len(records) > 0 {
 		return
 	}
+	// NXDOMAIN denies every type at once and would hide the A record of a name
+	// that only lacks an AAAA: the two must not be confused (RFC 2308).
 	if !m.exists {
 		answer.Rcode = dns.RcodeNameError
 	}
@@ -120,7 +131,8 @@ func answerChaos(question dns.Question, name string, answer *dns.Msg) {
 	answer.Answer = append(answer.Answer, &dns.TXT{Hdr: h, Txt: []string{"EC2 DNS"}})
 }
 
-// records are those of the type that was asked for, or of every type.
+// records are those of the type that was asked for, or of every type. All types
+// but these exist without records (NODATA).
 func (m meaning) records(owner string, qtype uint16) []dns.RR {
 	var records []dns.RR
 	for _, a := range m.addresses {
@@ -134,6 +146,7 @@ func (m meaning) records(owner string, qtype uint16) []dns.RR {
 	if m.pointer != "" && (qtype == dns.TypePTR || qtype == dns.TypeANY) {
 		records = append(records, &dns.PTR{Hdr: header(owner, dns.TypePTR), Ptr: dns.Fqdn(m.pointer)})
 	}
+	// An apex has no NS records: it would name servers that nobody can ask.
 	if apex := strings.EqualFold(strings.TrimSuffix(owner, "."), m.zone); apex && m.exists && qtype == dns.TypeSOA {
 		records = append(records, startOfAuthority(m.zone))
 	}
@@ -147,7 +160,7 @@ var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 // that validates by itself must not be lied to (RFC 6147, section 5.5).
 func wantsSynthesis(asker *networkInterface, query *dns.Msg) bool {
 	edns := query.IsEdns0()
-	return asker.subnet.options.dns64 && !(query.CheckingDisabled && edns != nil && edns.Do())
+	return asker.subnet.EnableDNS64 && !(query.CheckingDisabled && edns != nil && edns.Do())
 }
 
 // synthesise makes an IPv6 address of each IPv4 one, for a name that has no IPv6

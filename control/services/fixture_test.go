@@ -29,19 +29,25 @@ internetGateways:
   igw2:  {vpc: other}
   igw3:  {vpc: plain}
 subnets:
-  s1: {vpc: app, cidr: 10.0.1.0/24, az: us-east-1a, ipv6: 2001:db8:1:101::/64}
-  s2: {vpc: app, cidr: 10.0.2.0/24, az: us-east-1b}
+  s1: {vpc: app, cidr: 10.0.1.0/24, az: us-east-1a, ipv6: 2001:db8:1:101::/64, enableResourceNameDnsARecord: true, enableResourceNameDnsAAAARecord: true}
+  s2: {vpc: app, cidr: 10.0.2.0/24, az: us-east-1b, enableResourceNameDnsAAAARecord: true}
+  s6: {vpc: app, ipv6Native: true, ipv6: 2001:db8:1:106::/64}
   o1: {vpc: other, cidr: 10.0.1.0/24}
   p1: {vpc: plain, cidr: 10.3.1.0/24}
   m1: {vpc: mute, cidr: 10.4.1.0/24}
+natGateways:
+  nat: {subnet: s2, privateIp: 10.0.2.50, eip: 198.51.100.50}
 securityGroups:
   web: {vpc: app}
 instances:
-  i1: {subnet: s1, ip: 10.0.1.10, ipv6: "2001:db8:1:101::10", publicIp: 198.51.100.10, securityGroups: [web, default]}
-  i2: {subnet: s1, ip: 10.0.1.20, ipv6: false, interfaces: [{subnet: s1, ip: 10.0.1.21, secondaryIps: [10.0.1.22], ipv6: false}]}
-  i3: {subnet: s2, ip: 10.0.2.30}
+  i1: {subnet: s1, ip: 10.0.1.10, ipv6: "2001:db8:1:101::10", publicIp: 198.51.100.10, securityGroups: [web, default], metadataOptions: {httpTokens: optional}}
+  i2:
+    {subnet: s1, ip: 10.0.1.20, ipv6: false, metadataOptions: {httpTokens: optional, httpProtocolIpv6: enabled},
+     interfaces: [{subnet: s1, ip: 10.0.1.21, secondaryIps: [{ip: 10.0.1.22, publicIp: 198.51.100.22}], ipv6: false}]}
+  i3: {subnet: s2, ip: 10.0.2.30, metadataOptions: {httpTokens: optional}}
+  i6: {subnet: s6, ipv6: "2001:db8:1:106::66"}
   o1: {subnet: o1, ip: 10.0.1.10, publicIp: 198.51.100.20}
-  p1: {subnet: p1, ip: 10.3.1.10, publicIp: 198.51.100.30}
+  p1: {subnet: p1, ip: 10.3.1.10, publicIp: 198.51.100.30, metadataOptions: {httpTokens: optional}}
   m1: {subnet: m1, ip: 10.4.1.10}
 internetHosts:
   laptop: {ip: 203.0.113.10, ipv6: "2001:db8:ff00::10"}
@@ -87,8 +93,8 @@ type lab struct {
 	hops      []int // every call of SetTTL
 }
 
-// startLab runs the servers for the time of the test. Edit changes what the
-// scenario file cannot say; nil for nothing.
+// startLab runs the servers for the time of the test. Edit changes the view before
+// they start; nil for nothing.
 func startLab(t testing.TB, scenario string, edit func(*Directory)) *lab {
 	t.Helper()
 	l := &lab{t: t}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vpcsim/vpcsim/control"
 )
 
 // Headers of the instance metadata service.
@@ -28,7 +30,7 @@ func (s *server) serveMetadata(conn net.Conn, client streamClient) {
 	in := bufio.NewReader(io.LimitReader(conn, maxMetadataRequest))
 	request, err := http.ReadRequest(in)
 	if err != nil {
-		if err != io.EOF {
+		if err != io.EOF { // a client that only connects and leaves is no error
 			s.respond(conn, nil, failure(http.StatusBadRequest))
 		}
 		return
@@ -38,6 +40,8 @@ func (s *server) serveMetadata(conn net.Conn, client streamClient) {
 		// Closing on a body that nobody has read would take the response with it.
 		io.Copy(io.Discard, request.Body)
 	}
+	// The view of now and not that of the connection's begin: options of the
+	// metadata service take effect at once.
 	d := s.Directory.Load()
 	asker := d.interfaceBy(client.handle)
 	if asker == nil {
@@ -47,8 +51,10 @@ func (s *server) serveMetadata(conn net.Conn, client streamClient) {
 	if !expects {
 		answer = s.answerMetadata(d, asker, client.ipv6, request)
 	}
+	// Every answer to a PUT is limited, refusals too: a client too far away must
+	// not learn even that there is a service.
 	if request.Method == http.MethodPut {
-		if err := s.SetTTL(conn, asker.instance.options.metadata.hopLimit); err != nil { // A53
+		if err := s.SetTTL(conn, asker.instance.Status.MetadataOptions.HTTPPutResponseHopLimit); err != nil { // A53
 			s.Log.Error("no metadata token: the hop limit cannot be set", "instance", asker.instance.Status.ID, "error", err)
 			return
 		}
@@ -60,8 +66,8 @@ func (s *server) serveMetadata(conn net.Conn, client streamClient) {
 type response struct {
 	status int
 	body   string
-	// tokenTTL is how long the token of the request, or in the body, has left;
-	// 0 if there is none.
+	// tokenTTL is how long the token of the request, or in the body, has left,
+	// sent in a header in whole seconds, rounded up; 0 if there is no token.
 	tokenTTL time.Duration
 	// allow lists the methods, if the one used is not among them.
 	allow string
@@ -76,10 +82,10 @@ func notAllowed(allow string) response {
 // answerMetadata decides by AWS's rules A51 to A54, in this order: is there an
 // endpoint, may the client ask, is there such an item.
 func (s *server) answerMetadata(d *Directory, asker *networkInterface, ipv6 bool, request *http.Request) response {
-	options := asker.instance.options.metadata
+	options := asker.instance.Status.MetadataOptions
 	path := strings.FieldsFunc(request.URL.Path, func(r rune) bool { return r == '/' })
 	switch {
-	case options.disabled || ipv6 && !options.ipv6:
+	case options.HTTPEndpoint == control.Disabled || ipv6 && options.HTTPProtocolIPv6 != control.Enabled:
 		return failure(http.StatusForbidden) // A54
 	case request.Method == http.MethodPut:
 		return s.putToken(asker, path, request)
@@ -89,6 +95,8 @@ func (s *server) answerMetadata(d *Directory, asker *networkInterface, ipv6 bool
 		return notAllowed("GET, HEAD")
 	}
 	left := time.Duration(0)
+	// An empty header is a token too, and a wrong one: whoever sends it means
+	// version 2, and must not slip back to version 1 unnoticed.
 	if _, present := request.Header[tokenHeader]; present {
 		if forwarded(request) {
 			return failure(http.StatusForbidden) // observed on AWS: also where no PUT is
@@ -97,7 +105,7 @@ func (s *server) answerMetadata(d *Directory, asker *networkInterface, ipv6 bool
 		if left, ok = s.tokens.check(request.Header.Get(tokenHeader), asker.instance, s.now()); !ok {
 			return failure(http.StatusUnauthorized) // A52
 		}
-	} else if options.tokensRequired {
+	} else if options.HTTPTokens != control.TokensOptional {
 		return failure(http.StatusUnauthorized) // A52
 	}
 	body, ok := s.metadataItem(d, asker.instance, path)
@@ -118,9 +126,10 @@ func (s *server) putToken(asker *networkInterface, path []string, request *http.
 	switch {
 	case !isTokenPath(path):
 		return notAllowed("GET, HEAD")
-	case path[0] != latest, forwarded(request):
+	case path[0] != latest, forwarded(request): // only /latest has tokens (A51)
 		return failure(http.StatusForbidden)
 	}
+	// ParseUint takes no sign and no space: "+60" is not 60 here.
 	ttl, err := strconv.ParseUint(request.Header.Get(tokenTTLHeader), 10, 32)
 	if err != nil || ttl < shortestTokenTTL || ttl > longestTokenTTL {
 		return failure(http.StatusBadRequest)
@@ -161,7 +170,7 @@ func (s *server) respond(conn net.Conn, request *http.Request, answer response) 
 		header.Set("Allow", answer.allow)
 	}
 	if answer.tokenTTL > 0 {
-		header.Set(tokenTTLHeader, strconv.Itoa(int(answer.tokenTTL/time.Second)))
+		header.Set(tokenTTLHeader, strconv.Itoa(int((answer.tokenTTL+time.Second-1)/time.Second)))
 	}
 	message := http.Response{
 		StatusCode: answer.status, ProtoMajor: 1, ProtoMinor: 1, Close: true, Header: header,

@@ -1,6 +1,8 @@
 package services
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vpcsim/vpcsim/control"
 )
 
 const latest = "latest"
@@ -31,6 +35,8 @@ func (s *server) metadataItem(d *Directory, i *instance, path []string) (string,
 	if !slices.Contains(metadataVersions, path[0]) {
 		return "", false
 	}
+	// All items are made for each request: there are a few dozen, and so none can
+	// be stale after an apply.
 	tree := items{}
 	d.describeInstance(tree, i)
 	d.describeRole(tree, i, s.now())
@@ -38,9 +44,8 @@ func (s *server) metadataItem(d *Directory, i *instance, path []string) (string,
 		d.describeInterface(tree, eni)
 	}
 	tree.set("dynamic/instance-identity/document", d.identityDocument(i, s.started))
-	if i.options.userData != nil {
-		tree["user-data"] = string(i.options.userData) // even an empty one is there
-	}
+	tree.set("user-data", i.UserData)
+	// Below, directories end in a slash (A54).
 	if len(path) == 1 { // AWS lists these three without slashes
 		names := slices.Collect(maps.Keys(tree.list("")))
 		for n := range names {
@@ -85,16 +90,18 @@ func (t items) list(prefix string) map[string]bool {
 func (d *Directory) describeInstance(tree items, i *instance) {
 	eni, zone := i.primary(), i.primary().subnet.Status.AvailabilityZone
 	set := func(path, text string) { tree.set("meta-data/"+path, text) }
-	set("ami-id", i.options.imageID)
+	set("ami-id", imageID(i))
 	set("ami-launch-index", "0")
 	set("ami-manifest-path", "(unknown)")
+	// Nothing happens to instances of a lab: no maintenance, no shelving, no spot
+	// market. Programs that watch for it find what they find on a quiet day.
 	set("events/maintenance/history", "[]")
 	set("events/maintenance/scheduled", "[]")
 	set("hostname", eni.privateName())
 	set("instance-action", "none")
 	set("instance-id", i.Status.ID)
 	set("instance-life-cycle", "on-demand")
-	set("instance-type", i.options.instanceType)
+	set("instance-type", instanceType)
 	set("ipv6", text(first(eni.Status.IPv6s)))
 	set("local-hostname", eni.privateName())
 	set("local-ipv4", text(eni.privateIPv4()))
@@ -103,6 +110,7 @@ func (d *Directory) describeInstance(tree items, i *instance) {
 	set("placement/availability-zone-id", zoneID(d.region, zone))
 	set("placement/region", d.region)
 	set("profile", "default-hvm")
+	// A public name needs the VPC's attributes, the address does not (A-C24).
 	set("public-hostname", eni.publicName(d.region))
 	set("public-ipv4", text(eni.Status.PublicIP))
 	set("reservation-id", "r-"+strings.TrimPrefix(i.Status.ID, "i-"))
@@ -110,8 +118,8 @@ func (d *Directory) describeInstance(tree items, i *instance) {
 	set("services/domain", serviceDomain(d.region))
 	set("services/partition", partition(d.region))
 	set("system", "nitro")
-	if i.options.metadata.instanceTags {
-		for key, value := range i.options.tags {
+	if i.Status.MetadataOptions.InstanceMetadataTags == control.Enabled { // opt-in, as on AWS: tags may say too much
+		for key, value := range i.Tags {
 			tree["meta-data/tags/instance/"+key] = value // a tag may be empty
 		}
 	}
@@ -142,11 +150,23 @@ func (d *Directory) describeInterface(tree items, eni *networkInterface) {
 	set("vpc-ipv4-cidr-block", block(eni.vpc.CIDR))
 	set("vpc-ipv4-cidr-blocks", lines(eni.vpc.Status.CIDRs...))
 	set("vpc-ipv6-cidr-blocks", block(eni.vpc.Status.IPv6CIDR))
-	if public := eni.Status.PublicIP; public.IsValid() {
-		set("ipv4-associations/"+public.String(), text(eni.privateIPv4()))
-		set("public-hostname", eni.publicName(d.region))
-		set("public-ipv4s", public.String())
+	set("public-hostname", eni.publicName(d.region))
+	public := make([]netip.Addr, len(eni.Status.Associations))
+	for n, a := range eni.Status.Associations {
+		public[n] = a.PublicIP
+		set("ipv4-associations/"+text(a.PublicIP), text(a.PrivateIP))
 	}
+	set("public-ipv4s", lines(public...))
+}
+
+// instanceType is the one that every machine of a lab claims to be: with enough
+// interfaces and addresses for any of them.
+const instanceType = "m5.large"
+
+// imageID follows from the instance's ID, as all IDs of a lab follow from names.
+func imageID(i *instance) string {
+	sum := sha256.Sum256([]byte("image\x00" + i.Status.ID))
+	return "ami-" + hex.EncodeToString(sum[:])[:17]
 }
 
 // identityDocument describes the instance to programs that identify it to AWS.
@@ -169,7 +189,7 @@ func (d *Directory) identityDocument(i *instance, launched time.Time) string {
 		Version      string  `json:"version"`
 	}{
 		Account: accountID, Architecture: "x86_64", Zone: i.primary().subnet.Status.AvailabilityZone,
-		Image: i.options.imageID, ID: i.Status.ID, Type: i.options.instanceType,
+		Image: imageID(i), ID: i.Status.ID, Type: instanceType,
 		Pending: timestamp(launched), PrivateIP: text(i.primary().privateIPv4()),
 		Region: d.region, Version: "2017-09-30",
 	})

@@ -19,7 +19,7 @@ const (
 // describeRole adds the instance profile and the credentials of its role. Without
 // a role there is no iam/ at all.
 func (d *Directory) describeRole(tree items, i *instance, now time.Time) {
-	role := i.options.role
+	role := i.Role
 	if role == "" {
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vpcsim/vpcsim/control"
 )
 
 // LabZone is a convenience of the lab's, unknown to AWS: under it every instance
@@ -41,7 +43,8 @@ func (d *Directory) lookup(asker *networkInterface, name string) meaning {
 		return d.nowhere(name)
 	}
 	for _, zone := range []struct {
-		apex   string
+		apex string
+		// lookup gets the name without the apex; the zone of its result is set here.
 		lookup func(asker *networkInterface, host string) meaning
 	}{
 		{internalDomain(d.region), d.privateName},
@@ -96,16 +99,18 @@ func (d *Directory) privateName(asker *networkInterface, host string) meaning {
 	if host == "instance-data" {
 		return found("", IMDSIPv4)
 	}
+	// A resource name follows its instance: to the primary interface, with the
+	// families that the subnet allows.
 	i := d.instances[host]
 	if i == nil || i.primary().vpc != asker.vpc {
 		return meaning{}
 	}
 	m := found("")
 	eni := i.primary()
-	if eni.subnet.options.resourceNameA && eni.privateIPv4().IsValid() {
+	if eni.subnet.EnableResourceNameDNSARecord && eni.privateIPv4().IsValid() {
 		m.addresses = append(m.addresses, eni.privateIPv4())
 	}
-	if eni.subnet.options.resourceNameAAAA {
+	if eni.subnet.EnableResourceNameDNSAAAARecord {
 		m.addresses = append(m.addresses, eni.Status.IPv6s...)
 	}
 	return m
@@ -118,14 +123,14 @@ func (d *Directory) publicName(asker *networkInterface, host string) meaning {
 	if !ok {
 		return meaning{}
 	}
-	eni := d.public[a]
+	behind, ok := d.public[a]
 	switch {
-	case eni == nil:
+	case !ok:
 		return meaning{}
-	case !eni.vpc.names():
-		return eni.vpc.noNames()
-	case sharesPrivateNames(asker.vpc, eni.vpc) && eni.privateIPv4().IsValid():
-		return found("", eni.privateIPv4())
+	case !behind.vpc.names():
+		return behind.vpc.noNames()
+	case sharesPrivateNames(asker.vpc, behind.vpc):
+		return found("", behind.private)
 	}
 	return found("", a)
 }
@@ -140,6 +145,8 @@ func (v *vpc) noNames() meaning {
 	return meaning{note: fmt.Sprintf("VPC %s has enableDnsHostnames: false, so Amazon's names do not exist in it", v.name)}
 }
 
+// labName is the same for every asker: it says where something is, and not, as
+// AWS's names do, how it is reached from here.
 func (d *Directory) labName(_ *networkInterface, host string) meaning {
 	addresses, ok := d.labNames[host]
 	return meaning{exists: ok, addresses: addresses}
@@ -164,11 +171,13 @@ func (d *Directory) reverseName(asker *networkInterface, host string) meaning {
 		if !asker.vpc.names() {
 			return asker.vpc.noNames()
 		}
-		return meaning{exists: true, pointer: ipName(a) + "." + internalDomain(d.region)}
+		return meaning{exists: true, pointer: control.PrivateIPName(d.region, a)}
 	}
-	if eni := d.public[a]; eni != nil {
-		name := eni.publicName(d.region)
-		return meaning{exists: name != "", pointer: name}
+	if behind, ok := d.public[a]; ok {
+		if !behind.vpc.names() {
+			return behind.vpc.noNames()
+		}
+		return meaning{exists: true, pointer: control.PublicName(d.region, a)}
 	}
 	return d.hostPointer(a)
 }
@@ -184,16 +193,18 @@ func (d *Directory) reverseNameIPv6(asker *networkInterface, host string) meanin
 	case !whole:
 		return meaning{exists: true}
 	}
-	if asker.subnet.options.dns64 && nat64.Contains(a) {
+	if asker.subnet.EnableDNS64 && nat64.Contains(a) {
 		b := a.As16()
 		return meaning{exists: true, alias: fmt.Sprintf("%d.%d.%d.%d.%s", b[15], b[14], b[13], b[12], reverseIPv4)}
 	}
 	if i := d.ipv6[vpcAddress{asker.vpc, a}]; i != nil && asker.vpc.names() {
-		return meaning{exists: true, pointer: i.Status.ID + "." + internalDomain(d.region)}
+		return meaning{exists: true, pointer: control.ResourceName(d.region, i.Status.ID)}
 	}
 	return d.hostPointer(a)
 }
 
+// hostPointer names an Internet host; its address is nobody else's, so every VPC
+// gets the same answer.
 func (d *Directory) hostPointer(a netip.Addr) meaning {
 	if name, ok := d.hosts[a]; ok {
 		return meaning{exists: true, pointer: name + "." + LabZone}
@@ -204,17 +215,13 @@ func (d *Directory) hostPointer(a netip.Addr) meaning {
 // ipName is ip-10-0-1-5 for 10.0.1.5.
 func ipName(a netip.Addr) string { return "ip-" + strings.ReplaceAll(a.String(), ".", "-") }
 
-// publicHostName is ec2-203-0-113-25 for 203.0.113.25.
-func publicHostName(a netip.Addr) string {
-	return "ec2-" + strings.ReplaceAll(a.String(), ".", "-")
-}
-
 // parseIPName reads the address out of an IP name.
 func parseIPName(prefix, host string) (netip.Addr, bool) {
 	rest, ok := strings.CutPrefix(host, prefix)
 	if !ok || strings.Contains(rest, ".") {
 		return netip.Addr{}, false
 	}
+	// ParseAddr takes no leading zeros, so that no address has two names.
 	a, err := netip.ParseAddr(strings.ReplaceAll(rest, "-", "."))
 	return a, err == nil && a.Is4()
 }

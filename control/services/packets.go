@@ -28,7 +28,7 @@ func (s *server) servePackets(ctx context.Context, conn net.PacketConn, service 
 	buffer := make([]byte, service.size+1)
 	for failures := 0; ; {
 		n, from, err := conn.ReadFrom(buffer)
-		received := s.now()
+		received := s.now() // before anything else: NTP is about little else
 		if err != nil {
 			if failures++; ctx.Err() != nil {
 				return nil
@@ -38,6 +38,8 @@ func (s *server) servePackets(ctx context.Context, conn net.PacketConn, service 
 			continue
 		}
 		failures = 0
+		// A full buffer is one byte more than allowed, and may be a part of
+		// something larger.
 		d, asker := s.client(from)
 		if asker == nil || n > service.size {
 			continue

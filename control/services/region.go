@@ -1,27 +1,27 @@
 package services
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/vpcsim/vpcsim/control"
 )
 
 // accountID owns everything in a lab. It is the account of AWS's own examples.
 const accountID = "123456789012"
 
 // internalDomain is where private names live (A46).
-func internalDomain(region string) string {
-	if region == "us-east-1" {
-		return "ec2.internal"
-	}
-	return region + ".compute.internal"
-}
+func internalDomain(region string) string { return domainOf(control.ResourceName(region, "i-0")) }
 
 // publicDomain is where public names live (A47).
 func publicDomain(region string) string {
-	if region == "us-east-1" {
-		return "compute-1." + serviceDomain(region)
-	}
-	return region + ".compute." + serviceDomain(region)
+	return domainOf(control.PublicName(region, netip.IPv4Unspecified()))
+}
+
+func domainOf(name string) string {
+	_, domain, _ := strings.Cut(name, ".")
+	return domain
 }
 
 // serviceDomain is the domain of AWS's services, which differs in China.

@@ -17,7 +17,8 @@ type streamService struct {
 	serve func(conn net.Conn, client streamClient)
 }
 
-// streamClient is who is at the other end of a connection.
+// streamClient is who is at the other end of a connection: a handle rather than
+// an interface, because the view of it may change while the connection lasts.
 type streamClient struct {
 	handle uint32
 	ipv6   bool
@@ -47,6 +48,8 @@ func (s *server) serveStreams(ctx context.Context, listener net.Listener, servic
 			continue
 		}
 		failures = 0
+		// The kernel has accepted the connection already; all that is left to
+		// do with an unwelcome one is to close it.
 		client, asker := s.streamClient(conn)
 		if asker == nil || !s.streams.enter(client.handle) {
 			conn.Close()
@@ -55,6 +58,8 @@ func (s *server) serveStreams(ctx context.Context, listener net.Listener, servic
 		group.Go(func() {
 			defer s.streams.leave(client.handle)
 			defer conn.Close()
+			// Closing is what wakes a Read: the end of ctx must not wait for
+			// clients that say nothing.
 			stop := context.AfterFunc(ctx, func() { conn.Close() })
 			defer stop()
 			if conn.SetDeadline(time.Now().Add(streamTime)) == nil {
@@ -122,6 +127,7 @@ func (s *server) serveDNSStream(conn net.Conn, client streamClient) {
 		if _, err := io.ReadFull(conn, length[:]); err != nil {
 			return
 		}
+		// Nothing skips what is too long to be a question: the stream is lost.
 		n := int(binary.BigEndian.Uint16(length[:]))
 		if n > len(buffer) {
 			return
