@@ -153,7 +153,7 @@ func TestFidelityRowsNameRealTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)[^`]*`").FindAllStringSubmatch(string(page), -1)
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9_]+)[^`]*`").FindAllStringSubmatch(string(page), -1)
 	if len(named) == 0 {
 		t.Fatal("docs/fidelity.md names no test")
 	}
