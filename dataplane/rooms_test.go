@@ -491,6 +491,13 @@ func TestServicesAreReachedPastEveryRule(t *testing.T) {
 		})
 	}
 	n := closed()
+	n.b.RouteTables[0].Routes[2].Target = Target{TargetNetworkInterface, hI3}
+	n.publish()
+	n.want("A-C19 past a default route to an appliance", hI1, syn("169.254.169.254", 80), VerdictPass, ReasonDelivered)
+	if n.frames[0].Link != hServices {
+		t.Errorf("A-C19: it went to link %d", n.frames[0].Link)
+	}
+	n = closed()
 	n.want("A-C3 subnet base+2", hI1, datagram("10.0.1.2", 53), VerdictDrop, ReasonNoNeighbor)
 	n.want("A42 another port", hI1, syn("169.254.169.254", 443), VerdictDrop, ReasonLinkLocal)
 	n.want("an answer nobody asked for", hServices, func() packet.Spec {
