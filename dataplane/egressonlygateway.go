@@ -30,7 +30,7 @@ func (w *Walk) egressOnlyGateway(index uint32) Hop {
 	w.trackSender() // R35
 	if !w.pkt.ICMPError {
 		key := tupleFlowKey(gateway.handle, &w.tuple, w.icmpType, egress)
-		if slot, found := w.findFlow(&key); found {
+		if slot, found := w.findFlow(&key); found && !w.reopens(slot) {
 			w.touch(&egressOnlyTimeouts, slot, egress)
 		} else if !w.track(&egressOnlyTimeouts, &key, egress) {
 			return w.drop(StageEgressOnlyGateway, ReasonTableFull, gateway.handle, 0)

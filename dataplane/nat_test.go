@@ -112,6 +112,26 @@ func TestNATGatewayIdleConnectionIsReset(t *testing.T) {
 	}
 }
 
+func TestNATGatewayConnectionReopensOnTheSamePorts(t *testing.T) {
+	for _, dst := range []string{"203.0.113.10", "2001:db8:ff00::10"} {
+		n := newNATNetwork(t).publish()
+		s := syn(dst, 80)
+		n.want("open", hI3, s, VerdictPass, ReasonDelivered)
+		reset := n.back()
+		reset.TCPFlags = packet.TCPFlagRST
+		n.want("reset", hHost, reset, VerdictPass, ReasonDelivered)
+		n.want("open again", hI3, s, VerdictPass, ReasonDelivered)
+		back := n.back()
+		n.want("answer", hHost, back, VerdictPass, ReasonDelivered)
+		ack := s
+		ack.TCPFlags = packet.TCPFlagACK
+		n.want("established", hI3, ack, VerdictPass, ReasonDelivered)
+		n.clock += 60e9 // longer than a closed connection is kept
+		back.TCPFlags = packet.TCPFlagACK
+		n.want("to "+dst+" a minute later", hHost, back, VerdictPass, ReasonDelivered)
+	}
+}
+
 func TestNATGatewayFragmentsAndProtocols(t *testing.T) {
 	n := newNATNetwork(t).publish()
 	var cut packet.Segmenter

@@ -93,7 +93,8 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 	}
 	key := tupleFlowKey(ni.gateway, &w.tuple, w.icmpType, egress)
 	mapping, index, found := w.findMapping(&key)
-	if !found {
+	if !found || w.reopens(&mapping.flow) {
+		found = false
 		if w.tuple.Proto == packet.ProtoTCP && w.pkt.TCPFlags&packet.TCPFlagSYN == 0 {
 			// Idle for too long, or never known: the gateway resets the
 			// connection towards the inside (R43).
