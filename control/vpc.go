@@ -136,6 +136,8 @@ func (vpc *VPC) compile(c *compilation, name string) {
 	c.b.VPCs = append(c.b.VPCs, dataplane.VPC{
 		Object: object(dataplane.KindVPC, name, vpc.Status.Identity),
 		CIDRs:  withIPv6(vpc.Status.CIDRs, vpc.Status.IPv6CIDR),
+
+		DNSDisabled: !vpc.Status.EnableDNSSupport, // A44
 	})
 }
 

@@ -9,7 +9,7 @@ type state struct {
 	nat          natTable
 	serviceFlows keyTable[serviceFlow]
 	serviceRates map[Handle]serviceRate
-	fragments    map[fragmentKey]fragmentHead
+	fragments    fragmentTable
 	counters     Counters
 	journal      journal
 }
@@ -27,9 +27,10 @@ func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 	if w.natEffect.used {
 		w.commitMapping(&s.nat)
 	}
-	if w.pkt.Fragment && !w.pkt.LaterFragment && w.nSteps > 0 {
+	if w.pkt.Fragment && !w.pkt.LaterFragment && w.judged {
 		w.rememberFragment(s)
 	}
+	w.rewrite(e)
 	s.counters.Reasons[w.reason]++
 	if w.verdict == VerdictDrop {
 		s.journal.add(w)
@@ -57,28 +58,34 @@ func (w *Walk) commitFlows(s *state) {
 }
 
 func (w *Walk) advance(f *flow, e *effect) {
-	idle := f.next(e.timeouts, w.pkt.Proto, e.dir, w.pkt.TCPFlags)
-	f.expires = w.now + int64(idle)
+	f.expires = w.now + int64(f.next(e.timeouts, &w.pkt, e.dir))
 }
 
-// send rewrites the frame in place and appends it to out.
-func (w *Walk) send(e *Engine, out []packet.Frame) []packet.Frame {
+// rewrite gives the frame the addresses that the walk ended with, or drops it
+// when it has no counterpart in the other family.
+func (w *Walk) rewrite(e *Engine) {
+	if w.verdict != VerdictPass {
+		return
+	}
 	if w.clampMSS != 0 {
 		packet.ClampMSS(&w.pkt, w.clampMSS)
 	}
 	if w.tuple.Src.Is4() != (w.pkt.Family == 4) {
 		if !w.translateFamily(e) {
-			e.state.counters.Untranslatable++
-			return out
+			w.drop(StageNATGateway, ReasonUntranslatable, w.translator(), 0)
 		}
-	} else {
-		if w.pkt.QuotedOK && w.quoted != w.pkt.Quoted {
-			packet.RewriteQuoted(&w.pkt, w.quoted)
-		}
-		if w.tuple != w.pkt.Tuple {
-			packet.Rewrite(&w.pkt, w.tuple)
-		}
+		return
 	}
+	if w.pkt.QuotedOK && w.quoted != w.pkt.Quoted {
+		packet.RewriteQuoted(&w.pkt, w.quoted)
+	}
+	if w.tuple != w.pkt.Tuple {
+		packet.Rewrite(&w.pkt, w.tuple)
+	}
+}
+
+// send addresses the frame to its receiver and appends it to out.
+func (w *Walk) send(e *Engine, out []packet.Frame) []packet.Frame {
 	f := w.pkt.Frame
 	to := &w.snap.interfaces[w.out]
 	src := to.routerMAC

@@ -90,7 +90,7 @@ func (c *compiler) networkACLs() {
 func (c *compiler) vpcs() {
 	c.s.vpcs = make([]vpc, len(c.b.VPCs))
 	for i, v := range c.b.VPCs {
-		c.s.vpcs[i] = vpc{handle: v.Handle, owners: map[packet.Addr]uint32{}, internetGateway: -1, egressOnly: -1}
+		c.s.vpcs[i] = vpc{handle: v.Handle, owners: map[packet.Addr]uint32{}, internetGateway: -1, egressOnly: -1, dnsDisabled: v.DNSDisabled}
 		if len(v.CIDRs) > 0 && v.CIDRs[0].Addr().Is4() {
 			c.s.vpcs[i].resolver = packet.AddrFrom(v.CIDRs[0].Masked().Addr().Next().Next())
 		}
@@ -188,11 +188,23 @@ func (c *compiler) interfaces() {
 	}
 	c.s.interfaces = all
 	for i := range all {
-		for len(c.s.links) <= int(all[i].handle) {
-			c.s.links = append(c.s.links, 0)
-		}
-		c.s.links[all[i].handle] = uint32(i) + 1
+		c.link(all[i].handle, uint32(i))
 	}
+}
+
+// link makes the interface known by its handle, which register has checked.
+func (c *compiler) link(h Handle, index uint32) {
+	if h > MaxHandle {
+		return
+	}
+	page := int(h / linkPageSize)
+	for len(c.s.links) <= page {
+		c.s.links = append(c.s.links, nil)
+	}
+	if c.s.links[page] == nil {
+		c.s.links[page] = &linkPage{}
+	}
+	c.s.links[page][h%linkPageSize] = index + 1
 }
 
 // attach makes the interface known to its subnet and VPC.

@@ -27,10 +27,12 @@ func (w *Walk) egressOnlyGateway(index uint32) Hop {
 	if w.tuple.Src.Is4() || !containsAny(w.snap.vpcs[gateway.vpc].prefixes6, w.tuple.Src) || isPrivate(w.tuple.Src) {
 		return w.drop(StageEgressOnlyGateway, ReasonNoPublicAddress, gateway.handle, 0)
 	}
-	w.trackSender() // R35
+	if !w.trackSender() { // R35
+		return Hop{}
+	}
 	if !w.pkt.ICMPError {
 		key := tupleFlowKey(gateway.handle, &w.tuple, w.icmpType, egress)
-		if slot, found := w.findFlow(&key); found && !w.reopens(slot) {
+		if slot, found := w.findFlow(&key); found {
 			w.touch(&egressOnlyTimeouts, slot, egress)
 		} else if !w.track(&egressOnlyTimeouts, &key, egress) {
 			return w.drop(StageEgressOnlyGateway, ReasonTableFull, gateway.handle, 0)
@@ -72,7 +74,8 @@ func (w *Walk) egressOnlyGatewayIn(v *vpc) Hop {
 		key = tupleFlowKey(gateway.handle, &w.tuple, w.icmpType, ingress)
 	}
 	slot, found := w.findFlow(&key)
-	if !found || w.pkt.ICMPError && !w.pkt.QuotedOK {
+	// A connection that ended is no permission to start another from outside.
+	if !found || w.reopens(slot) || w.pkt.ICMPError && !w.quotesReceiver() {
 		return w.drop(StageEgressOnlyGateway, ReasonEgressOnly, gateway.handle, 0)
 	}
 	if !w.pkt.ICMPError {
@@ -85,15 +88,17 @@ func (w *Walk) egressOnlyGatewayIn(v *vpc) Hop {
 // trackSender makes the sender's interface track a flow that its rules alone
 // would not have needed tracking for: flows through NAT and egress-only
 // gateways always are (S25, R35, R48).
-func (w *Walk) trackSender() {
+func (w *Walk) trackSender() bool {
 	if w.untracked == nil {
-		return
+		return true
 	}
 	ni := w.untracked
 	w.untracked = nil
 	t := w.tuples[0]
 	key := tupleFlowKey(ni.handle, &t, w.pkt.ICMPType, egress)
-	if _, found := w.findFlow(&key); !found {
-		w.track(&ni.timeouts, &key, egress)
+	if _, found := w.findFlow(&key); !found && !w.track(&ni.timeouts, &key, egress) {
+		w.drop(StageSecurityGroupOut, ReasonTableFull, ni.handle, 0)
+		return false
 	}
+	return true
 }

@@ -30,6 +30,9 @@ type Config struct {
 	// MaxFlows bounds the tracking table; default 1,048,576 (64 MiB of
 	// flows and as much again in spare slots at most).
 	MaxFlows int
+	// MaxMappings bounds the connections that all NAT gateways translate;
+	// default 524,288 (at most 180 MiB).
+	MaxMappings int
 	// Journal is how many drops are kept for explanation; default 4,096,
 	// negative keeps none.
 	Journal int
@@ -62,6 +65,9 @@ func NewEngine(config Config) *Engine {
 	if config.MaxFlows == 0 {
 		config.MaxFlows = 1 << 20
 	}
+	if config.MaxMappings == 0 {
+		config.MaxMappings = 1 << 19
+	}
 	if config.Journal == 0 {
 		config.Journal = 4096
 	}
@@ -74,15 +80,21 @@ func NewEngine(config Config) *Engine {
 	}
 	e := &Engine{config: config}
 	e.state.flows.limit = config.MaxFlows
-	e.state.flows.seed = rand.Uint64()
-	e.state.nat.inside.seed, e.state.nat.outside.seed = rand.Uint64(), rand.Uint64()
+	e.state.nat.limit = config.MaxMappings
 	e.state.nat.targets = map[natTarget]int{}
-	e.state.serviceFlows.limit, e.state.serviceFlows.seed = maxServiceFlows, rand.Uint64()
+	e.state.serviceFlows.limit = maxServiceFlows
 	e.state.serviceRates = map[Handle]serviceRate{}
-	e.state.fragments = map[fragmentKey]fragmentHead{}
+	e.seed(rand.Uint64())
 	e.state.journal.ring = make([]Drop, max(config.Journal, 0))
 	e.snapshot.Store(emptySnapshot)
 	return e
+}
+
+// seed makes the places of keys in the tables unpredictable for who sends them.
+func (e *Engine) seed(seed uint64) {
+	s := &e.state
+	s.flows.seed, s.nat.inside.seed, s.nat.outside.seed = seed, seed+1, seed+2
+	s.serviceFlows.seed, s.fragments.heads.seed = seed+3, seed+4
 }
 
 // Publish makes s the network for every packet from the next batch on.
@@ -127,7 +139,7 @@ func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
 		out = e.forward(&e.walk, &in[i], out)
 	}
 	e.state.counters.Received += uint64(len(in))
-	e.housekeep(snap, now)
+	e.housekeep(snap, now, len(in) == 0)
 	return out
 }
 
@@ -138,7 +150,7 @@ func (e *Engine) begin(w *Walk, snap *Snapshot, now int64) {
 // forward takes one frame the whole way.
 func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.Frame {
 	hop, answer := w.start(f, e)
-	if answer != nil {
+	if len(answer) > 0 {
 		e.state.counters.Answered++
 		e.state.counters.Reasons[w.reason]++
 		return append(out, packet.Frame{Data: answer, Link: f.Link})
@@ -156,10 +168,16 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	if index < 0 {
 		return w.drop(StageParse, ReasonUnknownLink, Handle(f.Link), 0), nil
 	}
-	w.sender = index
 	ni := &w.snap.interfaces[index]
+	if ni.kind == KindNATGateway { // no port has such a link: nothing runs there
+		return w.drop(StageParse, ReasonUnknownLink, ni.handle, 0), nil
+	}
+	w.sender = index
 	if problem == packet.ProblemEtherType {
 		return w.drop(StageParse, ReasonEtherType, ni.handle, uint32(w.pkt.EtherType)), nil
+	}
+	if problem == packet.ProblemNone {
+		problem = contradiction(&w.pkt)
 	}
 	if problem != packet.ProblemNone {
 		return w.drop(StageParse, ReasonMalformed, ni.handle, uint32(problem)), nil
@@ -174,22 +192,20 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 }
 
 // housekeep removes a bounded number of dead flows.
-func (e *Engine) housekeep(snap *Snapshot, now int64) {
+func (e *Engine) housekeep(snap *Snapshot, now int64, idle bool) {
 	flows := &e.state.flows
-	budget := sweepSlots
-	if flows.count > flows.limit/4*3 {
-		budget *= 16 // nearly full: look harder
-	}
-	e.state.nat.sweep(now, budget, snap)
-	e.state.serviceFlows.sweep(budget, func(f *slot[serviceFlow]) bool {
-		h := Handle(f.key.scope >> 8)
-		if snap.interfaceOf(uint32(h)) < 0 {
-			delete(e.state.serviceRates, h)
-			return true
+	budget := func(count, limit int) int {
+		switch {
+		case idle: // no packet waits, and the next call is a second away
+			return 64 * sweepSlots
+		case count > limit/4*3: // nearly full: look harder
+			return 16 * sweepSlots
 		}
-		return f.value.expires <= now
-	})
-	flows.sweep(budget, func(f *slot[flow]) bool {
+		return sweepSlots
+	}
+	e.state.nat.sweep(now, budget(e.state.nat.count(), e.state.nat.limit), snap)
+	e.state.sweepServices(now, budget(e.state.serviceFlows.count, e.state.serviceFlows.limit), snap)
+	flows.sweep(budget(flows.count, flows.limit), func(f *slot[flow]) bool {
 		return f.value.expires <= now || !snap.tracks(Handle(f.key.scope>>8))
 	})
 }
@@ -246,8 +262,11 @@ func (a *arena) reset() { a.chunk, a.used = 0, 0 }
 func (a *arena) mark() (chunk, used int) { return a.chunk, a.used }
 func (a *arena) restore(chunk, used int) { a.chunk, a.used = chunk, used }
 
-// take returns an empty slice with room for n bytes, n ≤ arenaChunk.
+// take returns an empty slice with room for n bytes.
 func (a *arena) take(n int) []byte {
+	if n > arenaChunk { // no port has such frames
+		return make([]byte, 0, n)
+	}
 	if a.chunk < len(a.chunks) && a.used+n > arenaChunk {
 		a.chunk, a.used = a.chunk+1, 0
 	}

@@ -296,6 +296,14 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return "a service's answer that nobody asked for"
 	case ReasonTracked:
 		return "part of a connection that went out here"
+	case ReasonTableFull:
+		return "no room for another connection: the table is full"
+	case ReasonDNSDisabled:
+		return "its VPC's enableDnsSupport is off, so the resolver does not answer"
+	case ReasonAnnouncement:
+		return "the platform alone says who has which address: announcements, advertisements and redirects of guests change nothing"
+	case ReasonUntranslatable:
+		return "NAT64 has no counterpart for it in the other family"
 	case ReasonTooBig:
 		return fmt.Sprintf("larger than %d bytes with DF set: answered with ICMP fragmentation needed", step.Detail)
 	case ReasonFragmentWithoutHead:

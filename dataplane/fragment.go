@@ -1,24 +1,24 @@
 package dataplane
 
-import "github.com/vpcsim/vpcsim/dataplane/packet"
-
 // A later fragment has no ports, so it cannot be judged by itself. It takes
 // over what its first part said and then walks like it: the same rules give
 // the same verdict (S33).
 
-// fragmentKey names the packet a fragment belongs to, on the link it came
-// from.
-type fragmentKey struct {
-	src, dst packet.Addr
-	link, id uint32
-	proto    uint8
-}
-
 // fragmentHead is what a first part tells the later ones.
 type fragmentHead struct {
 	expires            int64
+	place              uint32 // in the table's order
 	srcPort, dstPort   uint16
 	icmpType, icmpCode uint8
+}
+
+// fragmentTable holds the last first parts seen. A new one takes the place of
+// the oldest: later parts come soon after their first, so a flood of first
+// parts must be faster than that to do harm, and costs no search.
+type fragmentTable struct {
+	heads keyTable[fragmentHead]
+	order []flowKey // by age, as a ring that starts at next once it is full
+	next  int
 }
 
 const (
@@ -31,11 +31,13 @@ const (
 // adoptFragment gives a later fragment its first part's ports. It reports
 // false, and drops, when the first part was not seen.
 func (w *Walk) adoptFragment(ni *networkInterface) bool {
-	head, ok := w.state.fragments[w.fragmentKey()]
-	if !ok || head.expires <= w.now {
+	key := w.fragmentKey()
+	found := w.state.fragments.heads.find(&key)
+	if found == nil || found.value.expires <= w.now {
 		w.drop(StageFragment, ReasonFragmentWithoutHead, ni.handle, 0)
 		return false
 	}
+	head := &found.value
 	w.pkt.SrcPort, w.pkt.DstPort = head.srcPort, head.dstPort
 	w.pkt.ICMPType, w.pkt.ICMPCode = head.icmpType, head.icmpCode
 	w.tuple = w.pkt.Tuple
@@ -47,28 +49,32 @@ func (w *Walk) adoptFragment(ni *networkInterface) bool {
 
 // rememberFragment lets commit keep what a first part said.
 func (w *Walk) rememberFragment(s *state) {
-	if len(s.fragments) >= maxFragmentHeads {
-		for k, head := range s.fragments {
-			if head.expires <= w.now {
-				delete(s.fragments, k)
-			}
-		}
-		if len(s.fragments) >= maxFragmentHeads {
-			return // the later parts drop, with their reason
+	t, key := &s.fragments, w.fragmentKey()
+	if t.order == nil {
+		t.order = make([]flowKey, maxFragmentHeads)
+	}
+	// What came later under the same key as the oldest has another place.
+	if oldest := &t.order[t.next]; oldest.scope != 0 {
+		if f := t.heads.find(oldest); f != nil && f.value.place == uint32(t.next) {
+			t.heads.remove(oldest)
 		}
 	}
-	s.fragments[w.fragmentKey()] = fragmentHead{
-		expires: w.now + fragmentLifetime,
+	t.order[t.next] = key
+	t.heads.insert(&key).value = fragmentHead{
+		expires: w.now + fragmentLifetime, place: uint32(t.next),
 		srcPort: w.pkt.SrcPort, dstPort: w.pkt.DstPort,
 		icmpType: w.pkt.ICMPType, icmpCode: w.pkt.ICMPCode,
 	}
+	t.next = (t.next + 1) % maxFragmentHeads
 }
 
-// fragmentKey uses the sender's addresses: translation happens later, and the
-// same for every part.
-func (w *Walk) fragmentKey() fragmentKey {
-	return fragmentKey{
-		src: w.tuples[0].Src, dst: w.tuples[0].Dst,
-		link: w.pkt.Frame.Link, id: w.pkt.FragmentID, proto: w.pkt.Proto,
+// fragmentKey names the packet a fragment belongs to, on the link it came from;
+// the identification stands where flows have their ports. It uses the sender's
+// addresses: translation happens later, and the same for every part.
+func (w *Walk) fragmentKey() flowKey {
+	return flowKey{
+		local: w.tuples[0].Src, remote: w.tuples[0].Dst,
+		scope:     w.pkt.Frame.Link<<8 | uint32(w.pkt.Proto),
+		localPort: uint16(w.pkt.FragmentID >> 16), remotePort: uint16(w.pkt.FragmentID),
 	}
 }

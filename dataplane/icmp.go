@@ -13,6 +13,7 @@ import (
 const (
 	icmpUnreachable         = 3
 	icmpFragmentationNeeded = 4
+	icmpTimeExceeded        = 11
 	icmp6PacketTooBig       = 2
 )
 

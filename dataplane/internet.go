@@ -43,6 +43,8 @@ func (w *Walk) leaveHost(index uint32) Hop {
 		return w.drop(StageLinkLayer, ReasonNoNeighbor, host.handle, 0)
 	case !host.owns(w.tuple.Src):
 		return w.drop(StageSourceCheck, ReasonSourceAddress, host.handle, 0)
+	case w.announces():
+		return w.drop(StageLinkLayer, ReasonAnnouncement, host.handle, 0)
 	}
 	w.pass(StageSourceCheck, ReasonOK, host.handle, 0)
 	return Hop{Kind: hopInternet}

@@ -7,10 +7,7 @@ type Counters struct {
 	Received  uint64
 	Forwarded uint64
 	Answered  uint64
-	// Untranslatable packets passed every rule but have no counterpart in the
-	// other family (RFC 7915).
-	Untranslatable uint64
-	Reasons        [numReasons]uint64 // by the reason that ended the walk
+	Reasons   [numReasons]uint64 // by the reason that ended the walk
 }
 
 // Drop is a journal entry: one dropped packet and the step that decided.

@@ -14,7 +14,9 @@ const (
 	icmp6EchoRequest      = 128
 	icmp6RouterSolicit    = 133
 	icmp6NeighborSolicit  = 135
+	icmp6RouterAdvert     = 134
 	icmp6NeighborAdvert   = 136
+	icmp6Redirect         = 137
 	icmp6ListenerReport   = 131
 	icmp6ListenerReportV2 = 143
 )
@@ -51,7 +53,7 @@ func (w *Walk) answerARP(ni *networkInterface, e *Engine) []byte {
 		w.drop(StageLinkLayer, ReasonSourceMAC, ni.handle, 0)
 		return nil
 	case p.ARPOperation != arpRequest || p.Src == p.Dst:
-		w.drop(StageLinkLayer, ReasonGroupAddress, ni.handle, 0)
+		w.drop(StageLinkLayer, ReasonAnnouncement, ni.handle, 0)
 		return nil
 	}
 	mac, ok := w.snap.neighbor(ni, p.Dst)
@@ -88,6 +90,21 @@ func (w *Walk) answerNeighborSolicitation(ni *networkInterface, e *Engine) []byt
 	isRouter := mac == ni.routerMAC
 	w.answer(StageLinkLayer, ReasonNeighbor, w.segment(ni))
 	return packet.AppendNeighborAdvertisement(e.scratch(), ni.mac, mac, target, to, target, mac, isRouter, solicited, true)
+}
+
+// announces reports a message that tells its receiver who has which address, or
+// which way to send. The platform's own word is the only one (A30, A35), so it
+// enters no walk, whatever the rules say: with its hop limit untouched, even one
+// from the Internet would be believed.
+func (w *Walk) announces() bool {
+	if w.tuple.Proto != packet.ProtoICMPv6 {
+		return false
+	}
+	switch w.icmpType {
+	case icmp6RouterSolicit, icmp6RouterAdvert, icmp6NeighborSolicit, icmp6NeighborAdvert, icmp6Redirect:
+		return true
+	}
+	return false
 }
 
 // answerRouterSolicitation names the subnet's router as default gateway.
@@ -129,8 +146,12 @@ func (w *Walk) answerRouterPing(ni *networkInterface, e *Engine) ([]byte, bool) 
 	if p.DstMAC != ni.routerMAC || p.SrcMAC != ni.mac || p.Fragment || !w.snap.isRouterAddress(ni, p.Dst) {
 		return nil, false
 	}
+	reply := packet.AppendEchoReply(e.arena.take(len(p.Frame.Data)+familyDifference), p, ni.mac, ni.routerMAC)
+	if len(reply) == 0 {
+		return nil, false // a code or a source that nobody answers
+	}
 	w.answer(StageAnswer, ReasonRouterPing, w.segment(ni))
-	return packet.AppendEchoReply(e.scratch(), p, ni.mac, ni.routerMAC), true
+	return reply, true
 }
 
 // neighbor resolves an address on ni's link, as ARP and neighbour discovery

@@ -46,6 +46,16 @@ func otherICMP(protocol uint8) uint8 {
 	return packet.ProtoICMP
 }
 
+// translator is the NAT gateway that the packet went through.
+func (w *Walk) translator() Handle {
+	for _, s := range w.steps[:w.nSteps] {
+		if s.Stage == StageNATGateway {
+			return s.Object
+		}
+	}
+	return 0
+}
+
 // translateFamily makes the frame one of the other family. False: the packet
 // has no counterpart there.
 func (w *Walk) translateFamily(e *Engine) bool {

@@ -79,7 +79,9 @@ func (w *Walk) sendOn(index uint32) Hop {
 // natOut translates a packet from inside: by its connection's mapping, or a new
 // one (R41, R42, R47). An IPv6 packet becomes IPv4 on the way (R54).
 func (w *Walk) natOut(ni *networkInterface) bool {
-	w.trackSender()
+	if !w.trackSender() {
+		return false
+	}
 	switch {
 	case !w.tuple.Dst.Is4() && !nat64Prefix.Contains(w.tuple.Dst):
 		w.drop(StageNATGateway, ReasonNATFamily, ni.gateway, 0)
@@ -93,12 +95,15 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 	}
 	key := tupleFlowKey(ni.gateway, &w.tuple, w.icmpType, egress)
 	mapping, index, found := w.findMapping(&key)
-	if !found || w.reopens(&mapping.flow) {
-		found = false
+	if !found {
 		if w.tuple.Proto == packet.ProtoTCP && w.pkt.TCPFlags&packet.TCPFlagSYN == 0 {
 			// Idle for too long, or never known: the gateway resets the
 			// connection towards the inside (R43).
 			w.drop(StageNATGateway, ReasonNATExpired, ni.gateway, 0)
+			return false
+		}
+		if w.state.nat.full() {
+			w.drop(StageNATGateway, ReasonTableFull, ni.gateway, 0)
 			return false
 		}
 		var ok bool
@@ -134,7 +139,7 @@ func (w *Walk) natIn(ni *networkInterface) bool {
 func (w *Walk) natErrorOut(ni *networkInterface) bool {
 	key := quotedFlowKey(ni.gateway, &w.quoted, w.pkt.QuotedICMPType, egress)
 	mapping, _, found := w.findMapping(&key)
-	if !w.pkt.QuotedOK || !found {
+	if !w.quotesReceiver() || !found {
 		w.drop(StageNATGateway, ReasonNATNoMapping, ni.gateway, 0)
 		return false
 	}
@@ -151,7 +156,7 @@ func (w *Walk) natErrorOut(ni *networkInterface) bool {
 func (w *Walk) natErrorIn(ni *networkInterface) bool {
 	key := quotedFlowKey(ni.gateway, &w.quoted, w.pkt.QuotedICMPType, ingress)
 	mapping, _, found := w.findMappingIn(&key)
-	if !w.pkt.QuotedOK || !found {
+	if !w.quotesReceiver() || !found {
 		w.drop(StageNATGateway, ReasonNATNoMapping, ni.gateway, 0)
 		return false
 	}

@@ -58,9 +58,13 @@ type natTable struct {
 	inside, outside keyTable[uint32] // → index in mappings
 	mappings        []natMapping
 	free            []uint32
+	limit           int
 	targets         map[natTarget]int
 	hand            int // where the sweeper stopped
 }
+
+func (t *natTable) count() int { return len(t.mappings) - len(t.free) }
+func (t *natTable) full() bool { return t.count() >= t.limit }
 
 // mappingAt returns a mapping that is still alive.
 func (w *Walk) mappingAt(e *slot[uint32]) (*natMapping, uint32, bool) {
@@ -149,7 +153,7 @@ func (w *Walk) commitMapping(nat *natTable) {
 		e.index = nat.take(&w.newMapping)
 	}
 	m := &nat.mappings[e.index]
-	m.flow.expires = w.now + int64(m.flow.next(&natTimeouts, uint8(m.key.scope), e.dir, w.pkt.TCPFlags))
+	m.flow.expires = w.now + int64(m.flow.next(&natTimeouts, &w.pkt, e.dir))
 }
 
 // take enters a mapping, replacing what expired under the same keys.

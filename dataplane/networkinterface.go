@@ -63,6 +63,9 @@ func (w *Walk) leaveInterface(index uint32) Hop {
 	if forService {
 		return w.toService(ni, service)
 	}
+	if w.announces() {
+		return w.drop(StageLinkLayer, ReasonAnnouncement, ni.handle, 0)
+	}
 	if isLinkLocalService(w.tuple.Dst) || isLinkLocal(w.tuple.Dst) {
 		return w.drop(StageLinkLocal, ReasonLinkLocal, ni.handle, 0)
 	}
@@ -104,13 +107,14 @@ func (w *Walk) sourceCheck(ni *networkInterface, forService bool) bool {
 	switch {
 	case w.pkt.SrcMAC != ni.mac:
 		w.drop(StageSourceCheck, ReasonSourceMAC, ni.handle, 0)
-	case forService && isConfiguring(w.tuple.Src):
-		// A DHCP client has no address yet, or only its link-local one.
+	case forService && (isConfiguring(w.tuple.Src) || isGroup(w.tuple.Dst) && ni.owns(w.tuple.Src)):
+		// A DHCP client has no address yet, or only its link-local one; it
+		// broadcasts with its own when the server that gave it is silent.
 		w.pass(StageSourceCheck, ReasonOK, ni.handle, 0)
 		return true
 	case w.pkt.DstMAC.IsGroup():
 		w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
-	case isGroup(w.tuple.Dst):
+	case isGroup(w.tuple.Dst) || isGroup(w.tuple.Src):
 		w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
 	case ni.stopped:
 		w.drop(StageSourceCheck, ReasonInterfaceDown, ni.handle, 0)

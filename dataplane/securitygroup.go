@@ -72,7 +72,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		w.drop(stage, ReasonNoRule, ni.handle, 0)
 		return false
 	}
-	if ni.groups.untracked(dir, rule, w.remote(dir), w.tuple.Proto) || !w.opens() && ni.groups.answers(dir, w.remote(dir), w.tuple.Proto, w.tuple.SrcPort) {
+	if ni.groups.untracked(dir, rule, w.remote(dir), w.tuple.Proto) || !opens(&w.pkt) && ni.groups.answers(dir, w.remote(dir), w.tuple.Proto, w.tuple.SrcPort) {
 		w.pass(stage, ReasonUntracked, rule.group, uint32(rule.ordinal))
 		if dir == egress {
 			w.untracked = ni
@@ -134,11 +134,6 @@ func (g *groupSet) answers(dir direction, remote packet.Addr, protocol uint8, sr
 	return rule != nil && rule.wide
 }
 
-// opens reports that the packet is the first of a TCP connection.
-func (w *Walk) opens() bool {
-	return w.tuple.Proto == packet.ProtoTCP && w.pkt.TCPFlags&(packet.TCPFlagSYN|packet.TCPFlagACK) == packet.TCPFlagSYN
-}
-
 func (g *groupSet) opens(dir direction, family int, protocol uint8) bool {
 	switch protocol {
 	case packet.ProtoTCP:
@@ -153,7 +148,7 @@ func (g *groupSet) opens(dir direction, family int, protocol uint8) bool {
 // interface has (S29): one it tracks, or, for path MTU discovery (A56), one
 // its rules let out untracked. ReasonBug means: not related.
 func (w *Walk) related(ni *networkInterface, dir direction) Reason {
-	if !w.pkt.QuotedOK {
+	if !w.quotesReceiver() || !w.relatedType() {
 		return ReasonBug
 	}
 	// The quoted packet went the other way: for an error that comes in, the
@@ -168,6 +163,23 @@ func (w *Walk) related(ni *networkInterface, dir direction) Reason {
 		return ReasonRelated
 	}
 	return ReasonBug
+}
+
+// quotesReceiver reports that the packet quotes one that its receiver had sent,
+// as every true error does. A lie would carry any payload to anybody who is in
+// no connection at all.
+func (w *Walk) quotesReceiver() bool {
+	return w.pkt.QuotedOK && w.tuple.Dst == w.quoted.Src
+}
+
+// relatedType lists the errors that belong to a connection (S29): unreachable
+// and time exceeded in transit, and all four of ICMPv6. Redirects in particular
+// need a rule.
+func (w *Walk) relatedType() bool {
+	if w.tuple.Proto == packet.ProtoICMPv6 {
+		return w.icmpType >= 1 && w.icmpType <= 4
+	}
+	return w.icmpType == icmpUnreachable || w.icmpType == icmpTimeExceeded && w.icmpCode == 0
 }
 
 // compileGroupSet packs the rules of groups; members resolves a reference.

@@ -71,18 +71,26 @@ const (
 )
 
 var (
-	resolver4, resolver6       = packet.AddrFrom(ResolverAddress4), packet.AddrFrom(ResolverAddress6)
-	metadata4, metadata6       = packet.AddrFrom(MetadataAddress4), packet.AddrFrom(MetadataAddress6)
-	time4, time6               = packet.AddrFrom(TimeAddress4), packet.AddrFrom(TimeAddress6)
-	dhcp4, dhcp6               = packet.AddrFrom(DHCPAddress4), packet.AddrFrom(DHCPAddress6)
-	serviceAddresses           = []packet.Addr{resolver4, resolver6, metadata4, metadata6, time4, time6, dhcp4, dhcp6}
-	unspecified4               = packet.AddrFrom(netip.IPv4Unspecified())
-	broadcast4                 = packet.AddrFrom(netip.MustParseAddr("255.255.255.255"))
-	allDHCPAgents              = packet.AddrFrom(netip.MustParseAddr("ff02::1:2"))
-	serviceIdle          int64 = 300e9 // nanoseconds; an idle request is forgotten
+	resolver4, resolver6 = packet.AddrFrom(ResolverAddress4), packet.AddrFrom(ResolverAddress6)
+	metadata4, metadata6 = packet.AddrFrom(MetadataAddress4), packet.AddrFrom(MetadataAddress6)
+	time4, time6         = packet.AddrFrom(TimeAddress4), packet.AddrFrom(TimeAddress6)
+	dhcp4, dhcp6         = packet.AddrFrom(DHCPAddress4), packet.AddrFrom(DHCPAddress6)
+	serviceAddresses     = []packet.Addr{resolver4, resolver6, metadata4, metadata6, time4, time6, dhcp4, dhcp6}
+	unspecified4         = packet.AddrFrom(netip.IPv4Unspecified())
+	broadcast4           = packet.AddrFrom(netip.MustParseAddr("255.255.255.255"))
+	allDHCPAgents        = packet.AddrFrom(netip.MustParseAddr("ff02::1:2"))
 )
 
-const maxServiceFlows = 1 << 16
+// A request that gets no answer, or a connection that is idle, is forgotten.
+// Together with the rate limit the short time of datagrams keeps the busiest
+// legal client below its share of the table: nobody can take the services away
+// from the other interfaces, or VPCs.
+const (
+	serviceIdleUDP          = 5e9   // nanoseconds
+	serviceIdleTCP          = 300e9 // nanoseconds
+	maxServiceFlows         = 1 << 17
+	maxServiceFlowsOfClient = 1 << 13
+)
 
 // serviceFlow remembers how an interface asked, so that the answer comes from
 // the address that was asked and goes to the one that asked.
@@ -119,12 +127,19 @@ func (w *Walk) serviceFor(ni *networkInterface) (service packet.Addr, ok bool) {
 // toService hands a request to the services' namespace, with the address that
 // tells the service which interface asks.
 func (w *Walk) toService(ni *networkInterface, service packet.Addr) Hop {
+	if w.tuple.DstPort == portDNS && w.snap.vpcs[ni.vpc].dnsDisabled {
+		return w.drop(StageService, ReasonDNSDisabled, w.snap.vpcs[ni.vpc].handle, 0)
+	}
 	if w.serviceRate(ni.handle) >= serviceRateLimit {
 		return w.drop(StageService, ReasonServiceRate, ni.handle, serviceRateLimit)
 	}
 	w.serviceEffect = serviceEffect{
 		key: serviceKey(ni.handle, service, w.tuple.Proto, w.tuple.SrcPort, w.tuple.DstPort),
 		src: w.tuple.Src, dst: w.tuple.Dst, used: true,
+	}
+	if !w.serviceRoom(&w.serviceEffect.key) {
+		w.serviceEffect.used = false
+		return w.drop(StageService, ReasonTableFull, ni.handle, 0)
 	}
 	w.tuple.Src, w.tuple.Dst = serviceClient(ni.handle, service.Is4()), service
 	w.routed = true
@@ -156,6 +171,10 @@ func (w *Walk) leaveService(index uint32) Hop {
 	case asked.dst == allDHCPAgents:
 		w.tuple.Src = w.snap.subnets[ni.subnet].router(6)
 	}
+	if w.tuple.Src.IsZero() || w.tuple.Dst.IsZero() {
+		// Asked by DHCP for IPv4, which its subnet does not have.
+		return w.drop(StageService, ReasonServiceAnswer, services.handle, 0)
+	}
 	w.routed = true
 	w.translated(StageService, ReasonService, ni.handle)
 	return w.deliver(uint32(client))
@@ -186,6 +205,16 @@ type serviceEffect struct {
 	used     bool
 }
 
+// serviceRoom reports that a request can be remembered: it already is, or there
+// is room in the table and in the client's share of it.
+func (w *Walk) serviceRoom(key *flowKey) bool {
+	flows := &w.state.serviceFlows
+	if !flows.full() && w.state.serviceRates[Handle(key.scope>>8)].flows < maxServiceFlowsOfClient {
+		return true
+	}
+	return flows.find(key) != nil
+}
+
 // serviceRate is how many packets the interface has sent to services in this
 // second.
 func (w *Walk) serviceRate(h Handle) int {
@@ -199,15 +228,42 @@ func (w *Walk) serviceRate(h Handle) int {
 type serviceRate struct {
 	second int64
 	count  int
+	flows  int // its entries in the table of requests
 }
 
 // commitService remembers the request and counts it.
 func (w *Walk) commitService(s *state) {
 	e := &w.serviceEffect
 	h := Handle(e.key.scope >> 8)
-	s.serviceRates[h] = serviceRate{second: w.now / 1e9, count: w.serviceRate(h) + 1}
-	if s.serviceFlows.full() {
-		return // the answer drops, with its reason; the sweeper makes room
+	rate := s.serviceRates[h]
+	rate.second, rate.count = w.now/1e9, w.serviceRate(h)+1
+	before := s.serviceFlows.count
+	f := s.serviceFlows.insert(&e.key)
+	rate.flows += s.serviceFlows.count - before
+	s.serviceRates[h] = rate
+	idle := int64(serviceIdleUDP)
+	if uint8(e.key.scope) == packet.ProtoTCP {
+		idle = serviceIdleTCP
 	}
-	s.serviceFlows.insert(&e.key).value = serviceFlow{expires: w.now + serviceIdle, src: e.src, dst: e.dst}
+	f.value = serviceFlow{expires: w.now + idle, src: e.src, dst: e.dst}
+}
+
+// sweepServices forgets a bounded number of requests that expired, or whose
+// client is gone.
+func (s *state) sweepServices(now int64, budget int, snap *Snapshot) {
+	s.serviceFlows.sweep(budget, func(f *slot[serviceFlow]) bool {
+		h := Handle(f.key.scope >> 8)
+		if snap.interfaceOf(uint32(h)) < 0 {
+			delete(s.serviceRates, h)
+			return true
+		}
+		if f.value.expires > now {
+			return false
+		}
+		if rate, ok := s.serviceRates[h]; ok {
+			rate.flows--
+			s.serviceRates[h] = rate
+		}
+		return true
+	})
 }

@@ -10,7 +10,7 @@ type Snapshot struct {
 	Revision uint64
 
 	objects            map[Handle]Object
-	links              []uint32 // by Handle: index in interfaces plus 1, 0 is none
+	links              []*linkPage // by Handle / linkPageSize; nil is a page of none
 	interfaces         []networkInterface
 	vpcs               []vpc
 	subnets            []subnet
@@ -32,11 +32,18 @@ func (s *Snapshot) Object(h Handle) Object { return s.objects[h] }
 
 // interfaceOf returns the interface that owns link, or -1.
 func (s *Snapshot) interfaceOf(link uint32) int {
-	if int64(link) >= int64(len(s.links)) {
+	page := link / linkPageSize
+	if int64(page) >= int64(len(s.links)) || s.links[page] == nil {
 		return -1
 	}
-	return int(s.links[link]) - 1
+	return int(s.links[page][link%linkPageSize]) - 1
 }
+
+// linkPage is a part of the table from handles to interfaces: the index plus 1,
+// 0 is none. Handles only grow, so in an old lab the few in use lie far apart.
+type linkPage [linkPageSize]uint32
+
+const linkPageSize = 1024
 
 // tracks reports that h is an interface or gateway that still exists: flows of
 // others are dead.
@@ -96,6 +103,8 @@ type vpc struct {
 	owners    map[packet.Addr]uint32 // private address → index in interfaces
 	prefixes6 []packet.Prefix
 	resolver  packet.Addr // base+2 of the primary IPv4 block
+	// dnsDisabled: enableDnsSupport is false (A44).
+	dnsDisabled bool
 	// Index of the attached gateways, -1 without.
 	internetGateway, egressOnly int
 }

@@ -139,9 +139,12 @@ const (
 	ReasonEgressOnly          // the egress-only gateway let nothing out that it answers (R33)
 	ReasonServiceRate         // more than 1024 packets a second to the services (A43)
 	ReasonServiceAnswer       // from a service, but nobody asked
+	ReasonDNSDisabled         // the resolver of a VPC without enableDnsSupport (A44)
+	ReasonAnnouncement        // a guest's word on who has which address changes nothing (A30)
+	ReasonUntranslatable      // it has no counterpart in the other family (RFC 7915)
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
-	ReasonTableFull           // the tracking table is full (S30)
+	ReasonTableFull           // no room for another connection: tracking (S30), NAT or services
 	ReasonLoop                // more hops than any path has
 	ReasonNotForwarded        // trace only: the instance's own kernel does not forward
 
@@ -198,6 +201,9 @@ var reasonNames = [numReasons]string{
 	ReasonEgressOnly:          "egress-only",
 	ReasonServiceRate:         "service-rate",
 	ReasonServiceAnswer:       "service-answer",
+	ReasonDNSDisabled:         "dns-disabled",
+	ReasonAnnouncement:        "announcement",
+	ReasonUntranslatable:      "untranslatable",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

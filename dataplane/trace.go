@@ -137,6 +137,7 @@ func (t *tracer) leg(req TraceRequest) Leg {
 		hop = Hop{}
 	}
 	w.run(hop)
+	w.rewrite(t.e)
 	leg := w.leg(req)
 	w.assumed = append(w.assumed, w.effects[:w.nEffects]...)
 	if w.serviceEffect.used {

@@ -1,6 +1,10 @@
 package dataplane
 
-import "github.com/vpcsim/vpcsim/dataplane/packet"
+import (
+	"bytes"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
 
 // TraceFrame says what Forward would do with the frame now, and does not do it:
 // neither state nor bytes change. It is for those who hold the very frame (a
@@ -12,7 +16,9 @@ func (e *Engine) TraceFrame(f packet.Frame) Leg {
 	t := tracer{e: e}
 	w := &t.walk
 	e.begin(w, e.snapshot.Load(), e.config.Clock())
+	f.Data = bytes.Clone(f.Data)
 	hop, _ := w.start(&f, e)
 	w.run(hop)
+	w.rewrite(e)
 	return w.leg(TraceRequest{From: Handle(f.Link)})
 }

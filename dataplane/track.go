@@ -11,7 +11,7 @@ import (
 // (S27, S28). Zero fields mean the defaults.
 type Timeouts struct {
 	TCPEstablished time.Duration // 432000 s
-	TCPHalfOpen    time.Duration // 30 s: only the first side was seen
+	TCPHalfOpen    time.Duration // 30 s: the handshake is not over, or only one side was seen
 	TCPClosed      time.Duration // 10 s: reset, or both sides said FIN
 	UDP            time.Duration // 30 s: one direction, or one request and response
 	UDPStream      time.Duration // 180 s: more than one request and response
@@ -60,7 +60,7 @@ type flow struct {
 	expires   int64 // nanoseconds, on the walks' clock
 	state     flowState
 	initiator direction // who sent the first packet: egress is the interface itself
-	replies   uint8     // times the other side answered, up to 2
+	replies   uint8     // packets of the other side, up to 2
 	fin       uint8     // bit per direction: it said FIN
 	_         [12]byte
 }
@@ -69,30 +69,29 @@ type flowState uint8
 
 const (
 	flowEmpty       flowState = iota
-	flowNew                   // one side seen
-	flowEstablished           // both sides seen
+	flowNew                   // one side seen, or a handshake that is not over
+	flowEstablished           // TCP: both sides seen, and one is past its SYN
 	flowClosed                // TCP: reset, or FIN from both
 )
 
 // next advances the connection's state by one packet and returns how long it
 // may now stay idle.
-func (f *flow) next(t *Timeouts, protocol uint8, dir direction, flags uint8) time.Duration {
-	if f.state == flowEmpty {
-		f.state, f.initiator = flowNew, dir
+func (f *flow) next(t *Timeouts, p *packet.Packet, dir direction) time.Duration {
+	// A gateway lets a connection open again on the ports of a closed one; an
+	// interface asks its rules first (see reopens).
+	if f.state == flowEmpty || f.state == flowClosed && opens(p) {
+		*f = flow{state: flowNew, initiator: dir}
 	}
-	reply := dir != f.initiator
-	if reply && f.state == flowNew {
-		f.state = flowEstablished
+	// A later fragment was counted with its first part.
+	if dir != f.initiator && f.replies < 2 && !p.LaterFragment {
+		f.replies++
 	}
-	switch protocol {
+	switch p.Proto {
 	case packet.ProtoTCP:
-		return f.nextTCP(t, dir, flags)
+		return f.nextTCP(t, dir, p.TCPFlags)
 	case packet.ProtoUDP:
 		// A second answer makes it a stream: more than one request and
 		// response (S27).
-		if reply && f.replies < 2 {
-			f.replies++
-		}
 		if f.replies == 2 {
 			return t.UDPStream
 		}
@@ -107,11 +106,13 @@ func (f *flow) nextTCP(t *Timeouts, dir direction, flags uint8) time.Duration {
 	if flags&packet.TCPFlagFIN != 0 {
 		f.fin |= 1 << dir
 	}
-	if f.fin == 3 || flags&packet.TCPFlagRST != 0 {
+	switch {
+	case f.fin == 3 || flags&packet.TCPFlagRST != 0:
 		f.state = flowClosed
-	}
-	// A connection first seen in its middle is taken as established (S28).
-	if f.state == flowNew && flags&(packet.TCPFlagSYN|packet.TCPFlagRST) == 0 {
+	case f.state == flowNew && f.replies > 0 && flags&packet.TCPFlagSYN == 0:
+		// One side alone establishes nothing, not even in the middle of a
+		// connection (S28): else a flood of single packets, or of SYNs to a
+		// port that answers, would fill the table for five days.
 		f.state = flowEstablished
 	}
 	switch f.state {
@@ -121,6 +122,11 @@ func (f *flow) nextTCP(t *Timeouts, dir direction, flags uint8) time.Duration {
 		return t.TCPClosed
 	}
 	return t.TCPHalfOpen
+}
+
+// opens reports that the packet is the first of a TCP connection.
+func opens(p *packet.Packet) bool {
+	return p.Proto == packet.ProtoTCP && p.TCPFlags&(packet.TCPFlagSYN|packet.TCPFlagACK) == packet.TCPFlagSYN
 }
 
 // effect is what a walk wants done to the tracking state: a packet seen on a
@@ -146,10 +152,13 @@ func (w *Walk) touch(timeouts *Timeouts, slot *flow, dir direction) {
 // track asks commit to remember a new flow; false means the table has no room
 // (S30).
 func (w *Walk) track(timeouts *Timeouts, key *flowKey, dir direction) bool {
-	if w.state.flows.full() {
+	// A walk may need several new flows; what it asked for already counts.
+	// One that takes the place of its predecessor needs no room.
+	if w.state.flows.count+w.nNew >= w.state.flows.limit && w.state.flows.find(key) == nil {
 		return false
 	}
 	if w.nEffects < maxEffects {
+		w.nNew++
 		e := &w.effects[w.nEffects]
 		e.timeouts, e.dir, e.slot, e.key = timeouts, dir, nil, *key
 		w.nEffects++
@@ -174,7 +183,7 @@ func (w *Walk) findFlow(key *flowKey) (slot *flow, found bool) {
 // reopens reports that the packet starts a new connection on the addresses and
 // ports of one that ended: it is judged by the rules again.
 func (w *Walk) reopens(slot *flow) bool {
-	return slot != nil && slot.state == flowClosed && w.opens()
+	return slot != nil && slot.state == flowClosed && opens(&w.pkt)
 }
 
 // flowKey is the key of the packet's connection at ni. A packet and its reply

@@ -115,7 +115,8 @@ func TestTrackTimeouts(t *testing.T) {
 		{"TCP half closed", []exchange{{true, syn22}, {false, answer(syn22, "10.0.1.10")}, {true, fin}}, ackBack, 432000 * time.Second},
 		{"TCP closed", []exchange{{true, syn22}, {false, answer(syn22, "10.0.1.10")}, {true, fin}, {false, finBack}}, ackBack, 10 * time.Second},
 		{"TCP reset", []exchange{{true, syn22}, {false, answer(syn22, "10.0.1.10")}, {true, rst}}, ackBack, 10 * time.Second},
-		{"TCP seen in its middle", []exchange{{true, ack}}, ackBack, 432000 * time.Second},
+		{"TCP seen in its middle, one side", []exchange{{true, ack}}, ackBack, 30 * time.Second},
+		{"TCP seen in its middle, both sides", []exchange{{true, ack}, {false, ackBack}}, ackBack, 432000 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, late := range []bool{false, true} {

@@ -6,6 +6,9 @@ import "net/netip"
 type VPC struct {
 	Object
 	CIDRs []netip.Prefix // the primary IPv4 block first, then the others and IPv6
+	// DNSDisabled: enableDnsSupport is false, so the resolver's addresses do
+	// not answer, over TCP as over UDP (A44).
+	DNSDisabled bool
 }
 
 // Subnet is a subnet as control hands it over.

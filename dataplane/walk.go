@@ -30,6 +30,8 @@ type Walk struct {
 	// routed: the packet went through the router, so a network ACL stands
 	// at the subnet it enters.
 	routed bool
+	// judged: the packet is sound and went its way, whatever became of it.
+	judged bool
 
 	verdict Verdict
 	reason  Reason
@@ -49,6 +51,7 @@ type Walk struct {
 	newMapping    natMapping // with natEffect: proposed, not yet taken
 
 	nSteps, nTuples, nEffects int
+	nNew                      int // effects that insert a flow
 }
 
 const (
@@ -63,10 +66,10 @@ const (
 func (w *Walk) begin() {
 	w.tuple, w.quoted = w.pkt.Tuple, w.pkt.Quoted
 	w.icmpType, w.icmpCode, w.clampMSS = w.pkt.ICMPType, w.pkt.ICMPCode, 0
-	w.routed, w.sender, w.untracked = false, -1, nil
+	w.routed, w.judged, w.sender, w.untracked = false, false, -1, nil
 	w.natEffect.used, w.serviceEffect.used = false, false
 	w.verdict, w.reason = VerdictDrop, ReasonBug
-	w.nSteps, w.nEffects = 0, 0
+	w.nSteps, w.nEffects, w.nNew = 0, 0, 0
 	w.tuples[0], w.nTuples = w.pkt.Tuple, 1
 }
 
@@ -74,6 +77,7 @@ func (w *Walk) begin() {
 // This is the order of the network; every hop is a function in the file of its
 // AWS noun.
 func (w *Walk) run(hop Hop) {
+	w.judged = hop.Kind > hopDone
 	for n := 0; hop.Kind > hopDone; n++ {
 		if n == maxHops {
 			w.drop(StageRoute, ReasonLoop, w.snap.internet.handle, 0)

@@ -9,11 +9,12 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
 )
 
-// Cases A-C10 to A-C21 of semantics/addressing.md; what they need a service
-// for waits in [waiting].
+// Cases of semantics/addressing.md. What the platform's services say is held in
+// their own package; here is how packets get there and back.
 
 func TestAddressingSemantics(t *testing.T) {
 	play(t, []semanticsCase{
@@ -166,12 +167,95 @@ func TestA_C18RouteToLinkLocalServicesIsRefused(t *testing.T) {
 	}
 }
 
-// R7: a wider route never carries packets for the link-local services.
-func TestR7WiderRouteDoesNotCarryLinkLocalServices(t *testing.T) {
+// A-C19, R7: a wider route never carries packets for the link-local services.
+func TestA_C19WiderRouteDoesNotCarryLinkLocalServices(t *testing.T) {
 	n := newTestNetwork(t, control.IPv4, fixture{routes: `{0.0.0.0/0: i3, "::/0": i3}`, i3: "sourceDestCheck: false"}.String())
-	n.play("IPv4", step{from: "i1", to: "169.254.169.254", msg: tcp(40000, 80, syn), want: "delivered to "})
-	n.play("IPv6", step{from: "i1", to: "fd00:ec2::254", msg: tcp(40000, 80, syn), want: "delivered to "})
+	n.play("IPv4", step{from: "i1", to: "169.254.169.254", msg: tcp(40000, 80, syn), want: "delivered to services" + nothingLogged})
+	n.play("IPv6", step{from: "i1", to: "fd00:ec2::254", msg: tcp(40000, 80, syn), want: "delivered to services" + nothingLogged})
 	n.play("others go", step{from: "i1", to: "192.0.2.1", msg: tcp(40000, 80, syn), want: "delivered to i3 | i1 egress ACCEPT, i3 ingress ACCEPT"})
+}
+
+// A-C2, A-C3, A-C4, NA-06: the resolver is reached past groups and ACLs that
+// allow nothing, by its own addresses alone, and its answers come back from the
+// address that was asked. No flow log has any of it.
+func TestA_C2_A_C3_A_C4ResolverIsReachedPastFilters(t *testing.T) {
+	for _, c := range []struct {
+		name, to string
+		msg      message
+		want     string
+	}{
+		{"A-C2 VPC+2", "10.0.0.2", udp(40000, 53), "delivered to services"},
+		{"A-C3 subnet+2", "10.0.1.2", udp(40000, 53), "dropped at subnet s1"},
+		{"A-C4 UDP", "169.254.169.253", udp(40000, 53), "delivered to services"},
+		{"A-C4 TCP", "169.254.169.253", tcp(40000, 53, syn), "delivered to services"},
+		{"A-C4 DN-1 IPv6", "fd00:ec2::253", udp(40000, 53), "delivered to services"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newTestNetwork(t, control.IPv4, fixture{a: nothingIn + ", " + nothingOut, acl1: denyACL}.String())
+			n.play("question", step{from: "i1", to: c.to, msg: c.msg, want: c.want + nothingLogged})
+			if c.want != "delivered to services" {
+				return
+			}
+			asked := netip.MustParseAddr(c.to)
+			answer := message{proto: c.msg.proto, srcPort: 53, dstPort: 40000, flags: synAck, src: dataplane.ResolverAddress4}
+			if asked.Is6() {
+				answer.src = dataplane.ResolverAddress6
+			}
+			i1 := n.hosts["i1"].interfaces[0]
+			answer.dst = dataplane.ServiceClient(dataplane.Handle(i1.link), asked.Is6())
+			services := dataplane.InterfaceMAC(control.ServicesHandle)
+			if got := n.sendFrame(answer.frame(control.ServicesHandle, services, services)); got != "delivered to i1" {
+				t.Fatalf("the answer was %s", got)
+			}
+			if got := n.arrivals[0]; got.src != asked || got.dst != i1.address(asked) {
+				t.Errorf("the answer went %s → %s, want %s → %s", got.src, got.dst, asked, i1.address(asked))
+			}
+		})
+	}
+}
+
+// A-C1: a /28 has eleven addresses.
+func TestA_C1SmallSubnetHasElevenAddresses(t *testing.T) {
+	scenario := func(ip string) []byte {
+		return []byte("name: test\nvpcs: {v: {cidr: 10.0.0.0/16}}\nsubnets: {s: {vpc: v, cidr: 10.0.3.0/28}}\ninstances: {i: {subnet: s, ip: " + ip + "}}\n")
+	}
+	usable := 0
+	for i := range 16 {
+		ip := netip.AddrFrom4([4]byte{10, 0, 3, byte(i)}).String()
+		_, err := control.Open("test.yaml", scenario(ip))
+		if reserved := i < 4 || i == 15; (err != nil) != reserved {
+			t.Errorf("%s: reserved %v, but: %v", ip, reserved, err)
+		}
+		if err == nil {
+			usable++
+		}
+	}
+	if usable != 11 {
+		t.Errorf("%d usable addresses, want 11", usable)
+	}
+}
+
+// A-C22, A-C23: which blocks a VPC can have beside its first. The routes of
+// A-C23 are written to an Internet gateway; AWS's example has a VPN gateway.
+func TestA_C22_A_C23SecondaryBlocks(t *testing.T) {
+	for _, c := range []struct {
+		name, secondary, route string
+		ok                     bool
+	}{
+		{"A-C22 another private range", "192.168.0.0/24", "", false},
+		{"A-C22 shared address space", "100.64.0.0/24", "", true},
+		{"A-C23 a block around a route", "10.9.0.0/16", "10.9.0.0/24", false},
+		{"A-C23 the block of a route", "10.9.0.0/24", "10.9.0.0/24", false},
+		{"A-C23 a block inside a route's", "10.9.0.0/25", "10.9.0.0/24", true},
+	} {
+		text := "name: test\nvpcs: {v: {cidr: 10.0.0.0/16, secondaryCidrs: [" + c.secondary + "]}}\ninternetGateways: {igw: {vpc: v}}\n"
+		if c.route != "" {
+			text += "routeTables: {r: {vpc: v, routes: {" + c.route + ": igw}}}\n"
+		}
+		if _, err := control.Open("test.yaml", []byte(text)); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
 }
 
 // large is an echo request whose IP packet has size bytes.

@@ -57,9 +57,12 @@ func isRequest(t *packet.Tuple, p Probe) bool {
 }
 
 // isReply recognizes the answer by its source port alone: the receiver may
-// have another address than the one the probe was sent to, and the sender too.
+// have another address than the one the probe was sent to, and the sender too;
+// a NAT gateway gives the sender another port, and behind NAT64 all is IPv4.
 func isReply(t *packet.Tuple, p Probe) bool {
-	if t.Proto != p.protocol() {
+	answering := p
+	answering.To = withoutNAT64(p.To) // who answers behind NAT64 answers in IPv4
+	if t.Proto != p.protocol() && t.Proto != answering.protocol() {
 		return false
 	}
 	if p.Port == 0 {

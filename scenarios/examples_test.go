@@ -109,6 +109,104 @@ checks:
 	}
 }
 
+// SC-2: public servers, private databases, a NAT gateway; over IPv6 an
+// egress-only gateway.
+func TestSC_2PublicAndPrivateSubnets(t *testing.T) {
+	const world = `
+vpcs: {v: {cidr: 10.0.0.0/16, ipv6: "2001:db8:1234:1a00::/56"}}
+internetGateways: {igw: {vpc: v}}
+natGateways: {nat: {subnet: public, eip: 198.51.100.4}}
+egressOnlyInternetGateways: {eigw: {vpc: v}}
+routeTables:
+  main:   {vpc: v, main: true, routes: {0.0.0.0/0: nat, "::/0": eigw}}
+  custom: {vpc: v, routes: {0.0.0.0/0: igw, "::/0": igw}}
+subnets:
+  public:  {vpc: v, cidr: 10.0.0.0/24, ipv6: "2001:db8:1234:1a00::/64", routeTable: custom}
+  private: {vpc: v, cidr: 10.0.1.0/24, ipv6: "2001:db8:1234:1a01::/64"}
+securityGroups:
+  webserver:
+    vpc: v
+    ingress:
+      - {protocol: tcp, ports: 80, from: [0.0.0.0/0, "::/0"]}
+      - {protocol: tcp, ports: 443, from: [0.0.0.0/0, "::/0"]}
+    egress:
+      - {protocol: tcp, ports: 1433, to: db}
+      - {protocol: tcp, ports: 3306, to: db}
+  db:
+    vpc: v
+    ingress:
+      - {protocol: tcp, ports: 1433, from: webserver}
+      - {protocol: tcp, ports: 3306, from: webserver}
+    egress:
+      - {protocol: tcp, ports: 80, to: [0.0.0.0/0, "::/0"]}
+      - {protocol: tcp, ports: 443, to: [0.0.0.0/0, "::/0"]}
+instances:
+  web1: {subnet: public, ip: 10.0.0.5, publicIp: 198.51.100.1, securityGroups: [webserver], serve: [http/80, http/443]}
+  web2: {subnet: public, ip: 10.0.0.6, publicIp: 198.51.100.2, securityGroups: [webserver], serve: [http/80, http/443]}
+  web3: {subnet: public, ip: 10.0.0.7, publicIp: 198.51.100.3, securityGroups: [webserver], serve: [http/80, http/443]}
+  db1: {subnet: private, ip: 10.0.1.5, securityGroups: [db], serve: [tcp/1433, tcp/3306]}
+  db2: {subnet: private, ip: 10.0.1.6, securityGroups: [db], serve: [tcp/1433, tcp/3306]}
+  db3: {subnet: private, ip: 10.0.1.7, securityGroups: [db], serve: [tcp/1433, tcp/3306]}
+internetHosts: {x: {ip: 203.0.113.9, serve: [http/80, http/443, tcp/25]}}
+checks:
+  - {from: x, to: web1, tcp: 80, source: x}
+  - {from: x, to: web3, tcp: 443, family: ipv6, source: x}
+  - {from: x, to: web2, tcp: 22, expect: drop, at: securityGroup webserver}
+  - {from: web1, to: db1, tcp: 1433, source: 10.0.0.5}
+  - {from: web2, to: db3, tcp: 3306, family: ipv6, source: web2}
+  - {from: web3, to: db2, tcp: 22, expect: drop, at: securityGroup webserver}
+  - {from: web1, to: x, tcp: 80, expect: drop, at: securityGroup webserver}
+  - {from: db1, to: x, tcp: 80, source: 198.51.100.4}
+  - {from: db2, to: x, tcp: 443, source: nat}
+  - {from: db1, to: x, tcp: 443, family: ipv6, source: db1}
+  - {from: db1, to: x, tcp: 25, expect: drop, at: securityGroup db}
+  - {from: db1, to: db2, tcp: 3306, expect: drop, at: securityGroup db}
+  - {from: x, to: db1, tcp: 3306, expect: drop, at: internet}
+  - {from: x, to: nat, tcp: 3306, expect: drop, at: natGateway nat}
+  - {from: x, to: db1, tcp: 3306, family: ipv6, expect: drop, at: egressOnlyInternetGateway eigw}
+`
+	for _, r := range checkOnMemory(t, loadText(t, world)) {
+		if !r.OK {
+			t.Errorf("%s: %s", r.Check.String(), r.Got)
+		}
+	}
+}
+
+// NT-01: a NAT gateway in one zone; the other zone's private subnet has local
+// routes alone.
+func TestNT_01PublicNATGatewayInOneOfTwoZones(t *testing.T) {
+	const world = `
+vpcs: {v: {cidr: 10.0.0.0/16}}
+internetGateways: {igw: {vpc: v}}
+natGateways: {nat: {subnet: public-b, eip: 198.51.100.4}}
+routeTables:
+  public:    {vpc: v, routes: {0.0.0.0/0: igw}}
+  private-a: {vpc: v}
+  private-b: {vpc: v, routes: {0.0.0.0/0: nat}}
+subnets:
+  public-a:  {vpc: v, cidr: 10.0.0.0/24, az: us-east-1a, routeTable: public}
+  public-b:  {vpc: v, cidr: 10.0.1.0/24, az: us-east-1b, routeTable: public}
+  private-a: {vpc: v, cidr: 10.0.2.0/24, az: us-east-1a, routeTable: private-a}
+  private-b: {vpc: v, cidr: 10.0.3.0/24, az: us-east-1b, routeTable: private-b}
+securityGroups: {open: {vpc: v, ingress: [{protocol: all, from: 0.0.0.0/0}]}}
+instances:
+  a: {subnet: private-a, securityGroups: [open]}
+  b: {subnet: private-b, securityGroups: [open], serve: [http/80]}
+internetHosts: {x: {ip: 203.0.113.9, serve: [http/80]}}
+checks:
+  - {from: a, to: x, tcp: 80, expect: drop, at: routeTable private-a}
+  - {from: b, to: x, tcp: 80, source: 198.51.100.4}
+  - {from: a, to: b, tcp: 80, source: a}
+  - {from: x, to: b, tcp: 80, expect: drop, at: internet}
+  - {from: x, to: nat, tcp: 80, expect: drop, at: natGateway nat}
+`
+	for _, r := range checkOnMemory(t, loadText(t, world)) {
+		if !r.OK {
+			t.Errorf("%s: %s", r.Check.String(), r.Got)
+		}
+	}
+}
+
 // SB-1: the five addresses of a subnet that no interface can have, and what they
 // do when they are sent to.
 func TestSB_1ReservedAddresses(t *testing.T) {

@@ -71,9 +71,11 @@ func (x *memExchange) message() message {
 	}
 }
 
-// arrived notes that the request reached its receiver.
+// arrived notes that a request reached its receiver. It is the probe's: nobody
+// else asks for anything meanwhile, and a NAT gateway may have changed its source
+// port, its identifier and its family, so that nothing would be left to compare.
 func (x *memExchange) arrived(msg *message) {
-	if x != nil && msg.proto == x.probe.protocol() && msg.srcPort == x.port && !x.outcome.Delivered {
+	if x != nil && !x.outcome.Delivered {
 		x.outcome.Delivered, x.outcome.SourceSeen = true, msg.src
 	}
 }

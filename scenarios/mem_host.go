@@ -77,7 +77,10 @@ func instanceInterface(name string, n *control.NetworkInterface, s *control.Subn
 	for _, a := range n.Status.IPv6s {
 		i.addresses = append(i.addresses, netip.PrefixFrom(a, s.Status.IPv6CIDR.Bits()))
 	}
-	i.gateways = []netip.Addr{s.CIDR.Addr().Next(), dataplane.RouterLinkLocal(dataplane.Handle(s.Status.Handle))}
+	i.gateways = []netip.Addr{dataplane.RouterLinkLocal(dataplane.Handle(s.Status.Handle))}
+	if s.CIDR.IsValid() { // not IPv6-only
+		i.gateways = append(i.gateways, s.CIDR.Addr().Next())
+	}
 	return i
 }
 

@@ -20,6 +20,7 @@ type testNetwork struct {
 	family   control.Family // of the addresses that names stand for
 	legs     []dataplane.Leg
 	arrivals []arrival
+	last     map[string]message // what each host got last, for its answer
 	counters dataplane.Counters
 }
 
@@ -37,12 +38,13 @@ func newTestNetwork(t *testing.T, family control.Family, text string) *testNetwo
 	if err != nil {
 		t.Fatalf("%v\nin:\n%s", err, text)
 	}
-	n := &testNetwork{T: t, Memory: m, family: family}
+	n := &testNetwork{T: t, Memory: m, family: family, last: map[string]message{}}
 	m.mute = true
 	m.walked = n.sawLeg
 	m.arrived = func(at *memInterface, data []byte) {
 		msg, _ := parseMessage(data)
 		n.arrivals = append(n.arrivals, arrival{at, append([]byte(nil), data...), msg})
+		n.last[at.host.name] = msg
 	}
 	return n
 }
@@ -66,13 +68,18 @@ func (n *testNetwork) sawLeg(leg dataplane.Leg) {
 	before, after := n.counters, n.engine.Counters()
 	n.counters = after
 	n.legs = append(n.legs, leg)
+	if after.Reasons[dataplane.ReasonUntranslatable] != before.Reasons[dataplane.ReasonUntranslatable] {
+		return // known only when the bytes are written, which a trace does not do
+	}
 	if after.Reasons[leg.Reason] == before.Reasons[leg.Reason] {
 		n.Errorf("the tracer says %s (%s), the forwarding path came to another reason\n%s", leg.Verdict, leg.Reason, describeLeg(leg))
 	}
-	switch sent, answered := after.Forwarded-before.Forwarded, after.Answered-before.Answered; {
+	answerable := leg.Reason == dataplane.ReasonTooBig || leg.Reason == dataplane.ReasonNATExpired
+	sent, answered := after.Forwarded-before.Forwarded, after.Answered-before.Answered
+	switch {
 	case leg.Verdict == dataplane.VerdictPass && sent != 1,
 		leg.Verdict == dataplane.VerdictAnswer && answered != 1,
-		leg.Verdict == dataplane.VerdictDrop && leg.Reason != dataplane.ReasonTooBig && (sent != 0 || answered != 0):
+		leg.Verdict == dataplane.VerdictDrop && !answerable && (sent != 0 || answered != 0):
 		n.Errorf("the tracer says %s, but %d frames were forwarded and %d answered\n%s", leg.Verdict, sent, answered, describeLeg(leg))
 	}
 	if leg.Reason == dataplane.ReasonBug || len(leg.Steps) == 0 {
@@ -202,7 +209,11 @@ func (n *testNetwork) passed() bool {
 	return slices.ContainsFunc(n.legs, func(l dataplane.Leg) bool { return l.Verdict == dataplane.VerdictPass })
 }
 
+// short is an object's name, an instance's for its first interface.
 func short(o dataplane.Object) string {
+	if o.Kind == dataplane.KindServices {
+		return "services"
+	}
 	name, _, _ := strings.Cut(o.Name, "/eth0")
 	return name
 }
@@ -210,15 +221,17 @@ func short(o dataplane.Object) string {
 // records derives what flow logs would say of a leg (flowlogs.md section 4):
 // the sender's record, REJECT if its groups or its subnet's ACL refused; the
 // receiver's, REJECT if the ACL or the groups there did; none for what routing
-// or a source/dest check drops.
+// or a source/dest check drops. A NAT gateway's interface is a receiver and then
+// a sender.
 func (n *testNetwork) records(leg dataplane.Leg) []string {
 	var list []string
-	add := func(eni dataplane.Object, direction string, v dataplane.Verdict) {
-		if eni.Kind == dataplane.KindNetworkInterface {
-			action := map[dataplane.Verdict]string{dataplane.VerdictPass: "ACCEPT", dataplane.VerdictDrop: "REJECT"}[v]
+	add := func(eni dataplane.Object, direction string, s *dataplane.TraceStep) {
+		if s != nil && (eni.Kind == dataplane.KindNetworkInterface || eni.Kind == dataplane.KindNATGateway) {
+			action := map[dataplane.Verdict]string{dataplane.VerdictPass: "ACCEPT", dataplane.VerdictDrop: "REJECT"}[s.Verdict]
 			list = append(list, fmt.Sprintf("%s %s %s", short(eni), direction, action))
 		}
 	}
+	sender := leg.From
 	var in, out *dataplane.TraceStep // the last filter's word, per side
 	for i := range leg.Steps {
 		switch s := &leg.Steps[i]; s.Stage {
@@ -226,19 +239,26 @@ func (n *testNetwork) records(leg dataplane.Leg) []string {
 			out = s
 		case dataplane.StageSecurityGroupIn, dataplane.StageNetworkACLIn:
 			in = s
+		case dataplane.StageNATGateway:
+			// It refuses nothing as a filter would: what it drops was accepted.
+			accepted := &dataplane.TraceStep{Verdict: dataplane.VerdictPass}
+			add(sender, "egress", out)
+			add(s.Objects[0], "ingress", accepted)
+			sender, in, out = s.Objects[0], nil, accepted
+			if s.Verdict == dataplane.VerdictDrop {
+				out = nil
+			}
 		}
 	}
-	if out != nil {
-		add(leg.From, "egress", out.Verdict)
+	add(sender, "egress", out)
+	if leg.Decisive().Stage == dataplane.StageDestinationCheck && leg.Verdict == dataplane.VerdictDrop {
+		return list
 	}
-	checked := leg.Decisive().Stage == dataplane.StageDestinationCheck && leg.Verdict == dataplane.VerdictDrop
-	if in != nil && !checked {
-		receiver := leg.To
-		if leg.Verdict == dataplane.VerdictDrop {
-			receiver = n.receiverOf(leg)
-		}
-		add(receiver, "ingress", in.Verdict)
+	receiver := leg.To
+	if leg.Verdict == dataplane.VerdictDrop && in != nil {
+		receiver = n.receiverOf(leg)
 	}
+	add(receiver, "ingress", in)
 	return list
 }
 
@@ -247,22 +267,37 @@ func (n *testNetwork) records(leg dataplane.Leg) []string {
 // the packet was in.
 func (n *testNetwork) receiverOf(leg dataplane.Leg) dataplane.Object {
 	w := n.World()
-	named := func(name string) dataplane.Object {
-		return n.engine.Snapshot().Object(dataplane.Handle(w.NetworkInterfaces[name].Status.Handle))
-	}
-	vpc := vpcOf(w, short(leg.From))
+	object := func(handle uint32) dataplane.Object { return n.engine.Snapshot().Object(dataplane.Handle(handle)) }
+	vpc, target := vpcOf(w, short(leg.From)), dataplane.Object{}
 	for _, s := range leg.Steps {
-		if _, name, ok := strings.Cut(s.Rule, " → networkInterface "); ok && s.Stage == dataplane.StageRoute {
-			return named(name)
-		}
-		if s.Stage == dataplane.StageInternetGatewayIn {
+		switch s.Stage {
+		case dataplane.StageRoute:
+			target = dataplane.Object{} // of the last route only
+			if _, name, ok := strings.Cut(s.Rule, " → networkInterface "); ok {
+				target = object(w.NetworkInterfaces[name].Status.Handle)
+			} else if _, name, ok := strings.Cut(s.Rule, " → natGateway "); ok {
+				target = object(w.NATGateways[name].Status.Handle)
+			}
+		case dataplane.StageInternetGatewayIn:
 			vpc = w.InternetGateways[s.Objects[0].Name].VPC
+		case dataplane.StageEgressOnlyGateway:
+			vpc = w.EgressOnlyInternetGateways[s.Objects[0].Name].VPC
 		}
+	}
+	if target.Name != "" {
+		return target
 	}
 	dst := netip.MustParseAddr(leg.Decisive().After.Dst)
-	for name, eni := range w.NetworkInterfaces {
+	for _, eni := range w.NetworkInterfaces {
 		if eni.VPC == vpc && slices.Contains(slices.Concat(eni.Status.PrivateIPs, eni.Status.IPv6s), dst) {
-			return named(name)
+			return object(eni.Status.Handle)
+		}
+	}
+	for _, g := range w.NATGateways {
+		for _, a := range g.Status.Addresses {
+			if g.Status.VPC == vpc && a.PrivateIP == dst {
+				return object(g.Status.Handle)
+			}
 		}
 	}
 	return dataplane.Object{}

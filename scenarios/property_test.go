@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -66,6 +67,7 @@ func (n *testNetwork) playAll(traffic []step) []string {
 	for _, s := range traffic {
 		n.Advance(s.wait)
 		outcomes = append(outcomes, fmt.Sprintf("%s → %s %s: %s", s.from, s.to, s.msg.describe(), n.send(s.from, s.to, s.msg)))
+		n.gatewaysKeepOut(s)
 		if len(n.arrivals) == 0 {
 			continue
 		}
@@ -76,6 +78,21 @@ func (n *testNetwork) playAll(traffic []step) []string {
 		}
 	}
 	return outcomes
+}
+
+// gatewaysKeepOut holds R33 and R45: no gateway for the way out lets a connection
+// begin from the Internet.
+func (n *testNetwork) gatewaysKeepOut(s step) {
+	n.Helper()
+	if s.msg.flags != syn || n.World().InternetHosts[s.from] == nil || len(n.legs) == 0 {
+		return
+	}
+	for _, taken := range n.legs[0].Steps {
+		through := taken.Stage == dataplane.StageNATGateway || taken.Stage == dataplane.StageEgressOnlyGateway
+		if through && taken.Verdict == dataplane.VerdictPass {
+			n.Errorf("a new connection came in:\n%s", describeLeg(n.legs[0]))
+		}
+	}
 }
 
 func (msg message) describe() string {
@@ -165,12 +182,12 @@ func (w randomWorld) text(r *rand.Rand) string {
 			g.name, g.vpc, strings.Join(shuffle(g.ingress), ", "), strings.Join(shuffle(g.egress), ", ")))
 	}
 	sections := []string{"securityGroups:\n" + strings.Join(shuffle(groups), "")}
-	for _, name := range []string{"vpcs", "internetGateways", "routeTables", "networkAcls", "subnets", "instances", "internetHosts"} {
+	for _, name := range []string{"vpcs", "internetGateways", "natGateways", "egressOnlyInternetGateways", "routeTables", "networkAcls", "subnets", "instances", "internetHosts"} {
 		if entries := w.sections[name]; len(entries) > 0 {
 			sections = append(sections, name+":\n"+strings.Join(shuffle(entries), ""))
 		}
 	}
-	return "name: random\n" + strings.Join(shuffle(sections), "")
+	return "name: random\nquotas: {elasticIpsPerRegion: 20}\n" + strings.Join(shuffle(sections), "")
 }
 
 // drawWorld draws two VPCs with the same IPv4 block and everything in them.
@@ -183,6 +200,12 @@ func drawWorld(r *rand.Rand) randomWorld {
 	for v, vpc := range []string{"red", "blue"} {
 		add("vpcs", `%s: {cidr: 10.0.0.0/16, ipv6: "2001:db8:%d::/56"}`, vpc, v+1)
 		add("internetGateways", "%s-igw: {vpc: %s}", vpc, vpc)
+		add("natGateways", "%s-nat: {subnet: %s-%d, privateIp: 10.0.%[3]d.50%s}", vpc, vpc, r.IntN(3),
+			[]string{", eip: 198.51.100." + fmt.Sprint(50+v), ", connectivity: private"}[r.IntN(2)])
+		add("egressOnlyInternetGateways", "%s-eigw: {vpc: %s}", vpc, vpc)
+		if edge := drawEdgeRoutes(r, v, vpc); edge != "" {
+			add("routeTables", "%s-edge: {vpc: %s, internetGateway: %s-igw, routes: {%s}}", vpc, vpc, vpc, edge)
+		}
 		for g := range 2 {
 			w.groups = append(w.groups, drawGroup(r, vpc, g))
 		}
@@ -196,7 +219,7 @@ func drawWorld(r *rand.Rand) randomWorld {
 			add("subnets", `%s-%d: {vpc: %s, cidr: 10.0.%d.0/24, ipv6: "2001:db8:%d:%d::/64", routeTable: %s-%d%s}`, vpc, s, vpc, s, v+1, s, vpc, s, acl)
 			for i := range 2 {
 				fields := []string{"", ", sourceDestCheck: false, forward: true", ", sourceDestCheck: false", ", forward: true"}[r.IntN(4)]
-				if r.IntN(2) == 0 && public < 15 { // AWS's quota of Elastic IPs
+				if i == 0 && s == 0 || r.IntN(2) == 0 { // the first may be the target of an edge route
 					public++
 					fields += fmt.Sprintf(", publicIp: 198.51.100.%d", public)
 				}
@@ -211,21 +234,43 @@ func drawWorld(r *rand.Rand) randomWorld {
 	return w
 }
 
-// drawRoutes draws the routes of subnet s: out by the gateway, or through an
-// instance to the Internet or to a subnet, circles included.
+// drawRoutes draws the routes of subnet s: out by one of the gateways, or through
+// an instance to the Internet or to a subnet, circles included.
 func drawRoutes(r *rand.Rand, v int, vpc string, s int) string {
 	target := func() string { return fmt.Sprintf("%s-%d-0", vpc, r.IntN(3)) }
 	var routes []string
 	for _, all := range []string{"0.0.0.0/0", `"::/0"`} {
-		switch r.IntN(4) {
+		switch r.IntN(6) {
 		case 0, 1:
 			routes = append(routes, all+": "+vpc+"-igw")
 		case 2:
 			routes = append(routes, all+": "+target())
+		case 3, 4:
+			routes = append(routes, all+": "+vpc+map[string]string{"0.0.0.0/0": "-nat", `"::/0"`: "-eigw"}[all])
 		}
 	}
 	if to := r.IntN(3); to != s && r.IntN(2) == 0 {
-		routes = append(routes, fmt.Sprintf("10.0.%d.0/24: %s", to, target()), fmt.Sprintf(`"2001:db8:%d:%d::/64": %s`, v+1, to, target()))
+		v4 := target()
+		if r.IntN(3) == 0 {
+			v4 = vpc + "-nat"
+		}
+		routes = append(routes, fmt.Sprintf("10.0.%d.0/24: %s", to, v4), fmt.Sprintf(`"2001:db8:%d:%d::/64": %s`, v+1, to, target()))
+	}
+	if r.IntN(2) == 0 {
+		routes = append(routes, `"64:ff9b::/96": `+vpc+"-nat")
+	}
+	return strings.Join(routes, ", ")
+}
+
+// drawEdgeRoutes draws what comes in by the Internet gateway and goes through the
+// VPC's first instance; "": the gateway has no table of its own.
+func drawEdgeRoutes(r *rand.Rand, v int, vpc string) string {
+	var routes []string
+	if r.IntN(2) == 0 {
+		routes = append(routes, fmt.Sprintf("10.0.%d.0/24: %s-0-0", r.IntN(3), vpc))
+	}
+	if r.IntN(2) == 0 {
+		routes = append(routes, fmt.Sprintf(`"2001:db8:%d:%d::/64": %s-0-0`, v+1, r.IntN(3), vpc))
 	}
 	return strings.Join(routes, ", ")
 }
@@ -276,7 +321,8 @@ func drawEntries(r *rand.Rand) string {
 // drawTraffic draws packets between everybody and every kind of address.
 func drawTraffic(r *rand.Rand, w *control.World) []step {
 	hosts := []string{"x", "y"}
-	to := []string{"10.0.0.1", "10.0.1.99", "10.0.7.7", "203.0.113.5", "203.0.113.9", "198.51.100.11", "198.51.100.99", "8.8.8.8",
+	to := []string{"10.0.0.1", "10.0.1.99", "10.0.7.7", "203.0.113.5", "203.0.113.9", "198.51.100.11", "198.51.100.50", "198.51.100.51", "198.51.100.99", "8.8.8.8",
+		"10.0.0.50", "10.0.1.50", "64:ff9b::203.0.113.5", "64:ff9b::203.0.113.77", "64:ff9b::10.0.1.10", "64:ff9b::8.8.8.8",
 		"224.0.0.5", "169.254.169.254", "2001:db8:1:9::9", "2001:db8:ff00::99", "ff02::1", "fe80::1", "fd00:ec2::254"}
 	instances, _ := control.KindNamed("instances")
 	for _, name := range instances.Names(w) {
@@ -299,7 +345,7 @@ func drawTraffic(r *rand.Rand, w *control.World) []step {
 			s.msg.src = netip.MustParseAddr(s.to)
 		}
 		if r.IntN(10) == 0 {
-			s.wait = 40e9
+			s.wait = []time.Duration{40 * time.Second, 400 * time.Second}[r.IntN(2)]
 		}
 	}
 	return traffic

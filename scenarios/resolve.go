@@ -1,16 +1,21 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/vpcsim/vpcsim/control"
 )
 
 // resolved is a check whose names have become addresses.
 type resolved struct {
-	probe  Probe
-	source netip.Addr // that the receiver must see; invalid: any
+	probe Probe
+	// sources are those of which the receiver must see one; none: any. More
+	// than one only for a NAT gateway with several addresses.
+	sources []netip.Addr
 }
 
 func resolve(w *control.World, c *control.Check) (*resolved, error) {
@@ -30,16 +35,16 @@ func resolve(w *control.World, c *control.Check) (*resolved, error) {
 	if c.Source == "" {
 		return r, nil
 	}
-	if r.source, err = source(w, c, to); err != nil {
+	if r.sources, err = sources(w, c, to); err != nil {
 		return nil, fmt.Errorf("source %s: %w", c.Source, err)
 	}
 	return r, nil
 }
 
-// destination is the address that the check is sent to: the private one of an
-// instance in the sender's own VPC, else the public one. An instance that has
-// none cannot be meant by any other address than its private one, and the check
-// shows what becomes of that.
+// destination is the address that the check is sent to: the private one of what
+// is in the sender's own VPC, else the public one. What has none cannot be meant
+// by any other address than its private one, and the check shows what becomes of
+// that.
 func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(c.To); err == nil {
 		return a, nil
@@ -47,43 +52,109 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	if h := w.InternetHosts[c.To]; h != nil {
 		return oneOf(c, h.IP, h.Status.IPv6)
 	}
+	// VPCs may overlap, so it is the sender's VPC that tells, not the address.
+	pick := func(vpc string, private, public netip.Addr) netip.Addr {
+		if vpcOf(w, c.From) != vpc && public.IsValid() {
+			return public
+		}
+		return private
+	}
+	if g := w.NATGateways[c.To]; g != nil && len(g.Status.Addresses) > 0 {
+		a := g.Status.Addresses[0]
+		return oneOf(c, pick(g.Status.VPC, a.PrivateIP, a.PublicIP), netip.Addr{})
+	}
 	n := interfaceNamed(w, c.To)
 	if n == nil {
-		return netip.Addr{}, fmt.Errorf("no such instance, network interface or Internet host")
+		return netip.Addr{}, errNoEnd
 	}
-	// VPCs may overlap, so it is the sender's VPC that tells, not the address.
-	v4 := first(n.Status.PrivateIPs)
-	if vpcOf(w, c.From) != n.VPC && n.Status.PublicIP.IsValid() {
-		v4 = n.Status.PublicIP
+	public := n.Status.PublicIP
+	if as := n.Status.Associations; !public.IsValid() && len(as) > 0 {
+		public = as[0].PublicIP // of a secondary address
 	}
-	return oneOf(c, v4, first(n.Status.IPv6s))
+	return oneOf(c, pick(n.VPC, first(n.Status.PrivateIPs), public), first(n.Status.IPv6s))
 }
 
-// source is the address by which the receiver should see the named sender: the
-// public one of an instance if the way leads over the Internet, which the
-// destination's being a private address of the sender's VPC tells.
-func source(w *control.World, c *control.Check, to netip.Addr) (netip.Addr, error) {
+var errNoEnd = errors.New("no such instance, network interface, NAT gateway or Internet host")
+
+// sources are the addresses by one of which the receiver should see the named
+// sender: public ones if the way leads over the Internet, which the destination's
+// not being a private address of the sender's VPC tells.
+func sources(w *control.World, c *control.Check, to netip.Addr) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(c.Source); err == nil {
-		return a, nil
+		return []netip.Addr{a}, nil
 	}
-	// The family of the probe is that of its destination.
-	probed := *c
-	probed.Family = control.IPv4
+	// The receiver sees its own family: behind NAT64 not that of the probe.
+	to = withoutNAT64(to)
+	if g := w.NATGateways[c.Source]; g != nil {
+		return natSources(w, g, to)
+	}
+	seen := *c
+	seen.Family = control.IPv4
 	if to.Is6() {
-		probed.Family = control.IPv6
+		seen.Family = control.IPv6
 	}
 	if h := w.InternetHosts[c.Source]; h != nil {
-		return oneOf(&probed, h.IP, h.Status.IPv6)
+		return only(oneOf(&seen, h.IP, h.Status.IPv6))
 	}
 	n := interfaceNamed(w, c.Source)
 	if n == nil {
-		return netip.Addr{}, fmt.Errorf("no such instance, network interface or Internet host")
+		return nil, errNoEnd
 	}
 	v4 := n.Status.PublicIP
 	if isPrivateIn(w, n.VPC, to) {
 		v4 = first(n.Status.PrivateIPs)
 	}
-	return oneOf(&probed, v4, first(n.Status.IPv6s))
+	return only(oneOf(&seen, v4, first(n.Status.IPv6s)))
+}
+
+// natSources are the addresses that a NAT gateway translates to, as a receiver at
+// address to sees them: its public ones only behind an Internet gateway (R41).
+func natSources(w *control.World, g *control.NATGateway, to netip.Addr) ([]netip.Addr, error) {
+	if to.Is6() {
+		return nil, errors.New("a NAT gateway translates no IPv6 but 64:ff9b::/96")
+	}
+	inside := isPrivateIn(w, g.Status.VPC, to)
+	var list []netip.Addr
+	for _, a := range g.Status.Addresses {
+		if inside || !a.PublicIP.IsValid() {
+			list = append(list, a.PrivateIP)
+		} else {
+			list = append(list, a.PublicIP)
+		}
+	}
+	return list, nil
+}
+
+func only(a netip.Addr, err error) ([]netip.Addr, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []netip.Addr{a}, nil
+}
+
+// seesRightSource reports whether the receiver's view is what the check asks for.
+func (r *resolved) seesRightSource(seen netip.Addr) bool {
+	return len(r.sources) == 0 || slices.Contains(r.sources, seen)
+}
+
+func (r *resolved) sourceText() string {
+	words := make([]string, len(r.sources))
+	for i, a := range r.sources {
+		words[i] = a.String()
+	}
+	return strings.Join(words, " or ")
+}
+
+// nat64 is the block under which NAT gateways show IPv4 to IPv6 (R54).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// withoutNAT64 is the IPv4 address that an address of that block stands for.
+func withoutNAT64(a netip.Addr) netip.Addr {
+	if !nat64.Contains(a) {
+		return a
+	}
+	b := a.As16()
+	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
 // isPrivateIn reports whether address a lies in an IPv4 block of the VPC.

@@ -117,8 +117,8 @@ func (r *resolved) judge(c *control.Check, o Outcome) (ok bool, got string) {
 		return r.judgeDrop(c, o)
 	}
 	switch {
-	case o.Answered && r.source.IsValid() && o.SourceSeen != r.source:
-		return false, fmt.Sprintf("answered, but %s saw source %s, not %s", c.To, o.SourceSeen, r.source)
+	case o.Answered && !r.seesRightSource(o.SourceSeen):
+		return false, fmt.Sprintf("answered, but %s saw source %s, not %s", c.To, o.SourceSeen, r.sourceText())
 	case o.Answered && o.SourceSeen.IsValid():
 		return true, fmt.Sprintf("answered; %s saw source %s", c.To, o.SourceSeen)
 	case o.Answered:

@@ -107,7 +107,8 @@ func TestDropNamesWhatDecides(t *testing.T) {
 		"quickstart": {
 			"dropped at securityGroup web: no ingress rule allows tcp/22 from 203.0.113.10",
 			"dropped at internet: 10.0.2.20 is a private address: it is not on the Internet",
-			"dropped at routeTable private: no route matches 203.0.113.10",
+			"dropped at natGateway nat: it answers nothing that went out through the gateway, which accepts no connections",
+			"dropped at egressOnlyInternetGateway eigw: it answers nothing that went out through the gateway, which lets no connection in",
 			"dropped at networkAcl data: ingress: no numbered rule matches",
 			"answered; web saw source 203.0.113.10",
 		},
@@ -119,6 +120,22 @@ func TestDropNamesWhatDecides(t *testing.T) {
 		"nacl-vs-sg": {
 			"the request arrived, its answer was dropped at networkAcl no-replies: egress: no numbered rule matches tcp/32769 to 10.1.1.4",
 			"dropped at networkAcl deny-first: ingress rule 90 deny tcp/22 from 0.0.0.0/0 matches tcp/22 from 10.1.1.4",
+		},
+		"nat-egress": {
+			"answered; site saw source 198.51.100.10",
+			"answered; partner saw source 100.64.4.10",
+			"the request arrived, its answer was dropped at networkAcl replies-only: ingress: no numbered rule matches icmp type 0 code 0 from 203.0.113.5",
+			"the request arrived, its answer was dropped at routeTable private-a: no route matches",
+			"dropped at internetGateway igw: 100.64.4.10 has no public address",
+		},
+		"ipv6-only-nat64": {
+			"answered; 64:ff9b::10.6.3.10 saw source 10.6.0.4",
+			"dropped at securityGroup legacy: no ingress rule allows tcp/22 from 10.6.0.4",
+			"dropped at networkAcl lab/default: egress rule 90 deny tcp/8080 to 64:ff9b::/96 matches tcp/8080 to 64:ff9b::cb00:7105",
+		},
+		"edge-inspection": {
+			"answered; app saw source 203.0.113.5",
+			"dropped at networkInterface careless/eth0: destination 10.7.2.10 is not one of its addresses, and its source/dest check is on",
 		},
 		"middlebox": {
 			"dropped at networkInterface careless/eth0: destination 10.2.2.10 is not one of its addresses, and its source/dest check is on",

@@ -24,9 +24,19 @@ type step struct {
 	from, to string
 	source   string // the packet's, if not its sender's own; one per family
 	msg      message
+	// reply makes the packet an answer to what from got last: addresses and
+	// ports are swapped. Msg then says no more than flags and payload; without
+	// those it is what a host would answer.
+	reply bool
 	// want is the outcome; without a bar, only its verdict is compared.
 	want string
+	// seen is "source → destination" as the last host that a frame reached saw
+	// them; "": not compared.
+	seen string
 }
+
+// nothingLogged is the end of an outcome of which no flow log has a record.
+const nothingLogged = " | no record"
 
 // semanticsCase is a case of AWS's semantics, played with single packets.
 type semanticsCase struct {
@@ -63,14 +73,20 @@ func (n *testNetwork) play(name string, s step) {
 	if s.from == "" {
 		return
 	}
+	if s.reply {
+		s = n.answerOf(s)
+	}
 	for _, text := range strings.Fields(s.source) {
 		if a := netip.MustParseAddr(text); a.Is4() == n.address(s.to).Is4() {
 			s.msg.src = a
 		}
 	}
 	got := n.send(s.from, s.to, s.msg)
-	if !strings.Contains(s.want, " | ") {
+	switch logged := strings.Contains(got, " | "); {
+	case !strings.Contains(s.want, " | "):
 		got, _, _ = strings.Cut(got, " | ")
+	case !logged:
+		got += nothingLogged
 	}
 	if diff := cmp.Diff(s.want, got); diff != "" {
 		n.Errorf("%s: %s → %s (-want +got):\n%s", name, s.from, s.to, diff)
@@ -78,6 +94,33 @@ func (n *testNetwork) play(name string, s step) {
 			n.Log(describeLeg(leg))
 		}
 	}
+	if s.seen == "" {
+		return
+	}
+	saw := "nothing"
+	if len(n.arrivals) > 0 {
+		last := n.arrivals[len(n.arrivals)-1]
+		saw = fmt.Sprintf("%s → %s", last.src, last.dst)
+	}
+	if saw != s.seen {
+		n.Errorf("%s: %s → %s: the receiver saw %s, want %s", name, s.from, s.to, saw, s.seen)
+	}
+}
+
+// answerOf fills in a step that answers what its sender got last.
+func (n *testNetwork) answerOf(s step) step {
+	n.Helper()
+	got, ok := n.last[s.from]
+	if !ok {
+		n.Fatalf("%s got nothing that it could answer", s.from)
+	}
+	back, ok := reply(got)
+	if s.msg.flags != 0 || s.msg.payload != nil || !ok {
+		back = message{src: got.dst, dst: got.src, proto: got.proto, srcPort: got.dstPort, dstPort: got.srcPort}
+		back.flags, back.payload = s.msg.flags, s.msg.payload
+	}
+	s.msg, s.to = back, got.src.String()
+	return s
 }
 
 // The flags of TCP segments in tests.

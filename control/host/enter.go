@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -87,7 +88,8 @@ func becomeProcess() (int, error) {
 	if err := os.Chdir(dir); err != nil {
 		return exitNotExecutable, err
 	}
-	path, err := lookPath(order.Args[0], order.Env)
+	env := withRootsPath(order.Env)
+	path, err := lookPath(order.Args[0], env)
 	if errors.Is(err, os.ErrNotExist) {
 		return exitNotFound, notFound(order.Args[0])
 	}
@@ -98,9 +100,9 @@ func becomeProcess() (int, error) {
 	// by a left-over descriptor would outlive its node.
 	unix.CloseOnExec(enterNamespaceFD)
 	unix.CloseOnExec(enterOrderFD)
-	err = syscall.Exec(path, order.Args, order.Env)
+	err = syscall.Exec(path, order.Args, env)
 	if err == syscall.ENOEXEC { // no "#!" line: the shell's, by custom
-		err = syscall.Exec("/bin/sh", append([]string{"sh", path}, order.Args[1:]...), order.Env)
+		err = syscall.Exec("/bin/sh", append([]string{"sh", path}, order.Args[1:]...), env)
 	}
 	return exitNotExecutable, fmt.Errorf("%s: %w", path, err)
 }
@@ -122,22 +124,46 @@ func enterNode(order enterOrder) error {
 	return placeFiles(order.Files)
 }
 
-// lookPath finds a program as execvp would. It also looks where an ordinary
-// user's PATH does not reach: inside a node everybody is root.
+// withRootsPath is env with root's directories behind the caller's own. The
+// namespaces of an ordinary user's lab make him root, but his PATH does not reach
+// root's programs: dhclient, traceroute and tcpdump live in sbin, and a shell
+// inside the node must find them, too.
+func withRootsPath(env []string) []string {
+	const ownDefault = "/usr/local/bin:/usr/bin:/bin"
+	out := make([]string, 0, len(env)+1)
+	path := ownDefault
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, "PATH="); ok {
+			path = v // the last one counts
+			continue
+		}
+		out = append(out, e)
+	}
+	dirs := filepath.SplitList(path)
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return append(out, "PATH="+strings.Join(dirs, string(filepath.ListSeparator)))
+}
+
+// lookPath finds a program in env's PATH as execvp would.
 func lookPath(name string, env []string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, executable(name)
 	}
-	path := "/usr/local/bin:/usr/bin:/bin"
+	var path string
 	for _, e := range env {
 		if v, ok := strings.CutPrefix(e, "PATH="); ok {
 			path = v
 		}
 	}
 	found := error(&os.PathError{Op: "look up", Path: name, Err: os.ErrNotExist})
-	// The namespaces of an ordinary user's lab make him root, with root's
-	// programs: ip and tcpdump live in sbin.
-	for _, dir := range append(filepath.SplitList(path), "/usr/local/sbin", "/usr/sbin", "/sbin") {
+	for _, dir := range filepath.SplitList(path) {
+		if dir == "" {
+			dir = "." // as execvp has it
+		}
 		full := filepath.Join(dir, name)
 		if st, err := os.Stat(full); err != nil || st.IsDir() {
 			continue

@@ -73,6 +73,7 @@ func TestCommandSeesTheNode(t *testing.T) {
 			{"interfaces in /sys", "ls /sys/class/net", "eth0\nlo\n"},
 			{"interfaces in /proc", "grep -c : /proc/net/dev", "2\n"},
 			{"programs outside of an ordinary PATH", "PATH=/usr/sbin ip -br link | wc -l", "2\n"},
+			{"root's programs in a shell", "echo $PATH", "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin\n"},
 			{"descriptors", "ls /proc/self/fd", "0\n1\n2\n3\n"}, // 3 is ls's own
 			{"temporary files", "ls -d /tmp/content 2>/dev/null || echo none", "none\n"},
 			{"processes of the lab, not the machine", "cat /proc/1/comm", "exe\n"},

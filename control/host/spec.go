@@ -9,8 +9,8 @@ const EnterArgument = "__enter"
 
 // ProcessSpec says what [Host.Command] starts and with what.
 type ProcessSpec struct {
-	Args []string // Args[0] is looked up in Env's PATH, then in the sbin directories
-	Env  []string // the whole environment; nil: the daemon's own
+	Args []string // Args[0] is looked up in PATH
+	Env  []string // the whole environment, and PATH with the sbin directories behind; nil: the daemon's own
 	Dir  string   // empty: /
 
 	// The standard files; nil is /dev/null. They are the caller's, who may
