@@ -22,6 +22,17 @@ type testNetwork struct {
 	arrivals []arrival
 	last     map[string]message // what each host got last, for its answer
 	counters dataplane.Counters
+
+	world         *control.World // a copy of the one in force
+	worldRevision uint64
+}
+
+// World is the driver's, copied once for each revision: nobody here changes it.
+func (n *testNetwork) World() *control.World {
+	if n.world == nil || n.worldRevision != n.revision {
+		n.world, n.worldRevision = n.Memory.World(), n.revision
+	}
+	return n.world
 }
 
 // arrival is a frame that a host got.

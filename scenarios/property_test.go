@@ -200,8 +200,8 @@ func drawWorld(r *rand.Rand) randomWorld {
 	for v, vpc := range []string{"red", "blue"} {
 		add("vpcs", `%s: {cidr: 10.0.0.0/16, ipv6: "2001:db8:%d::/56"}`, vpc, v+1)
 		add("internetGateways", "%s-igw: {vpc: %s}", vpc, vpc)
-		add("natGateways", "%s-nat: {subnet: %s-%d, privateIp: 10.0.%[3]d.50%s}", vpc, vpc, r.IntN(3),
-			[]string{", eip: 198.51.100." + fmt.Sprint(50+v), ", connectivity: private"}[r.IntN(2)])
+		add("natGateways", "%s-nat: {subnet: %s-%d, privateIp: 10.0.%[3]d.50%s}", vpc, vpc, max(0, r.IntN(5)-2),
+			[]string{", eip: 198.51.100." + fmt.Sprint(50+v), ", connectivity: private"}[r.IntN(4)/3])
 		add("egressOnlyInternetGateways", "%s-eigw: {vpc: %s}", vpc, vpc)
 		if edge := drawEdgeRoutes(r, v, vpc); edge != "" {
 			add("routeTables", "%s-edge: {vpc: %s, internetGateway: %s-igw, routes: {%s}}", vpc, vpc, vpc, edge)
@@ -240,7 +240,11 @@ func drawRoutes(r *rand.Rand, v int, vpc string, s int) string {
 	target := func() string { return fmt.Sprintf("%s-%d-0", vpc, r.IntN(3)) }
 	var routes []string
 	for _, all := range []string{"0.0.0.0/0", `"::/0"`} {
-		switch r.IntN(6) {
+		choice := r.IntN(6)
+		if s == 0 && r.IntN(2) == 0 {
+			choice = 0 // most NAT gateways stand there
+		}
+		switch choice {
 		case 0, 1:
 			routes = append(routes, all+": "+vpc+"-igw")
 		case 2:
@@ -279,6 +283,9 @@ func drawGroup(r *rand.Rand, vpc string, number int) randomGroup {
 	g := randomGroup{name: fmt.Sprintf("%s-sg%d", vpc, number), vpc: vpc}
 	for range r.IntN(5) {
 		g.ingress = addNew(g.ingress, fmt.Sprintf("{%s, from: %s}", drawMatch(r), drawPeer(r, vpc)))
+	}
+	if r.IntN(3) > 0 { // as AWS makes a group; else little would ever leave
+		g.egress = []string{"{protocol: all, to: 0.0.0.0/0}", `{protocol: all, to: "::/0"}`}
 	}
 	for range 1 + r.IntN(3) {
 		g.egress = addNew(g.egress, fmt.Sprintf("{%s, to: %s}", drawMatch(r), drawPeer(r, vpc)))
@@ -324,6 +331,8 @@ func drawTraffic(r *rand.Rand, w *control.World) []step {
 	to := []string{"10.0.0.1", "10.0.1.99", "10.0.7.7", "203.0.113.5", "203.0.113.9", "198.51.100.11", "198.51.100.50", "198.51.100.51", "198.51.100.99", "8.8.8.8",
 		"10.0.0.50", "10.0.1.50", "64:ff9b::203.0.113.5", "64:ff9b::203.0.113.77", "64:ff9b::10.0.1.10", "64:ff9b::8.8.8.8",
 		"224.0.0.5", "169.254.169.254", "2001:db8:1:9::9", "2001:db8:ff00::99", "ff02::1", "fe80::1", "fd00:ec2::254"}
+	x := w.InternetHosts["x"]
+	outside := []string{x.IP.String(), x.Status.IPv6.String(), "64:ff9b::203.0.113.77"}
 	instances, _ := control.KindNamed("instances")
 	for _, name := range instances.Names(w) {
 		hosts = append(hosts, name)
@@ -337,6 +346,9 @@ func drawTraffic(r *rand.Rand, w *control.World) []step {
 	for i := range traffic {
 		s := &traffic[i]
 		s.from, s.to = hosts[r.IntN(len(hosts))], to[r.IntN(len(to))]
+		if r.IntN(3) == 0 { // to somebody on the Internet
+			s.to = outside[r.IntN(len(outside))]
+		}
 		s.msg = []message{
 			tcp(40000+uint16(r.IntN(3)), 80, syn), tcp(40000, 80, ack), tcp(80, 40000, synAck), tcp(40001, 22, syn),
 			udp(40000, 53), udp(53, 40000), ping(), pong(), gre(),

@@ -16,8 +16,16 @@ const runnerLab = `
 name: runner
 vpcs: {v: {cidr: 10.0.0.0/16, ipv6: true}}
 internetGateways: {igw: {vpc: v}}
-routeTables: {r: {vpc: v, main: true, routes: {0.0.0.0/0: igw, "::/0": igw}}}
-subnets: {s: {vpc: v, cidr: 10.0.1.0/24, ipv6: true}, t: {vpc: v, cidr: 10.0.2.0/24, ipv6: true}}
+natGateways:
+  nat:    {subnet: s, eip: [198.51.100.20, 198.51.100.21]}
+  hidden: {subnet: s, connectivity: private, privateIp: 10.0.1.60}
+routeTables:
+  r: {vpc: v, main: true, routes: {0.0.0.0/0: igw, "::/0": igw}}
+  p: {vpc: v, routes: {0.0.0.0/0: nat, "64:ff9b::/96": nat, 10.0.2.0/24: hidden}}
+subnets:
+  s: {vpc: v, cidr: 10.0.1.0/24, ipv6: true}
+  t: {vpc: v, cidr: 10.0.2.0/24, ipv6: true}
+  p: {vpc: v, cidr: 10.0.3.0/24, ipv6: true, routeTable: p}
 securityGroups:
   web: {vpc: v, ingress: [{protocol: tcp, ports: 80-81, from: [0.0.0.0/0, "::/0"]}, {protocol: udp, ports: 53-54, from: 0.0.0.0/0}]}
   ops: {vpc: v}
@@ -25,6 +33,9 @@ instances:
   web: {subnet: s, ip: 10.0.1.10, publicIp: 198.51.100.7, securityGroups: [web, ops], serve: [http/80, udp/53]}
   job: {subnet: t, ip: 10.0.2.10, securityGroups: [ops], run: [/bin/true], interfaces: [{subnet: s, ip: 10.0.1.11, securityGroups: [web]}]}
   off: {subnet: t, ip: 10.0.2.11, securityGroups: [web], stopped: true}
+  app: {subnet: p, ip: 10.0.3.10, securityGroups: [ops]}
+  two: {subnet: s, ip: 10.0.1.12, securityGroups: [web], secondaryIps: [{ip: 10.0.1.13, publicIp: 198.51.100.8}]}
+  mysql: {subnet: t, ip: 10.0.2.12, securityGroups: [web]}
 internetHosts: {laptop: {ip: 203.0.113.10, serve: [http/80]}, old: {ip: 203.0.113.11, ipv6: false}}
 checks:
 `
@@ -58,6 +69,17 @@ func TestRunJudges(t *testing.T) {
 		{"nobody on the Internet", `{from: laptop, to: 192.0.2.1, ping: true, expect: drop, at: internet}`, true, "nobody on the emulated Internet has 192.0.2.1"},
 		{"no address of the family, there", `{from: laptop, to: old, ping: true, family: ipv6}`, false, "to old: it has no ipv6 address"},
 		{"no address of the family, here", `{from: old, to: web, tcp: 80, family: ipv6, expect: drop, at: internet}`, false, "old has no address of that family"},
+		{"source: a NAT gateway, on the Internet", `{from: app, to: laptop, tcp: 80, source: nat}`, true, "saw source 198.51.100.2"},
+		{"source: a NAT gateway, in the VPC", `{from: app, to: mysql, tcp: 80, source: hidden}`, true, "saw source 10.0.1.60"},
+		{"source: another NAT gateway", `{from: app, to: mysql, tcp: 80, source: nat}`, false, "mysql saw source 10.0.1.60, not 10.0.1.4 or 10.0.1.5"},
+		{"source: not a NAT gateway", `{from: web, to: laptop, tcp: 80, source: nat}`, false, "laptop saw source 198.51.100.7, not 198.51.100.20 or 198.51.100.21"},
+		{"source: a NAT gateway by NAT64", `{from: app, to: "64:ff9b::203.0.113.10", udp: 53, source: nat}`, true, "saw source 198.51.100.2"},
+		{"source: a NAT gateway over IPv6", `{from: web, to: laptop, tcp: 80, family: ipv6, source: nat}`, false, "a NAT gateway translates no IPv6 but 64:ff9b::/96"},
+		{"to a NAT gateway, from the Internet", `{from: laptop, to: nat, tcp: 80, expect: drop, at: natGateway nat}`, true, "it answers nothing"},
+		{"to a NAT gateway, from the VPC", `{from: web, to: hidden, ping: true, expect: drop, at: natGateway hidden}`, true, "it answers nothing"},
+		{"to a private NAT gateway, from the Internet", `{from: laptop, to: hidden, ping: true, expect: drop, at: internet}`, true, "10.0.1.60 is a private address"},
+		{"to a NAT gateway over IPv6", `{from: laptop, to: nat, ping: true, family: ipv6}`, false, "to nat: it has no ipv6 address"},
+		{"to the Elastic IP of a secondary address", `{from: laptop, to: two, tcp: 80, source: laptop}`, true, "two saw source 203.0.113.10"},
 		{"no route", `{from: job, to: laptop, tcp: 80, expect: drop, at: internetGateway igw}`, true, "10.0.2.10 has no public address"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
