@@ -40,7 +40,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}
 	}
 	write("my-lab.yaml", "name: my-lab\nvpcs:\n  a: {cidr: 10.0.0.0/8}\ninstances:\n  i: {subnet: s}\n")
-	const embedded = "middlebox, nacl-vs-sg, overlapping, quickstart"
+	const embedded = "dual-stack, edge-inspection, ipv6-only-nat64, middlebox, nacl-vs-sg, nat-egress, overlapping, quickstart"
 	for _, test := range []struct {
 		args   string
 		code   int

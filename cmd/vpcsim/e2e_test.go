@@ -29,7 +29,9 @@ import (
 // are /bin/sh and the test binary itself, see TestMain.
 
 // toolVariable makes the test binary a small network program: "dial ADDRESS" or
-// "listen ADDRESS", with the standard input and output as the connection's.
+// "listen ADDRESS", with the standard input and output as the connection's;
+// "ask ADDRESS", one UDP request and its answer; "frames INTERFACE", which sends
+// what it reads as it is.
 const toolVariable = "VPCSIM_TEST_TOOL"
 
 func TestMain(m *testing.M) {
@@ -53,7 +55,12 @@ func TestMain(m *testing.M) {
 }
 
 func networkTool(verb, address string) error {
-	if verb == "listen" {
+	switch verb {
+	case "ask":
+		return askTool(address)
+	case "frames":
+		return framesTool(address)
+	case "listen":
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			return err
@@ -482,9 +489,9 @@ func TestApplyKeepsConnections(t *testing.T) {
 		if r := u.run("trace", "web", "db", "tcp/5432"); r.code != exitFailed {
 			t.Errorf("a new connection: %s", r)
 		}
-		second := u.tool("laptop", "dial", "198.51.100.2:80")
+		second := u.tool("laptop", "dial", "198.51.100.3:80")
 		second.send("GET / HTTP/1.0\r\n\r\n")
-		second.expect("second (10.0.1.5) answers 203.0.113.10:")
+		second.expect("second (10.0.1.6) answers 203.0.113.10:")
 
 		// What does not hold changes nothing.
 		broken := u.file("broken.yaml", "ports: 5432", "ports: 99999")

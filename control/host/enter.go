@@ -206,7 +206,7 @@ var debianPackages = map[string]string{
 	"dig": "bind9-dnsutils", "ethtool": "ethtool", "fping": "fping", "hping3": "hping3",
 	"host": "bind9-host", "ip": "iproute2", "iperf": "iperf", "iperf3": "iperf3",
 	"mtr": "mtr-tiny", "nc": "netcat-openbsd", "ncat": "ncat", "nmap": "nmap",
-	"nslookup": "bind9-dnsutils", "nft": "nftables", "ping": "iputils-ping",
+	"nslookup": "bind9-dnsutils", "nft": "nftables", "ntpdig": "ntpsec-ntpdig", "ping": "iputils-ping",
 	"python3": "python3", "socat": "socat", "ss": "iproute2", "ssh": "openssh-client",
 	"tcpdump": "tcpdump", "tracepath": "iputils-tracepath", "traceroute": "traceroute",
 	"vtysh": "frr", "wg": "wireguard-tools", "wget": "wget",
