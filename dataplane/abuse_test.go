@@ -493,8 +493,10 @@ func TestAbuseFragmentHeadFlood(t *testing.T) {
 	if _, r := n.sendFrame(hI1, n.fragment4(17, 30_000, 8, false, make([]byte, 16))); r != ReasonFragmentWithoutHead {
 		t.Errorf("too late: %v", r)
 	}
-	send(60_000, 1)
-	send(60_000, maxFragmentHeads-1) // the same again and again keeps one
+	for range maxFragmentHeads + 1 {
+		send(60_000, 1) // the same again and again keeps one: the newest
+	}
+	send(60_001, 10)
 	if _, r := n.sendFrame(hI1, n.fragment4(17, 60_000, 8, false, make([]byte, 16))); r != ReasonDelivered {
 		t.Errorf("repeated: %v", r)
 	}

@@ -67,6 +67,9 @@ func (w *Walk) rewrite(e *Engine) {
 	if w.verdict != VerdictPass {
 		return
 	}
+	if w.forwarder {
+		packet.DecrementTTL(&w.pkt)
+	}
 	if w.clampMSS != 0 {
 		packet.ClampMSS(&w.pkt, w.clampMSS)
 	}
@@ -86,7 +89,8 @@ func (w *Walk) rewrite(e *Engine) {
 
 // send addresses the frame to its receiver and appends it to out.
 func (w *Walk) send(e *Engine, out []packet.Frame) []packet.Frame {
-	f := w.pkt.Frame
+	out = append(out, *w.pkt.Frame)
+	f := &out[len(out)-1]
 	to := &w.snap.interfaces[w.out]
 	src := to.routerMAC
 	if !w.routed && to.kind == KindNetworkInterface {
@@ -96,9 +100,10 @@ func (w *Walk) send(e *Engine, out []packet.Frame) []packet.Frame {
 	f.Link = uint32(to.handle)
 	e.state.counters.Forwarded++
 	if w.tuple.Src.Is4() && !w.pkt.DontFragment && w.wireLength() > internetMTU && w.crossedInternet() {
-		return e.fragment(out, f)
+		whole := *f
+		return e.fragment(out[:len(out)-1], &whole)
 	}
-	return append(out, *f)
+	return out
 }
 
 // crossedInternet reports that the way led through an Internet gateway, whose

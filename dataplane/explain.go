@@ -304,6 +304,8 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return "the platform alone says who has which address: announcements, advertisements and redirects of guests change nothing"
 	case ReasonUntranslatable:
 		return "NAT64 has no counterpart for it in the other family"
+	case ReasonHopLimit:
+		return "its hop limit ends here: answered with ICMP time exceeded"
 	case ReasonTooBig:
 		return fmt.Sprintf("larger than %d bytes with DF set: answered with ICMP fragmentation needed", step.Detail)
 	case ReasonFragmentWithoutHead:

@@ -8,13 +8,15 @@ import (
 
 // AWS drops in silence: no unreachable from router, group, ACL or blackhole
 // (A33). What it originates is the path-MTU answer of the points with a smaller
-// MTU (addressing.md section 10), and a NAT gateway's reset (R43).
+// MTU (addressing.md section 10), and what a NAT gateway says: resets (R43) and
+// time exceeded (A32).
 
 const (
 	icmpUnreachable         = 3
 	icmpFragmentationNeeded = 4
 	icmpTimeExceeded        = 11
 	icmp6PacketTooBig       = 2
+	icmp6TimeExceeded       = 3
 )
 
 // answerDrop tells the sender of a dropped packet what AWS would tell it. The
@@ -28,6 +30,10 @@ func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
 		sender := w.snap.interfaceOf(w.pkt.Frame.Link)
 		frame = w.tooBig(e, &w.snap.interfaces[sender], w.steps[w.nSteps-1].Detail)
 		from = Hop{hopEnterInterface, uint32(sender)}
+	case ReasonHopLimit:
+		gateway := w.snap.interfaceOf(uint32(w.steps[w.nSteps-1].Object))
+		frame = w.timeExceeded(e, &w.snap.interfaces[gateway])
+		from = Hop{hopSendOn, uint32(gateway)}
 	case ReasonNATExpired:
 		gateway := w.snap.interfaceOf(uint32(w.steps[w.nSteps-1].Object))
 		frame = w.reset(e)
@@ -83,6 +89,17 @@ func (w *Walk) tooBig(e *Engine, sender *networkInterface, mtu uint32) []byte {
 		return packet.AppendICMPError(e.scratch(), &w.pkt, sender.mac, sender.routerMAC, from, icmpUnreachable, icmpFragmentationNeeded, mtu)
 	}
 	return packet.AppendICMPError(e.scratch(), &w.pkt, sender.mac, sender.routerMAC, from, icmp6PacketTooBig, 0, mtu)
+}
+
+// timeExceeded is what a NAT gateway says to the sender of a packet whose hop
+// limit ends there, from its own private address; to an IPv6 sender from the
+// address that stands for it (A32).
+func (w *Walk) timeExceeded(e *Engine, gateway *networkInterface) []byte {
+	from := gateway.addresses[0]
+	if w.pkt.Family == 4 {
+		return packet.AppendICMPError(e.scratch(), &w.pkt, w.pkt.SrcMAC, gateway.mac, from, icmpTimeExceeded, 0, 0)
+	}
+	return packet.AppendICMPError(e.scratch(), &w.pkt, w.pkt.SrcMAC, gateway.mac, nat64Of(from), icmp6TimeExceeded, 0, 0)
 }
 
 // router is the address the router signs its errors with.

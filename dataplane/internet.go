@@ -67,13 +67,11 @@ func (w *Walk) acrossInternet() Hop {
 	return hop
 }
 
-// Address classes. Prefixes are tables, not rules of any object.
+// Address classes. They are no rules of any object. Those that every packet is
+// asked about are arithmetic, for speed.
 var (
 	privatePrefixes = prefixes("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
 		"172.16.0.0/12", "192.168.0.0/16", "240.0.0.0/4", "::/127", "fc00::/7", "fe80::/10")
-	groupPrefixes            = prefixes("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")
-	linkLocalPrefixes        = prefixes("169.254.0.0/16", "fe80::/10")
-	linkLocalServicePrefixes = prefixes("169.254.168.0/22", "fd00:ec2::/32")
 )
 
 func prefixes(texts ...string) []packet.Prefix {
@@ -88,9 +86,20 @@ func prefixes(texts ...string) []packet.Prefix {
 func isPrivate(a packet.Addr) bool { return containsAny(privatePrefixes, a) }
 
 // isGroup: broadcast or multicast, which a VPC drops (A34).
-func isGroup(a packet.Addr) bool { return containsAny(groupPrefixes, a) }
+func isGroup(a packet.Addr) bool {
+	if a.Is4() { // 224.0.0.0/4, 255.255.255.255
+		return uint32(a.Lo)>>28 == 0xe || uint32(a.Lo) == 0xffffffff
+	}
+	return a.Hi>>56 == 0xff // ff00::/8
+}
 
-func isLinkLocal(a packet.Addr) bool { return containsAny(linkLocalPrefixes, a) }
+func isLinkLocal(a packet.Addr) bool {
+	if a.Is4() { // 169.254.0.0/16
+		return uint32(a.Lo)>>16 == 0xa9fe
+	}
+	return a.Hi>>54 == 0xfe80>>6 // fe80::/10
+}
 
-// isLinkLocalService: no route ever captures these (A42).
-func isLinkLocalService(a packet.Addr) bool { return containsAny(linkLocalServicePrefixes, a) }
+// isLinkLocalService: no route ever captures fd00:ec2::/32 (A42). IPv4's
+// 169.254.168.0/22 is link-local as it is.
+func isLinkLocalService(a packet.Addr) bool { return a.Hi>>32 == 0xfd00_0ec2 }

@@ -112,6 +112,28 @@ func TestNATGatewayIdleConnectionIsReset(t *testing.T) {
 	}
 }
 
+func TestNATGatewayIsAHop(t *testing.T) {
+	for _, c := range []struct {
+		dst, hop string
+		icmpType uint8
+	}{{"203.0.113.10", "10.0.0.50", 11}, {"64:ff9b::203.0.113.10", "64:ff9b::10.0.0.50", 3}} {
+		n := newNAT64Network(t)
+		n.b.SecurityGroups[2].Ingress = nil
+		n.publish()
+		s := datagram(c.dst, 33434)
+		s.TTL = 1
+		n.want("A32 the probe's answer", hI3, s, VerdictPass, ReasonDelivered)
+		if p := n.delivered(); p.ICMPType != c.icmpType || p.Src != addr(c.hop) || n.frames[0].Link != hI3 || p.Quoted.DstPort != 33434 {
+			t.Errorf("%s: got type %d from %v", c.dst, p.ICMPType, p.Src)
+		}
+		s.TTL = 2
+		n.want("the next probe", hI3, s, VerdictPass, ReasonDelivered)
+		if p := n.delivered(); p.TTL != 1 || n.frames[0].Link != hHost {
+			t.Errorf("%s: the host sees TTL %d", c.dst, p.TTL)
+		}
+	}
+}
+
 func TestNATGatewayConnectionReopensOnTheSamePorts(t *testing.T) {
 	for _, dst := range []string{"203.0.113.10", "2001:db8:ff00::10"} {
 		n := newNATNetwork(t).publish()

@@ -32,7 +32,8 @@ const natMSS = natMTU - 40
 // enterNATGateway takes a packet that reached the gateway's interface: an
 // answer to one of its own addresses goes back inside, anything else is
 // translated on its way out. The gateway has no security group, but its
-// subnet's network ACL stands before and behind it (R49).
+// subnet's network ACL stands before and behind it (R49). It is a hop, unlike the
+// VPC's router: traceroute shows it (A32).
 func (w *Walk) enterNATGateway(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	if !w.enterSubnet(ni) {
@@ -41,7 +42,11 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 	if w.exceeds(natMTU) {
 		return w.drop(StageNATGateway, ReasonTooBig, ni.gateway, natMTU)
 	}
-	w.clampMSS = natMSS
+	if w.pkt.TTL <= 1 {
+		w.trackSender() // so that its group lets the answer in
+		return w.drop(StageNATGateway, ReasonHopLimit, ni.gateway, 0)
+	}
+	w.clampMSS, w.forwarder = natMSS, true
 	translate := w.natOut
 	switch back := ni.owns(w.tuple.Dst); {
 	case back && w.pkt.ICMPError:

@@ -56,14 +56,23 @@ func (m *natMapping) target() natTarget {
 // guarded by the engine's lock.
 type natTable struct {
 	inside, outside keyTable[uint32] // → index in mappings
-	mappings        []natMapping
+	mappings        []*natPage       // in pages, so that growing copies none
+	used            int              // places that were ever taken
 	free            []uint32
 	limit           int
 	targets         map[natTarget]int
 	hand            int // where the sweeper stopped
 }
 
-func (t *natTable) count() int { return len(t.mappings) - len(t.free) }
+type natPage [natPageSize]natMapping
+
+const natPageSize = 1024
+
+func (t *natTable) at(index uint32) *natMapping {
+	return &t.mappings[index/natPageSize][index%natPageSize]
+}
+
+func (t *natTable) count() int { return t.used - len(t.free) }
 func (t *natTable) full() bool { return t.count() >= t.limit }
 
 // mappingAt returns a mapping that is still alive.
@@ -71,7 +80,7 @@ func (w *Walk) mappingAt(e *slot[uint32]) (*natMapping, uint32, bool) {
 	if e == nil {
 		return nil, 0, false
 	}
-	m := &w.state.nat.mappings[e.value]
+	m := w.state.nat.at(e.value)
 	return m, e.value, m.flow.expires > w.now
 }
 
@@ -152,7 +161,7 @@ func (w *Walk) commitMapping(nat *natTable) {
 	if !e.found {
 		e.index = nat.take(&w.newMapping)
 	}
-	m := &nat.mappings[e.index]
+	m := nat.at(e.index)
 	m.flow.expires = w.now + int64(m.flow.next(&natTimeouts, &w.pkt, e.dir))
 }
 
@@ -167,11 +176,13 @@ func (t *natTable) take(m *natMapping) uint32 {
 	var index uint32
 	if n := len(t.free); n > 0 {
 		index, t.free = t.free[n-1], t.free[:n-1]
-		t.mappings[index] = *m
 	} else {
-		index = uint32(len(t.mappings))
-		t.mappings = append(t.mappings, *m)
+		index = uint32(t.used)
+		if t.used++; int(index/natPageSize) == len(t.mappings) {
+			t.mappings = append(t.mappings, &natPage{})
+		}
 	}
+	*t.at(index) = *m
 	t.inside.insert(&m.key).value = index
 	t.outside.insert(&out).value = index
 	t.targets[m.target()]++
@@ -180,7 +191,7 @@ func (t *natTable) take(m *natMapping) uint32 {
 
 // release forgets a mapping. Releasing one twice does nothing.
 func (t *natTable) release(index uint32) {
-	m := &t.mappings[index]
+	m := t.at(index)
 	if m.key.scope == 0 {
 		return
 	}
@@ -199,12 +210,12 @@ func (t *natTable) release(index uint32) {
 // sweep releases a bounded number of mappings that expired or whose gateway is
 // gone (R51).
 func (t *natTable) sweep(now int64, budget int, snap *Snapshot) {
-	for range min(budget, len(t.mappings)) {
+	for range min(budget, t.used) {
 		t.hand++
-		if t.hand >= len(t.mappings) {
+		if t.hand >= t.used {
 			t.hand = 0
 		}
-		m := &t.mappings[t.hand]
+		m := t.at(uint32(t.hand))
 		if m.key.scope != 0 && (m.flow.expires <= now || snap.objects[Handle(m.key.scope>>8)].Kind != KindNATGateway) {
 			t.release(uint32(t.hand))
 		}

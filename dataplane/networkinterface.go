@@ -66,7 +66,7 @@ func (w *Walk) leaveInterface(index uint32) Hop {
 	if w.announces() {
 		return w.drop(StageLinkLayer, ReasonAnnouncement, ni.handle, 0)
 	}
-	if isLinkLocalService(w.tuple.Dst) || isLinkLocal(w.tuple.Dst) {
+	if isLinkLocal(w.tuple.Dst) || isLinkLocalService(w.tuple.Dst) {
 		return w.drop(StageLinkLocal, ReasonLinkLocal, ni.handle, 0)
 	}
 	if w.pkt.DstMAC == ni.routerMAC {
@@ -114,7 +114,7 @@ func (w *Walk) sourceCheck(ni *networkInterface, forService bool) bool {
 		return true
 	case w.pkt.DstMAC.IsGroup():
 		w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
-	case isGroup(w.tuple.Dst) || isGroup(w.tuple.Src):
+	case isGroup(w.tuple.Dst):
 		w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
 	case ni.stopped:
 		w.drop(StageSourceCheck, ReasonInterfaceDown, ni.handle, 0)
@@ -123,6 +123,8 @@ func (w *Walk) sourceCheck(ni *networkInterface, forService bool) bool {
 		return true
 	case ni.sourceDestCheck:
 		w.drop(StageSourceCheck, ReasonSourceAddress, ni.handle, 0)
+	case isGroup(w.tuple.Src):
+		w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
 	default:
 		w.pass(StageSourceCheck, ReasonCheckDisabled, ni.handle, 0)
 		return true

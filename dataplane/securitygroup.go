@@ -61,7 +61,8 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 			return true
 		}
 	}
-	key := w.flowKey(ni, dir)
+	var key flowKey
+	key.set(ni.handle, &w.tuple, w.icmpType, dir)
 	if slot, found := w.findFlow(&key); found && !w.reopens(slot) {
 		w.touch(&ni.timeouts, slot, dir)
 		w.pass(stage, ReasonTracked, ni.handle, 0)

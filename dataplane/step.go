@@ -142,6 +142,7 @@ const (
 	ReasonDNSDisabled         // the resolver of a VPC without enableDnsSupport (A44)
 	ReasonAnnouncement        // a guest's word on who has which address changes nothing (A30)
 	ReasonUntranslatable      // it has no counterpart in the other family (RFC 7915)
+	ReasonHopLimit            // its TTL or hop limit ends at a NAT gateway; answered (A32)
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // no room for another connection: tracking (S30), NAT or services
@@ -204,6 +205,7 @@ var reasonNames = [numReasons]string{
 	ReasonDNSDisabled:         "dns-disabled",
 	ReasonAnnouncement:        "announcement",
 	ReasonUntranslatable:      "untranslatable",
+	ReasonHopLimit:            "hop-limit",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

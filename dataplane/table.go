@@ -48,7 +48,7 @@ func (t *keyTable[V]) find(key *flowKey) *slot[V] {
 		if e.key.scope == 0 {
 			return nil
 		}
-		if e.key == *key {
+		if e.key.equals(key) {
 			return e
 		}
 	}

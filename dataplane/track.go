@@ -186,12 +186,6 @@ func (w *Walk) reopens(slot *flow) bool {
 	return slot != nil && slot.state == flowClosed && opens(&w.pkt)
 }
 
-// flowKey is the key of the packet's connection at ni. A packet and its reply
-// have the same key.
-func (w *Walk) flowKey(ni *networkInterface, dir direction) flowKey {
-	return tupleFlowKey(ni.handle, &w.tuple, w.icmpType, dir)
-}
-
 // quotedFlowKey is the key of the connection that an ICMP error passing owner
 // in direction dir is about: the quoted packet went the other way.
 func quotedFlowKey(owner Handle, t *packet.Tuple, icmpType uint8, dir direction) flowKey {
@@ -200,8 +194,16 @@ func quotedFlowKey(owner Handle, t *packet.Tuple, icmpType uint8, dir direction)
 
 // tupleFlowKey is the key of a tuple that passes owner, an interface or a
 // gateway, in direction dir; egress means that Src is on owner's side.
-func tupleFlowKey(owner Handle, t *packet.Tuple, icmpType uint8, dir direction) flowKey {
-	k := flowKey{scope: uint32(owner)<<8 | uint32(t.Proto)}
+func tupleFlowKey(owner Handle, t *packet.Tuple, icmpType uint8, dir direction) (k flowKey) {
+	k.set(owner, t, icmpType, dir)
+	return k
+}
+
+// set makes k the key of a tuple; see tupleFlowKey. A packet and its reply have
+// the same key. Made in place, it need not be copied in words while its fields
+// are on their way to memory.
+func (k *flowKey) set(owner Handle, t *packet.Tuple, icmpType uint8, dir direction) {
+	k.scope = uint32(owner)<<8 | uint32(t.Proto)
 	if dir == egress {
 		k.local, k.remote, k.localPort, k.remotePort = t.Src, t.Dst, t.SrcPort, t.DstPort
 	} else {
@@ -219,7 +221,6 @@ func tupleFlowKey(owner Handle, t *packet.Tuple, icmpType uint8, dir direction) 
 		}
 		k.remotePort = uint16(request)<<8 | uint16(asked)
 	}
-	return k
 }
 
 // icmpRequest returns the request type that icmpType belongs to, and whether
@@ -236,6 +237,13 @@ func icmpRequest(protocol, icmpType uint8) (request uint8, isRequest bool) {
 		return 128, false
 	}
 	return icmpType, true
+}
+
+// equals compares field by field: a key that was just made is still on its way
+// to memory, and comparing it in words would wait for that.
+func (k *flowKey) equals(o *flowKey) bool {
+	return k.remotePort == o.remotePort && k.localPort == o.localPort && k.scope == o.scope &&
+		k.remote == o.remote && k.local == o.local
 }
 
 // hash mixes the five words of a key with the table's seed.
