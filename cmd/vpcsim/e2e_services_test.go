@@ -103,6 +103,8 @@ func TestDHCPClientGetsItsLease(t *testing.T) {
 		}
 		got := u.outputs(cases)
 		for i, test := range tests {
+			// The kernel may still be looking for a duplicate of the address.
+			got[i] = strings.ReplaceAll(got[i], " tentative", "")
 			t.Run(test.name, func(t *testing.T) {
 				for _, line := range test.lines {
 					if !strings.Contains(got[i], line) {
