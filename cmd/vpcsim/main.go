@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/vpcsim/vpcsim/control/bench"
 	"github.com/vpcsim/vpcsim/control/host"
 	"github.com/vpcsim/vpcsim/control/lab"
 )
@@ -22,6 +23,8 @@ func main() {
 			host.EnterMain()
 		case lab.DaemonArgument:
 			lab.DaemonMain()
+		case bench.Argument:
+			bench.Main()
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

@@ -60,7 +60,7 @@ type mmsghdr struct {
 }
 
 // NewDatagrams prepares batches of datagrams with size bytes of payload on a
-// connected or bound UDP socket in blocking mode. The file stays the caller's.
+// connected or bound socket in blocking mode. The file stays the caller's.
 func NewDatagrams(file *os.File, batch, size int) *Datagrams {
 	d := &Datagrams{
 		file: file, fd: file.Fd(),

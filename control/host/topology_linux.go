@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"unsafe"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -185,4 +186,46 @@ func SteerReceived(on bool) error {
 		return nil
 	}
 	return err
+}
+
+// PrivateDirectory gives a daemon a small directory in memory that nobody else
+// sees and that goes with its namespaces, however they end. It covers one of the
+// machine's directories for this process and its children; it is to be called
+// after [InitCore].
+func PrivateDirectory() (string, error) {
+	dir, err := coverableDir("")
+	if err != nil {
+		return "", err
+	}
+	return dir, mountTmpfs(dir)
+}
+
+// FinishChecksums has the kernel finish checksums and cut superframes before
+// frames leave by an interface of a node (ethtool's tx offloads off), for
+// forwarders that cannot: without, what they forward is dropped as damaged.
+func (h *Host) FinishChecksums(node, name string) error {
+	err := h.In(node, func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		// struct ethtool_value, and a struct ifreq that points to it.
+		value := struct{ command, data uint32 }{command: unix.ETHTOOL_STXCSUM}
+		request := struct {
+			name [unix.IFNAMSIZ]byte
+			data *struct{ command, data uint32 }
+			_    [16]byte
+		}{data: &value}
+		copy(request.name[:unix.IFNAMSIZ-1], name)
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
+		if errno != 0 {
+			return errno
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("node %s: interface %s: offloads off: %w", node, name, err)
+	}
+	return nil
 }

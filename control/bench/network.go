@@ -1,0 +1,189 @@
+package bench
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/vpcsim/vpcsim/control/host"
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// The network that every row stands for: two subnets, a node in each, a router
+// in between. Rows of labs get it as a scenario, the others as interfaces.
+var (
+	clientPrefix4 = netip.MustParsePrefix("10.77.1.10/24")
+	serverPrefix4 = netip.MustParsePrefix("10.77.2.10/24")
+	clientPrefix6 = netip.MustParsePrefix("2001:db8:77:1::10/64")
+	serverPrefix6 = netip.MustParsePrefix("2001:db8:77:2::10/64")
+
+	// A host of the emulated Internet, for the row with gateways.
+	internetServer4 = netip.MustParseAddr("203.0.113.10")
+	internetServer6 = netip.MustParseAddr("2001:db8:ff00::10")
+)
+
+// The ports that the rules open, one to a run, and one that they do not.
+const (
+	firstPort  uint16 = 5001
+	openPorts         = 900
+	lastPort          = firstPort + openPorts - 1
+	closedPort uint16 = 7000
+)
+
+// rulesPerList is how many rules of a family each list of the security groups
+// has. The last ones match: TCP and UDP to the open ports.
+const rulesPerList = 20
+
+// rule lets protocol pass to the ports first to last.
+type rule struct {
+	protocol    string
+	first, last uint16
+}
+
+func rules() []rule {
+	var list []rule
+	for i := range uint16(rulesPerList - 2) {
+		list = append(list, rule{"tcp", 8000 + 10*i, 8000 + 10*i + 5})
+	}
+	return append(list, rule{"tcp", firstPort, lastPort}, rule{"udp", firstPort, lastPort})
+}
+
+// nftRules are the groups as a stateful packet filter of a Linux router: what
+// belongs to a known connection passes at once; a new one must be let out by a
+// rule of the client's group and in by one of the server's.
+func nftRules(client, server uint32) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("table inet bench {")
+	for _, chain := range []struct {
+		name, field string
+		p4, p6      netip.Prefix
+		verdict     string
+	}{
+		{"server-in", "saddr", clientPrefix4, clientPrefix6, "accept"},
+		{"client-out", "daddr", serverPrefix4, serverPrefix6, "goto server-in"},
+	} {
+		line("  chain %s {", chain.name)
+		for _, r := range rules() {
+			line("    ip %s %s %s dport %d-%d %s", chain.field, chain.p4.Masked(), r.protocol, r.first, r.last, chain.verdict)
+			line("    ip6 %s %s %s dport %d-%d %s", chain.field, chain.p6.Masked(), r.protocol, r.first, r.last, chain.verdict)
+		}
+		line("  }")
+	}
+	line("  chain forward {")
+	line("    type filter hook forward priority 0; policy drop;")
+	line("    ct state established,related accept")
+	line("    ct state invalid drop")
+	line("    iifname %q oifname %q jump client-out", host.CoreName(client), host.CoreName(server))
+	line("  }")
+	line("}")
+	return b.String()
+}
+
+// scenario is the network as a lab. With gateways the client's way leads over a
+// NAT gateway (for IPv6: an egress-only internet gateway) to a server on the
+// emulated Internet.
+func scenario(gateways bool) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("name: bench")
+	line("vpcs: {bench: {cidr: 10.77.0.0/16, ipv6: \"2001:db8:77::/56\"}}")
+	if gateways {
+		line("internetGateways: {igw: {vpc: bench}}")
+		line("natGateways: {nat: {subnet: server}}")
+		line("egressOnlyInternetGateways: {eigw: {vpc: bench}}")
+	}
+	line("routeTables:")
+	if gateways {
+		line("  client: {vpc: bench, routes: {0.0.0.0/0: nat, \"::/0\": eigw}}")
+		line("  server: {vpc: bench, routes: {0.0.0.0/0: igw, \"::/0\": igw}}")
+	} else {
+		line("  client: {vpc: bench}")
+		line("  server: {vpc: bench}")
+	}
+	line("networkAcls:")
+	writeACL(line, "client")
+	writeACL(line, "server")
+	line("subnets:")
+	line("  client: {vpc: bench, cidr: %s, ipv6: %q, routeTable: client, networkAcl: client}", clientPrefix4.Masked(), clientPrefix6.Masked())
+	line("  server: {vpc: bench, cidr: %s, ipv6: %q, routeTable: server, networkAcl: server}", serverPrefix4.Masked(), serverPrefix6.Masked())
+	line("securityGroups:")
+	to4, to6 := serverPrefix4.Masked(), serverPrefix6.Masked()
+	if gateways {
+		to4, to6 = netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")
+	}
+	line("  client:\n    vpc: bench\n    ingress: []\n    egress:")
+	writeGroupRules(line, "to", to4, to6)
+	line("  server:\n    vpc: bench\n    egress: []\n    ingress:")
+	writeGroupRules(line, "from", clientPrefix4.Masked(), clientPrefix6.Masked())
+	line("instances:")
+	line("  client: {subnet: client, ip: %s, ipv6: %q, securityGroups: [client]}", clientPrefix4.Addr(), clientPrefix6.Addr())
+	if gateways {
+		line("internetHosts: {server: {ip: %s, ipv6: %q}}", internetServer4, internetServer6)
+	} else {
+		line("  server: {subnet: server, ip: %s, ipv6: %q, securityGroups: [server]}", serverPrefix4.Addr(), serverPrefix6.Addr())
+	}
+	return b.String()
+}
+
+func writeGroupRules(line func(string, ...any), direction string, p4, p6 netip.Prefix) {
+	for _, r := range rules() {
+		line("      - {protocol: %s, ports: %d-%d, %s: [%s, \"%s\"]}", r.protocol, r.first, r.last, direction, p4, p6)
+	}
+}
+
+// aclRules is how many rules each direction of each network ACL has: AWS's
+// quota, half of them for each family. The last of a family matches.
+const aclRules = 20
+
+func writeACL(line func(string, ...any), name string) {
+	line("  %s:\n    vpc: bench", name)
+	for _, direction := range []string{"ingress", "egress"} {
+		line("    %s:", direction)
+		for i := range aclRules/2 - 1 {
+			line("      - {rule: %d, action: deny, protocol: tcp, ports: %d, cidr: 0.0.0.0/0}", 10+2*i, 9000+i)
+			line("      - {rule: %d, action: deny, protocol: tcp, ports: %d, cidr: \"::/0\"}", 11+2*i, 9000+i)
+		}
+		line("      - {rule: 100, action: allow, protocol: all, cidr: 0.0.0.0/0}")
+		line("      - {rule: 101, action: allow, protocol: all, cidr: \"::/0\"}")
+	}
+}
+
+// The links of rows that are not labs.
+const (
+	clientLink uint32 = 1
+	serverLink uint32 = 2
+)
+
+var (
+	clientMAC = packet.MAC{0x02, 0, 0, 0x77, 0, 1}
+	serverMAC = packet.MAC{0x02, 0, 0, 0x77, 0, 2}
+	// gatewayMAC is not the core's own, so that the core's stack drops what a
+	// forwarder of ours reads, first thing.
+	gatewayMAC = packet.MAC{0x02, 0, 0, 0x77, 0, 0xfe}
+)
+
+// interfaces of the two nodes when a router lies between them.
+func interfaces() (client, server host.Interface) {
+	make := func(link uint32, mac packet.MAC, p4, p6 netip.Prefix) host.Interface {
+		return host.Interface{
+			Link: link, Name: "eth0", MAC: mac, MTU: jumboMTU,
+			Addresses: []netip.Prefix{p4, p6},
+			Gateways:  []netip.Addr{router(p4), router(p6)},
+		}
+	}
+	return make(clientLink, clientMAC, clientPrefix4, clientPrefix6), make(serverLink, serverMAC, serverPrefix4, serverPrefix6)
+}
+
+// router is the first address of the prefix.
+func router(p netip.Prefix) netip.Addr { return p.Masked().Addr().Next() }
+
+// neighbors are the same interfaces with nothing in between: each has the
+// other's subnet on its link.
+func neighbors() (client, server host.Interface) {
+	client, server = interfaces()
+	client.Gateways, server.Gateways = nil, nil
+	client.OnLink = []netip.Prefix{serverPrefix4.Masked(), serverPrefix6.Masked()}
+	server.OnLink = []netip.Prefix{clientPrefix4.Masked(), clientPrefix6.Masked()}
+	return client, server
+}
