@@ -107,7 +107,7 @@ func run(ctx context.Context, o order, report *reporter) error {
 	if err := host.InitCore(log); err != nil {
 		return err
 	}
-	dir, err := host.Lock(o.Name)
+	dir, err := lock(ctx, o.Name)
 	if err != nil {
 		return err
 	}
@@ -161,6 +161,37 @@ func run(ctx context.Context, o order, report *reporter) error {
 	report.ready()
 	level.Set(o.Log.Level)
 	return l.wait(ctx, forwarding)
+}
+
+// lockPatience is how long a lab's lock may be held by nobody who answers.
+const lockPatience = 5 * time.Second
+
+// lock takes the lab's lock. A daemon that was just killed holds it until the
+// kernel has ended all of the lab's processes; only one that answers is running.
+func lock(ctx context.Context, name string) (*host.Lab, error) {
+	for giveUp := time.Now().Add(lockPatience); ; {
+		dir, err := host.Lock(name)
+		if !errors.Is(err, host.ErrRunning) || time.Now().After(giveUp) || answers(ctx, name) {
+			return dir, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// answers reports whether a daemon of that name lives.
+func answers(ctx context.Context, name string) bool {
+	l, err := host.OpenLab(name)
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	_, err = newClient(l).Status(ctx)
+	return err == nil
 }
 
 // first applies the file that the lab is brought up with. Here whatever cannot
