@@ -36,6 +36,9 @@ minutes, --quick less than one. Let the machine be idle.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if config.Repetitions < 1 || config.Duration < time.Millisecond {
+				return usage("--repetitions or --duration is too small", "leave them out for the defaults")
+			}
 			if quick { // has defaults of its own
 				if !cmd.Flags().Changed("repetitions") {
 					config.Repetitions = 0
@@ -65,14 +68,6 @@ minutes, --quick less than one. Let the machine be idle.`,
 }
 
 func (a *app) bench(ctx context.Context, config bench.Config, format, chart string) error {
-	for _, f := range []struct {
-		flag  string
-		wrong bool
-	}{{"--repetitions", config.Repetitions < 1}, {"--duration", config.Duration < time.Millisecond}} {
-		if f.wrong {
-			return usage(f.flag+" is too small", "leave it out for the default")
-		}
-	}
 	var drawing *os.File
 	if chart != "" { // before minutes are spent
 		var err error

@@ -1,13 +1,14 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
 )
 
 // report puts what was measured into words and ratios.
-func (r *runner) report(machine Machine) *Report {
+func (r *runner) report(ctx context.Context, machine Machine) *Report {
 	family := "ipv4"
 	if r.config.IPv6 {
 		family = "ipv6"
@@ -21,9 +22,13 @@ func (r *runner) report(machine Machine) *Report {
 		Seconds: time.Since(r.start).Seconds(),
 	}
 	for _, row := range r.rows {
-		report.Rows = append(report.Rows, RowInfo{
-			Name: row.name, About: row.about, Missing: row.missing, Rules: row.rules && row.missing == "",
-		})
+		info := RowInfo{Name: row.name, About: row.about, Missing: row.missing, Rules: row.rules && row.missing == ""}
+		if l, ok := row.contender.(*labRow); ok {
+			if status, err := l.client.Status(ctx); err == nil { // else the failures say so
+				info.Status = status
+			}
+		}
+		report.Rows = append(report.Rows, info)
 	}
 	for i := range r.measurements {
 		report.Measurements = append(report.Measurements, r.measurementReport(i))
@@ -54,6 +59,7 @@ func (r *runner) measurementReport(i int) MeasurementReport {
 		result.CPUPerGB = summaryOf(c.extra(func(x extras) float64 { return x.cpuPerGB }))
 		result.Retransmitted = summaryOf(c.extra(func(x extras) float64 { return x.retransmitted }))
 		result.Lost = summaryOf(c.extra(func(x extras) float64 { return x.lost }))
+		result.Failed = summaryOf(c.extra(func(x extras) float64 { return x.failed }))
 		result.P99 = summaryOf(c.extra(func(x extras) float64 { return x.p99 }))
 		r.compare(&result, c, i)
 		report.Results = append(report.Results, result)

@@ -127,7 +127,7 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 			break
 		}
 	}
-	return r.report(machine), nil
+	return r.report(ctx, machine), nil
 }
 
 // choose takes the rows and measurements that were asked for.

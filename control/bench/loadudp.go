@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -31,21 +32,30 @@ const (
 	quiet     = 50 * time.Millisecond // this long without a datagram is the end
 )
 
-// receiveDatagrams counts from the first datagram to the last.
+// receiveDatagrams answers the first datagram and counts the others, from the
+// first of them to the last.
 func (s *loadSpec) receiveDatagrams() (*loadResult, error) {
-	file, err := s.receiver()
+	conn, err := s.receiver()
+	if err != nil {
+		return nil, err
+	}
+	if err := answerOpening(conn); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	file, err := host.Blocking(conn)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	// The first one only opens the way; see openWay.
-	if _, err := host.NewDatagrams(file, 1, datagramPayload).Receive(); errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, errors.New("no datagram arrived")
-	} else if err != nil {
+	if err := host.SetReceiveTimeout(file, patience); err != nil {
 		return nil, err
 	}
 	batch := host.NewDatagrams(file, datagramBatch, datagramPayload)
 	count, err := batch.Receive()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, errNoDatagram
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -73,35 +83,49 @@ func (s *loadSpec) receiveDatagrams() (*loadResult, error) {
 	return result, nil
 }
 
-func (s *loadSpec) receiver() (*os.File, error) {
+var errNoDatagram = errors.New("no datagram arrived")
+
+func (s *loadSpec) receiver() (*net.UDPConn, error) {
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{Port: int(s.Port)})
 	if err != nil {
 		return nil, err
 	}
 	_ = conn.SetReadBuffer(datagramBuffer) // less is less
-	file, err := host.Blocking(conn)
+	return conn, announce()
+}
+
+// answerOpening is the other end of open.
+func answerOpening(conn *net.UDPConn) error {
+	_ = conn.SetReadDeadline(time.Now().Add(patience)) // fails for closed ones only
+	b := make([]byte, datagramPayload)
+	_, from, err := conn.ReadFromUDPAddrPort(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errNoDatagram
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := host.SetReceiveTimeout(file, patience); err != nil {
-		_ = file.Close()
-		return nil, err
-	}
-	return file, announce()
+	_, err = conn.WriteToUDPAddrPort(b, from)
+	return err
 }
 
 // sendDatagrams sends as fast as one thread can. Nothing slows it down: what is
 // too much for the forwarder or the receiver is lost, and counted by the
 // difference.
 func (s *loadSpec) sendDatagrams() (*loadResult, error) {
-	file, err := s.datagramSender()
+	conn, err := s.dialDatagrams()
+	if err != nil {
+		return nil, err
+	}
+	if err := open(conn); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	file, err := host.Blocking(conn)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	if err := openWay(file); err != nil {
-		return nil, err
-	}
 	batch := host.NewDatagrams(file, datagramBatch, datagramPayload)
 	result := &loadResult{}
 	start := time.Now()
@@ -116,22 +140,33 @@ func (s *loadSpec) sendDatagrams() (*loadResult, error) {
 	return result, nil
 }
 
-// openWay lets the network learn its neighbors before it is flooded: a kernel
-// that still asks for an address keeps a few packets and drops the rest.
-func openWay(file *os.File) error {
-	if _, err := host.NewDatagrams(file, 1, datagramPayload).Send(); err != nil && !isRefused(err) {
-		return err
-	}
-	time.Sleep(5 * time.Millisecond)
-	return nil
-}
-
-func (s *loadSpec) datagramSender() (*os.File, error) {
+func (s *loadSpec) dialDatagrams() (*net.UDPConn, error) {
 	conn, err := net.Dial("udp", s.address())
 	if err != nil {
 		return nil, err
 	}
-	return host.Blocking(conn.(*net.UDPConn))
+	return conn.(*net.UDPConn), nil
+}
+
+// open exchanges one datagram in each direction before the flood. A kernel that
+// still asks for its neighbor's address keeps a few packets and drops the rest;
+// and to Linux's connection tracking a flow is new, and goes through all rules,
+// until the other end has answered.
+func open(conn *net.UDPConn) error {
+	b := make([]byte, datagramPayload)
+	for end := time.Now().Add(patience); ; {
+		if _, err := conn.Write(b); err != nil && !isRefused(err) {
+			return err
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(250 * time.Millisecond))
+		_, err := conn.Read(b)
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("no answer: %w", err)
+		}
+	}
 }
 
 // isRefused: the receiver is not there yet, or no more, or its backlog is full;
@@ -142,17 +177,15 @@ func isRefused(err error) bool {
 
 // receiveFirst says when the first datagram arrived.
 func (s *loadSpec) receiveFirst() (*loadResult, error) {
-	file, err := s.receiver()
+	conn, err := s.receiver()
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	if err := host.SetReceiveTimeout(file, s.Duration+patience); err != nil {
-		return nil, err
-	}
-	_, err = host.NewDatagrams(file, 1, datagramPayload).Receive()
+	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(s.Duration + patience))
+	_, _, err = conn.ReadFromUDPAddrPort(make([]byte, datagramPayload))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, errors.New("no datagram arrived")
+		return nil, errNoDatagram
 	}
 	return &loadResult{FirstAt: time.Now().UnixNano(), Count: 1}, err
 }
@@ -161,27 +194,28 @@ func (s *loadSpec) receiveFirst() (*loadResult, error) {
 // of what receiveFirst tells.
 const trickleEvery = 200 * time.Microsecond
 
+// trickleBefore datagrams have been sent, and dropped, before anything changes.
+const trickleBefore = 25
+
 // sendTrickle sends small datagrams until its time is over or it is ended. It
-// announces that the way to the first drop is open.
+// announces when the way to the first drop is surely open.
 func (s *loadSpec) sendTrickle() (*loadResult, error) {
-	file, err := s.datagramSender()
+	conn, err := s.dialDatagrams()
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	if err := openWay(file); err != nil {
-		return nil, err
-	}
-	if err := announce(); err != nil {
-		return nil, err
-	}
-	single := host.NewDatagrams(file, 1, datagramPayload)
+	defer conn.Close()
+	b := make([]byte, datagramPayload)
 	result := &loadResult{}
 	for end := time.Now().Add(s.Duration); time.Now().Before(end); time.Sleep(trickleEvery) {
-		if _, err := single.Send(); err != nil && !isRefused(err) {
+		if _, err := conn.Write(b); err != nil && !isRefused(err) {
 			return nil, err
 		}
-		result.Sent++
+		if result.Sent++; result.Sent == trickleBefore {
+			if err := announce(); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return result, nil
 }

@@ -26,9 +26,13 @@ type extras struct {
 	retransmitted float64 // TCP segments
 	lost          float64 // part of the datagrams sent, 0 to 1
 	p99           float64 // in the unit of the measurement
+	failed        float64 // connections
 }
 
-func noExtras() extras { return extras{math.NaN(), math.NaN(), math.NaN(), math.NaN()} }
+func noExtras() extras {
+	nan := math.NaN()
+	return extras{nan, nan, nan, nan, nan}
+}
 
 const (
 	ethernetMTU = 1500
@@ -67,7 +71,11 @@ func measurements() []measurement {
 		{
 			id: "tcp-connect", title: "TCP connections made and closed, 8 at a time", unit: "1/s", kind: loadConnect, parallel: 8, mtu: ethernetMTU,
 			value: func(r *pairResult) float64 { return float64(r.Sender.Sent) / r.Sender.Took },
-			extra: func(*pairResult) extras { return noExtras() },
+			extra: func(r *pairResult) extras {
+				x := noExtras()
+				x.failed = float64(r.Sender.Failed)
+				return x
+			},
 		},
 	}
 }

@@ -133,7 +133,8 @@ func writeGroupRules(line func(string, ...any), direction string, p4, p6 netip.P
 }
 
 // aclRules is how many rules each direction of each network ACL has: AWS's
-// quota, half of them for each family. The last of a family matches.
+// quota, half of them for each family. The last of a family matches; the others
+// are about ports that neither the load nor a NAT gateway uses.
 const aclRules = 20
 
 func writeACL(line func(string, ...any), name string) {
@@ -141,8 +142,8 @@ func writeACL(line func(string, ...any), name string) {
 	for _, direction := range []string{"ingress", "egress"} {
 		line("    %s:", direction)
 		for i := range aclRules/2 - 1 {
-			line("      - {rule: %d, action: deny, protocol: tcp, ports: %d, cidr: 0.0.0.0/0}", 10+2*i, 9000+i)
-			line("      - {rule: %d, action: deny, protocol: tcp, ports: %d, cidr: \"::/0\"}", 11+2*i, 9000+i)
+			line("      - {rule: %d, action: deny, protocol: tcp, ports: %d, cidr: 0.0.0.0/0}", 10+2*i, 401+i)
+			line("      - {rule: %d, action: deny, protocol: tcp, ports: %d, cidr: \"::/0\"}", 11+2*i, 401+i)
 		}
 		line("      - {rule: 100, action: allow, protocol: all, cidr: 0.0.0.0/0}")
 		line("      - {rule: 101, action: allow, protocol: all, cidr: \"::/0\"}")

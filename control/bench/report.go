@@ -1,6 +1,10 @@
 package bench
 
-import "time"
+import (
+	"time"
+
+	"github.com/vpcsim/vpcsim/control/lab"
+)
 
 // Report is everything that a benchmark found out. Its JSON is for machines, and
 // keeps its names.
@@ -47,6 +51,9 @@ type RowInfo struct {
 	// Rules says that the row has rules and that a port which they do not
 	// open was found closed.
 	Rules bool `json:"rules,omitempty"`
+	// Status of a lab when all was measured: what its core dropped and why,
+	// and what its packet socket lost.
+	Status *lab.Status `json:"status,omitempty"`
 }
 
 // MeasurementReport is one kind of figure, of all rows.
@@ -72,6 +79,9 @@ type Result struct {
 	Retransmitted *Summary `json:"retransmitted,omitempty"`
 	// Lost is the part of the datagrams sent that the receiver did not get.
 	Lost *Summary `json:"lost,omitempty"`
+	// Failed are the connections of one run that did not come about within a
+	// second.
+	Failed *Summary `json:"failed,omitempty"`
 	// P99 in the measurement's unit, where Value is the median of one run.
 	P99 *Summary `json:"p99,omitempty"`
 	// Ratios to other rows, by their names: in each repetition, Value divided

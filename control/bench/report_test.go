@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -12,6 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/vpcsim/vpcsim/control/lab"
+	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
 // measuredRunner is a benchmark that has ended: two repetitions of two
@@ -46,8 +50,12 @@ func measuredRunner() *runner {
 }
 
 func testReport() *Report {
-	r := measuredRunner().report(Machine{Kernel: "Linux 6", CPU: "A <CPU>", CPUs: 2, Load: 1.5, Go: "go1", Time: time.Unix(0, 0).UTC()})
+	r := measuredRunner().report(context.Background(), Machine{Kernel: "Linux 6", CPU: "A <CPU>", CPUs: 2, Load: 1.5, Go: "go1", Time: time.Unix(0, 0).UTC()})
 	r.Seconds = 7
+	r.Rows[2].Status = &lab.Status{
+		Packets: lab.Packets{Dropped: 5, Drops: map[string]uint64{"no rule": 4, "loop": 1}},
+		Port:    port.AFPacketStats{KernelDropped: 7, SendErrors: map[string]uint64{"ENOBUFS": 2}},
+	}
 	return r
 }
 
@@ -63,17 +71,18 @@ WARNING: vpcsim: TCP request and response, 1 byte each, one at a time: p50: 1 of
   ovs         a switch
               not measured: not installed <here>
   vpcsim      a lab
+              dropped: 4 no rule, 1 loop; lost by the packet socket: 7 on receiving, 2 ENOBUFS
 
 TCP, 1 stream, MTU 1500 (Gbit/s, more is better)
               median    min – max  ÷ kernel+nft  CPU s/GB  ÷ kernel+nft
   kernel+nft    30.0  20.0 – 40.0         1.00×      0.38         1.00×
-  ovs         not measured: not installed <here>
+  ovs         not measured, see above
   vpcsim        17.5  15.0 – 20.0         0.62×      0.58         1.67×
 
 TCP request and response, 1 byte each, one at a time: p50 (µs, less is better)
               median    min – max   p99  ÷ kernel+nft  − kernel+nft
   kernel+nft    15.0  10.0 – 20.0  30.0         1.00×          +0.0
-  ovs         not measured: not installed <here>
+  ovs         not measured, see above
   vpcsim        30.0  30.0 – 30.0  60.0         3.00×         +20.0
 
 vpcsim, with groups, ACLs and routes enforced:

@@ -1,11 +1,16 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/vpcsim/vpcsim/control/lab"
 )
 
 // WriteTable writes the report for people: what was measured on what, a table for
@@ -47,6 +52,11 @@ func (r *Report) writeRows(w io.Writer) {
 		if row.Missing != "" {
 			about += "\nnot measured: " + row.Missing
 		}
+		if row.Status != nil {
+			if text := losses(row.Status); text != "" {
+				about += "\n" + text
+			}
+		}
 		for i, line := range strings.Split(about, "\n") {
 			name := row.Name
 			if i > 0 {
@@ -56,6 +66,35 @@ func (r *Report) writeRows(w io.Writer) {
 		}
 	}
 	writeAligned(w, lines, nil)
+}
+
+// losses are what a lab did not forward in all the time that it was up, the most
+// first: a few are the proof of its rules, and the floods'.
+func losses(s *lab.Status) string {
+	var parts []string
+	if dropped := counts(s.Packets.Drops); dropped != "" {
+		parts = append(parts, "dropped: "+dropped)
+	}
+	lost := map[string]uint64{"on receiving": s.Port.KernelDropped}
+	maps.Copy(lost, s.Port.SendErrors)
+	if text := counts(lost); text != "" {
+		parts = append(parts, "lost by the packet socket: "+text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func counts(m map[string]uint64) string {
+	var names []string
+	for name, n := range m {
+		if n > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(m[b], m[a]), cmp.Compare(a, b)) })
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%d %s", m[name], name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // writeMeasurement is one table. The columns are those that apply.
@@ -75,7 +114,11 @@ func (r *Report) writeMeasurement(w io.Writer, m *MeasurementReport) {
 	for i := range m.Results {
 		result := &m.Results[i]
 		if result.Value == nil {
-			lines = append(lines, []string{result.Row, "\x00not measured: " + result.Reason})
+			why := "not measured: " + result.Reason
+			if r.missing(result.Row) { // the list of rows has told why
+				why = "not measured, see above"
+			}
+			lines = append(lines, []string{result.Row, "\x00" + why})
 			continue
 		}
 		v := result.Value
@@ -86,6 +129,10 @@ func (r *Report) writeMeasurement(w io.Writer, m *MeasurementReport) {
 		lines = append(lines, line)
 	}
 	writeAligned(w, lines, right)
+}
+
+func (r *Report) missing(name string) bool {
+	return slices.ContainsFunc(r.Rows, func(row RowInfo) bool { return row.Name == name && row.Missing != "" })
 }
 
 // column is one of the columns that not all measurements have.
@@ -138,6 +185,13 @@ func (r *Report) columns(m *MeasurementReport) []column {
 	})
 	add("sent again", summary(func(x *Result) *Summary { return x.Retransmitted }, func(v float64) string { return fmt.Sprintf("%.0f", v) }))
 	add("lost", summary(func(x *Result) *Summary { return x.Lost }, func(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }))
+	// The most, not the median: that it happened is the news.
+	add("failed", func(x *Result) string {
+		if x.Failed == nil {
+			return ""
+		}
+		return fmt.Sprintf("%.0f", x.Failed.Max)
+	})
 	return list
 }
 
