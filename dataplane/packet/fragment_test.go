@@ -193,7 +193,10 @@ func FuzzFragment(f *testing.F) {
 		parsed := Parse(&whole, &fr) == ProblemNone
 		for _, out := range s.FragmentIPv4(nil, &fr, mtu) {
 			p := mustParse(t, &out)
-			if p.End-p.L3 > mtu || !parsed || p.Src != whole.Src || p.Dst != whole.Dst {
+			// A checksum that is to be completed inside the IP header is written
+			// there, over whatever stood there: the core refuses such frames.
+			lies := partial && int(fr.Offload.ChecksumStart) < whole.L4
+			if p.End-p.L3 > mtu || !parsed || !lies && (p.Src != whole.Src || p.Dst != whole.Dst) {
 				t.Fatalf("a part of %d bytes for %d", p.End-p.L3, mtu)
 			}
 		}
