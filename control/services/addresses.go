@@ -1,19 +1,23 @@
 package services
 
-import "net/netip"
+import (
+	"net/netip"
 
-// Where the servers listen. The core translates the VPC's base+2 to DNSIPv4, and
-// DHCP's broadcasts and multicasts to DHCPIPv4 and DHCPIPv6, which instances
-// never see.
+	"github.com/vpcsim/vpcsim/dataplane"
+)
+
+// Where the servers listen: where the core sends requests to. It translates the
+// VPC's base+2 to DNSIPv4, and DHCP's broadcasts and multicasts to DHCPIPv4 and
+// DHCPIPv6, which instances never see.
 var (
-	DNSIPv4  = netip.AddrFrom4([4]byte{169, 254, 169, 253})
-	DNSIPv6  = netip.AddrFrom16([16]byte{0: 0xfd, 2: 0x0e, 3: 0xc2, 14: 0x02, 15: 0x53})
-	IMDSIPv4 = netip.AddrFrom4([4]byte{169, 254, 169, 254})
-	IMDSIPv6 = netip.AddrFrom16([16]byte{0: 0xfd, 2: 0x0e, 3: 0xc2, 14: 0x02, 15: 0x54})
-	TimeIPv4 = netip.AddrFrom4([4]byte{169, 254, 169, 123})
-	TimeIPv6 = netip.AddrFrom16([16]byte{0: 0xfd, 2: 0x0e, 3: 0xc2, 14: 0x01, 15: 0x23})
-	DHCPIPv4 = netip.AddrFrom4([4]byte{169, 254, 169, 250})
-	DHCPIPv6 = netip.AddrFrom16([16]byte{0: 0xfd, 2: 0x0e, 3: 0xc2, 14: 0x05, 15: 0x47})
+	DNSIPv4  = dataplane.ResolverAddress4
+	DNSIPv6  = dataplane.ResolverAddress6
+	IMDSIPv4 = dataplane.MetadataAddress4
+	IMDSIPv6 = dataplane.MetadataAddress6
+	TimeIPv4 = dataplane.TimeAddress4
+	TimeIPv6 = dataplane.TimeAddress6
+	DHCPIPv4 = dataplane.DHCPAddress4
+	DHCPIPv6 = dataplane.DHCPAddress6
 )
 
 // Ports of the servers, and those to which DHCP answers go whatever port the
