@@ -19,7 +19,14 @@ type Builder struct {
 	InternetGateways           []InternetGateway
 	NATGateways                []NATGateway
 	EgressOnlyInternetGateways []EgressOnlyInternetGateway
+	VPCPeerings                []VPCPeering
+	TransitGateways            []TransitGateway
+	TransitGatewayAttachments  []TransitGatewayAttachment
+	TransitGatewayPeerings     []TransitGatewayPeering
+	TransitGatewayRouteTables  []TransitGatewayRouteTable
 	InternetHosts              []InternetHost
+	// Links are the distances that are not zero.
+	Links []Link
 	// Internet is the emulated Internet itself; it needs a handle to be
 	// named in steps.
 	Internet Object

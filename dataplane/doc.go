@@ -5,7 +5,7 @@
 //
 // # A packet's way
 //
-//	port.Recv(batch)
+//	port.Recv(batch, wait)
 //	 └ Engine.Forward            engine.go            snapshot and clock, once per batch
 //	    └ packet.Parse           packet/parse.go
 //	    └ Walk.local             local.go             ARP, ND, the router's own ping: answered here

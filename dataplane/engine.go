@@ -15,11 +15,11 @@ import (
 // Port is where frames come from and go to. One port serves many interfaces;
 // a frame names its own.
 type Port interface {
-	// Recv waits for frames and fills frames[:n]. n may be 0 without an
-	// error, about once a second, so that the engine can do its
-	// housekeeping. Data is valid until the next Recv. After Close the
-	// error wraps net.ErrClosed.
-	Recv(frames []packet.Frame) (n int, err error)
+	// Recv fills frames[:n] with what has arrived, and waits for the first
+	// frame if nothing has: at most for wait, and not at all if that is not
+	// positive. n may be 0 without an error, then or before. Data is valid
+	// until the next Recv. After Close the error wraps net.ErrClosed.
+	Recv(frames []packet.Frame, wait time.Duration) (n int, err error)
 	// Send takes frames by their Link; what cannot be sent is dropped and
 	// counted by the port.
 	Send(frames []packet.Frame) error
@@ -104,12 +104,16 @@ func (e *Engine) Publish(s *Snapshot) { e.snapshot.Store(s) }
 // Snapshot returns the published snapshot.
 func (e *Engine) Snapshot() *Snapshot { return e.snapshot.Load() }
 
+// idleWait is how long the engine waits for a packet before it does its
+// housekeeping without one.
+const idleWait = time.Second
+
 // Run forwards what port receives until the port is closed.
 func (e *Engine) Run(port Port) error {
 	in := make([]packet.Frame, e.config.Batch)
 	out := make([]packet.Frame, 0, 2*e.config.Batch)
 	for {
-		n, err := port.Recv(in)
+		n, err := port.Recv(in, idleWait)
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}

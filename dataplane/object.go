@@ -27,6 +27,12 @@ const (
 	KindInternetHost
 	KindInternet
 	KindServices
+	KindVPCPeering
+	KindTransitGateway
+	KindTransitGatewayAttachment
+	KindTransitGatewayRouteTable
+	KindTransitGatewayInterface
+	KindLink
 )
 
 // String is the noun as the scenario file spells it, in the singular.
@@ -56,6 +62,18 @@ func (k Kind) String() string {
 		return "services"
 	case KindInternet:
 		return "internet"
+	case KindVPCPeering:
+		return "vpcPeering"
+	case KindTransitGateway:
+		return "transitGateway"
+	case KindTransitGatewayAttachment:
+		return "transitGatewayAttachment"
+	case KindTransitGatewayRouteTable:
+		return "transitGatewayRouteTable"
+	case KindTransitGatewayInterface:
+		return "networkInterface"
+	case KindLink:
+		return "link"
 	}
 	return "none"
 }

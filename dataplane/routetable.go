@@ -37,6 +37,9 @@ const (
 	TargetInternetGateway
 	TargetNATGateway
 	TargetEgressOnlyInternetGateway
+	TargetVPCPeering
+	// TargetTransitGateway: Handle is the VPC's attachment to the gateway.
+	TargetTransitGateway
 )
 
 // routeTable resolves a destination to a hop by the longest prefix.

@@ -18,10 +18,21 @@ type SecurityGroup struct {
 type GroupRule struct {
 	Match
 	Group Handle
+	// Across says which way packets of Group's members may have come for the
+	// reference to match. The zero Crossing is a group of the same VPC.
+	Across Crossing
 	// Text is the rule as the user wrote it, for explanations:
 	// "tcp/22 from 203.0.113.0/24".
 	Text string
 }
+
+// Crossing is a set of ways from one VPC to another.
+type Crossing uint8
+
+const (
+	CrossesPeering        Crossing = 1 << iota // a VPC peering connection (P12)
+	CrossesTransitGateway                      // a transit gateway with security group referencing (T21)
+)
 
 // groupSet holds the rules of all groups of an interface. Interfaces with the
 // same groups share one.

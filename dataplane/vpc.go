@@ -5,7 +5,9 @@ import "net/netip"
 // VPC is a VPC as control hands it over.
 type VPC struct {
 	Object
-	CIDRs []netip.Prefix // the primary IPv4 block first, then the others and IPv6
+	// Region that the VPC is in; "" where there is only one.
+	Region string
+	CIDRs  []netip.Prefix // the primary IPv4 block first, then the others and IPv6
 	// DNSDisabled: enableDnsSupport is false, so the resolver's addresses do
 	// not answer, over TCP as over UDP (A44).
 	DNSDisabled bool
@@ -15,7 +17,9 @@ type VPC struct {
 type Subnet struct {
 	Object
 	VPC, RouteTable, NetworkACL Handle
-	CIDRs                       []netip.Prefix // IPv4 and IPv6
+	// Zone is the Availability Zone, such as us-east-1a.
+	Zone  string
+	CIDRs []netip.Prefix // IPv4 and IPv6
 }
 
 // toOwner is the local route's target: it delivers to the interface that owns

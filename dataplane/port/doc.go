@@ -8,7 +8,7 @@
 // and names interfaces only by the link handle its user chose. The interface
 // that ports satisfy is declared by their user, package dataplane:
 //
-//	Recv(frames []packet.Frame) (n int, err error)
+//	Recv(frames []packet.Frame, wait time.Duration) (n int, err error)
 //	Send(frames []packet.Frame) error
 //	Close() error
 //

@@ -15,9 +15,6 @@ type MemoryConfig struct {
 	// before further ones are dropped and counted; 4,096 when 0. A superframe
 	// injected is one frame; cut, it is as many as it has segments.
 	Queue int
-	// Idle is how long Recv waits before it returns nothing, so that an engine
-	// can expire flows; 0 waits for ever, which keeps tests deterministic.
-	Idle time.Duration
 }
 
 // EndpointConfig configures the far end of a link.
@@ -101,29 +98,30 @@ func (m *Memory) Unlink(link uint32) {
 	delete(m.endpoints, link)
 }
 
-// Recv fills frames with injected ones, in order, and waits for the first. The
-// bytes belong to the port until the next Recv or Poll, which spoils them. After
-// Close the error wraps net.ErrClosed, even with frames left.
-func (m *Memory) Recv(frames []packet.Frame) (int, error) {
+// Recv fills frames with injected ones, in order. If there is none it waits for
+// one, at most for wait. The bytes belong to the port until the next Recv or
+// Poll, which spoils them. After Close the error wraps net.ErrClosed, even with
+// frames left.
+func (m *Memory) Recv(frames []packet.Frame, wait time.Duration) (int, error) {
 	if len(frames) == 0 {
 		return 0, nil
 	}
-	var idle <-chan time.Time
-	if m.config.Idle > 0 {
-		timer := time.NewTimer(m.config.Idle)
-		defer timer.Stop()
-		idle = timer.C
+	n, err := m.take(frames)
+	if n > 0 || err != nil || wait <= 0 {
+		return n, err
 	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	for {
-		n, err := m.take(frames)
-		if n > 0 || err != nil {
-			return n, err
-		}
 		select {
 		case <-m.ready:
 		case <-m.closed:
-		case <-idle:
+		case <-timer.C:
 			return 0, nil
+		}
+		n, err := m.take(frames)
+		if n > 0 || err != nil {
+			return n, err
 		}
 	}
 }

@@ -248,11 +248,14 @@ func TestMemorySpoilsWhatItLent(t *testing.T) {
 
 func TestMemoryRecvWaitsForFrameIdleAndClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{Idle: time.Second})
+		m := NewMemory(MemoryConfig{})
 		e := m.Link(1, EndpointConfig{})
 		frames := make([]packet.Frame, 4)
 		start := time.Now()
-		if n, err := m.Recv(frames); n != 0 || err != nil || time.Since(start) != time.Second {
+		if n, err := m.Recv(frames, 0); n != 0 || err != nil || time.Since(start) != 0 {
+			t.Errorf("no wait: Recv = %d, %v after %v", n, err, time.Since(start))
+		}
+		if n, err := m.Recv(frames, time.Second); n != 0 || err != nil || time.Since(start) != time.Second {
 			t.Errorf("idle: Recv = %d, %v after %v", n, err, time.Since(start))
 		}
 		go func() {
@@ -261,10 +264,10 @@ func TestMemoryRecvWaitsForFrameIdleAndClose(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			m.Close()
 		}()
-		if n, err := m.Recv(frames); n != 1 || err != nil {
+		if n, err := m.Recv(frames, time.Second); n != 1 || err != nil {
 			t.Errorf("frame: Recv = %d, %v", n, err)
 		}
-		if n, err := m.Recv(frames); n != 0 || !errors.Is(err, net.ErrClosed) {
+		if n, err := m.Recv(frames, time.Second); n != 0 || !errors.Is(err, net.ErrClosed) {
 			t.Errorf("closed: Recv = %d, %v", n, err)
 		}
 		if err := m.Send(nil); !errors.Is(err, net.ErrClosed) {
@@ -311,7 +314,7 @@ func TestMemoryServesAnEngineGoroutine(t *testing.T) {
 	go func() {
 		frames := make([]packet.Frame, 8)
 		for {
-			n, err := m.Recv(frames)
+			n, err := m.Recv(frames, time.Second)
 			if err != nil {
 				ended <- err
 				return

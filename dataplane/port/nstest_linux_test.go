@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -343,7 +344,7 @@ func (l *lab) forward(t testing.TB, p *AFPacket, setup ...func()) {
 		}
 		frames := make([]packet.Frame, 64)
 		for {
-			n, err := p.Recv(frames)
+			n, err := p.Recv(frames, time.Second)
 			if err != nil {
 				ended <- err
 				return

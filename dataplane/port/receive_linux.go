@@ -17,10 +17,6 @@ import (
 // headers of a batch do not all fall into the same cache set.
 const slotSize = (virtioHeaderLen+ethernetHeaderLen+40+65535)/64*64 + 128
 
-// idle is how long a Recv blocks before it returns nothing, which lets the
-// engine expire flows while no traffic comes.
-const idle = time.Second
-
 // message is struct mmsghdr.
 type message struct {
 	header unix.Msghdr
@@ -89,11 +85,11 @@ func (r *receiver) arm(i int) {
 }
 
 // Recv fills frames with what has arrived at attached interfaces, at most a
-// batch. It returns 0 frames after about a second without any, or when all that
-// came was for nobody. The frames' bytes belong to the port and are valid until
-// the next Recv. After Close the error wraps net.ErrClosed; other errors mean
-// that the socket is unusable.
-func (p *AFPacket) Recv(frames []packet.Frame) (int, error) {
+// batch. It returns 0 frames when wait has passed without any, at once if wait is
+// not positive, or when all that came was for nobody. The frames' bytes belong to
+// the port and are valid until the next Recv. After Close the error wraps
+// net.ErrClosed; other errors mean that the socket is unusable.
+func (p *AFPacket) Recv(frames []packet.Frame, wait time.Duration) (int, error) {
 	p.receiving.Lock()
 	defer p.receiving.Unlock()
 	frames = frames[:min(len(frames), len(p.receive.messages))]
@@ -120,16 +116,21 @@ func (p *AFPacket) Recv(frames []packet.Frame) (int, error) {
 		default:
 			return 0, fmt.Errorf("packet socket: receive: %w", errno)
 		}
+		if wait <= 0 {
+			return 0, nil
+		}
 		if emptySince.IsZero() {
 			emptySince = time.Now()
 		}
-		if time.Since(emptySince) < p.config.Spin {
+		waited := time.Since(emptySince)
+		if waited >= wait {
+			return 0, nil
+		}
+		if waited < p.config.Spin {
 			continue
 		}
-		if ready, err := p.receive.wait(p.fd, p.wake); err != nil {
+		if err := p.receive.wait(p.fd, p.wake, wait-waited); err != nil {
 			return 0, fmt.Errorf("packet socket: wait: %w", err)
-		} else if !ready {
-			return 0, nil
 		}
 	}
 }
@@ -142,18 +143,17 @@ func (r *receiver) recvmmsg(fd, n int) (int, unix.Errno) {
 	return int(got), errno
 }
 
-// wait blocks until a frame is there or Close is called (true), or for the idle
-// time (false). It must be a system call that the Go scheduler knows of, or
-// nobody else could use this processor meanwhile. Signals count as a frame: the
-// runtime sends them for preemption.
-func (r *receiver) wait(fd, wake int) (bool, error) {
+// wait blocks until a frame is there, Close is called, the time is over or a
+// signal came, which the runtime sends for preemption. It must be a system call
+// that the Go scheduler knows of, or nobody else could use this processor
+// meanwhile.
+func (r *receiver) wait(fd, wake int, atMost time.Duration) error {
 	r.poll = [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
-	r.timeout = unix.NsecToTimespec(int64(idle)) // the kernel writes to it
-	n, err := unix.Ppoll(r.poll[:], &r.timeout, nil)
-	if err == unix.EINTR {
-		return true, nil
+	r.timeout = unix.NsecToTimespec(int64(atMost)) // the kernel writes to it
+	if _, err := unix.Ppoll(r.poll[:], &r.timeout, nil); err != unix.EINTR {
+		return err
 	}
-	return n > 0, err
+	return nil
 }
 
 // decode turns the first n messages into frames, and leaves out those that are
