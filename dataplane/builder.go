@@ -43,13 +43,15 @@ func (b *Builder) Seal() (*Snapshot, error) {
 		objects:    map[Handle]Object{},
 		groupTexts: map[Handle]groupText{},
 		services:   -1,
-	}, index: map[Handle]uint32{}, groupSets: map[string]*groupSet{}}
+	}, index: map[Handle]uint32{}, groupSets: map[string]*groupSet{}, zones: map[zone]uint32{}}
 	c.register()
 	c.networkACLs()
 	c.vpcs()
+	c.peerings()
 	c.subnets()
 	c.interfaces()
 	c.groups()
+	c.transitGateways()
 	c.internetGateways()
 	c.egressOnlyGateways()
 	c.internet()

@@ -67,8 +67,8 @@ func (w *Walk) rewrite(e *Engine) {
 	if w.verdict != VerdictPass {
 		return
 	}
-	if w.forwarder {
-		packet.DecrementTTL(&w.pkt)
+	if w.hops != 0 {
+		packet.SetTTL(&w.pkt, w.pkt.TTL-w.hops)
 	}
 	if w.clampMSS != 0 {
 		packet.ClampMSS(&w.pkt, w.clampMSS)
@@ -99,20 +99,9 @@ func (w *Walk) send(e *Engine, out []packet.Frame) []packet.Frame {
 	packet.SetEthernet(f.Data, to.mac, src)
 	f.Link = uint32(to.handle)
 	e.state.counters.Forwarded++
-	if w.tuple.Src.Is4() && !w.pkt.DontFragment && w.wireLength() > internetMTU && w.crossedInternet() {
+	if w.pathMTU != 0 && w.tuple.Src.Is4() && !w.pkt.DontFragment && w.wireLength() > int(w.pathMTU) {
 		whole := *f
-		return e.fragment(out[:len(out)-1], &whole)
+		return e.fragment(out[:len(out)-1], &whole, int(w.pathMTU))
 	}
 	return out
-}
-
-// crossedInternet reports that the way led through an Internet gateway, whose
-// MTU is smaller than a VPC's.
-func (w *Walk) crossedInternet() bool {
-	for i := range w.steps[:w.nSteps] {
-		if s := w.steps[i].Stage; s == StageInternetGatewayIn || s == StageInternetGatewayOut {
-			return true
-		}
-	}
-	return false
 }

@@ -16,6 +16,7 @@ type compiler struct {
 	s         *Snapshot
 	index     map[Handle]uint32 // place in the snapshot's slice of the object's kind
 	groupSets map[string]*groupSet
+	zones     map[zone]uint32
 	errs      []error
 }
 
@@ -63,13 +64,24 @@ func (c *compiler) register() {
 	for i, x := range c.b.InternetHosts {
 		add(x.Object, c.firstHost()+i)
 	}
+	c.registerTransitGateways(add)
 	add(c.b.Internet, 0)
 	if c.b.Services.Handle != 0 {
 		add(c.b.Services.Object, 0)
 	}
 }
 
-func (c *compiler) firstHost() int { return len(c.b.NetworkInterfaces) + len(c.b.NATGateways) }
+// firstTransit is the place of the first interface of a transit gateway, and
+// firstHost that of the first Internet host.
+func (c *compiler) firstTransit() int { return len(c.b.NetworkInterfaces) + len(c.b.NATGateways) }
+
+func (c *compiler) firstHost() int {
+	n := c.firstTransit()
+	for i := range c.b.TransitGatewayAttachments {
+		n += len(c.b.TransitGatewayAttachments[i].Interfaces)
+	}
+	return n
+}
 
 // resolve finds the place of the object that owner refers to.
 func (c *compiler) resolve(owner Object, kind Kind, h Handle) uint32 {
@@ -95,6 +107,7 @@ func (c *compiler) vpcs() {
 			c.s.vpcs[i].resolver = packet.AddrFrom(v.CIDRs[0].Masked().Addr().Next().Next())
 		}
 		for _, p := range v.CIDRs {
+			c.s.vpcs[i].prefixes = append(c.s.vpcs[i].prefixes, packet.PrefixFrom(p))
 			if p.Addr().Is6() {
 				c.s.vpcs[i].prefixes6 = append(c.s.vpcs[i].prefixes6, packet.PrefixFrom(p))
 			}
@@ -110,6 +123,7 @@ func (c *compiler) subnets() {
 			vpc:        c.resolve(s.Object, KindVPC, s.VPC),
 			routeTable: c.resolve(s.Object, KindRouteTable, s.RouteTable),
 			networkACL: c.resolve(s.Object, KindNetworkACL, s.NetworkACL),
+			zone:       c.zone(s.Zone, c.regionOf(s.VPC)),
 			routerMAC:  routerMAC(s.Handle),
 			byMAC:      map[packet.MAC]uint32{},
 			byAddress:  map[packet.Addr]uint32{},
@@ -176,6 +190,7 @@ func (c *compiler) interfaces() {
 		}
 		all = append(all, ni)
 	}
+	all = c.transitGatewayInterfaces(all)
 	for _, h := range c.b.InternetHosts {
 		all = append(all, networkInterface{
 			handle: h.Handle, kind: KindInternetHost, mac: h.MAC, addresses: addresses(h.Addresses),
@@ -347,14 +362,14 @@ func (c *compiler) routeTables() {
 			if _, taken := out.table.Get(r.Destination.Masked()); taken {
 				c.errs = append(c.errs, fmt.Errorf("%s: two routes for %s", t.Object, r.Destination))
 			}
-			out.table.Insert(r.Destination.Masked(), routeEntry{c.target(t.Object, r.Target), uint32(j)})
+			out.table.Insert(r.Destination.Masked(), routeEntry{c.target(t.Object, t.VPC, r.Target), uint32(j)})
 			out.texts = append(out.texts, r.Text)
 		}
 		c.s.routeTables[i] = out
 	}
 }
 
-func (c *compiler) target(owner Object, t Target) Hop {
+func (c *compiler) target(owner Object, vpc Handle, t Target) Hop {
 	switch t.Kind {
 	case TargetLocal:
 		return Hop{hopVPC, c.resolve(owner, KindVPC, t.Handle)}
@@ -366,6 +381,10 @@ func (c *compiler) target(owner Object, t Target) Hop {
 		return Hop{hopEnterInterface, c.resolve(owner, KindNATGateway, t.Handle)}
 	case TargetEgressOnlyInternetGateway:
 		return Hop{hopEgressOnlyGateway, c.resolve(owner, KindEgressOnlyInternetGateway, t.Handle)}
+	case TargetVPCPeering:
+		return c.peeringSide(owner, t.Handle, vpc)
+	case TargetTransitGateway:
+		return Hop{hopTransitGateway, c.resolve(owner, KindTransitGatewayAttachment, t.Handle)}
 	}
 	return Hop{Kind: hopBlackhole}
 }

@@ -21,8 +21,8 @@ type egressOnlyGateway struct {
 // (R33).
 func (w *Walk) egressOnlyGateway(index uint32) Hop {
 	gateway := &w.snap.egressOnlyGateways[index]
-	if w.exceeds(internetMTU) {
-		return w.drop(StageEgressOnlyGateway, ReasonTooBig, gateway.handle, internetMTU)
+	if !w.fits(internetMTU, StageEgressOnlyGateway, gateway.handle) {
+		return Hop{}
 	}
 	if w.tuple.Src.Is4() || !containsAny(w.snap.vpcs[gateway.vpc].prefixes6, w.tuple.Src) || isPrivate(w.tuple.Src) {
 		return w.drop(StageEgressOnlyGateway, ReasonNoPublicAddress, gateway.handle, 0)

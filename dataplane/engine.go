@@ -173,10 +173,10 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 		return w.drop(StageParse, ReasonUnknownLink, Handle(f.Link), 0), nil
 	}
 	ni := &w.snap.interfaces[index]
-	if ni.kind == KindNATGateway { // no port has such a link: nothing runs there
+	if ni.kind == KindNATGateway || ni.kind == KindTransitGatewayInterface { // no port has such a link: nothing runs there
 		return w.drop(StageParse, ReasonUnknownLink, ni.handle, 0), nil
 	}
-	w.sender = index
+	w.sender, w.origin = index, index
 	if problem == packet.ProblemEtherType {
 		return w.drop(StageParse, ReasonEtherType, ni.handle, uint32(w.pkt.EtherType)), nil
 	}
@@ -214,10 +214,10 @@ func (e *Engine) housekeep(snap *Snapshot, now int64, idle bool) {
 	})
 }
 
-// fragment cuts a frame without DF to the Internet's MTU (R31).
-func (e *Engine) fragment(out []packet.Frame, f *packet.Frame) []packet.Frame {
+// fragment cuts a frame without DF to the MTU of its way (R31).
+func (e *Engine) fragment(out []packet.Frame, f *packet.Frame, mtu int) []packet.Frame {
 	first := len(out)
-	out = e.segmenter.FragmentIPv4(out, f, internetMTU)
+	out = e.segmenter.FragmentIPv4(out, f, mtu)
 	for i := first; i < len(out); i++ {
 		// The segmenter reuses its memory for the next frame of the batch.
 		out[i].Data = append(e.arena.take(len(out[i].Data)), out[i].Data...)

@@ -89,7 +89,7 @@ func (s *Snapshot) explain(step Step, before, after packet.Tuple, port uint16) T
 		s.explainGroup(&t, step, after, port)
 	case StageNetworkACLIn, StageNetworkACLOut:
 		s.explainACL(&t, step, after, port)
-	case StageRoute:
+	case StageRoute, StageTransitGatewayRoute:
 		s.explainRoute(&t, step, after)
 	default:
 		t.Text = s.explainPlace(step, before, after)
@@ -203,6 +203,11 @@ func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
 			t.Rule = rt.texts[step.Detail]
 		}
 	}
+	for i := range s.transitRouteTables {
+		if rt := &s.transitRouteTables[i]; rt.handle == step.Object && int(step.Detail) < len(rt.texts) {
+			t.Rule = rt.texts[step.Detail]
+		}
+	}
 	switch step.Reason {
 	case ReasonRouted:
 		t.Text = t.Rule
@@ -210,6 +215,8 @@ func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
 		t.Text = fmt.Sprintf("%s is a blackhole: its target is not available", t.Rule)
 	case ReasonLoop:
 		t.Rule, t.Text = "", "the packet went through more hops than any path has"
+	case ReasonReturnsToNATGateway:
+		t.Rule, t.Text = "", "an answer to a connection of this NAT gateway: it returns over the peering without a route"
 	default:
 		t.Rule, t.Text = "", fmt.Sprintf("no route matches %s", tuple.Dst)
 	}
@@ -219,6 +226,9 @@ func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
 func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 	switch step.Reason {
 	case ReasonOK:
+		if step.Stage == StagePeering {
+			return fmt.Sprintf("from %s to %s, each in its own VPC", after.Src, after.Dst)
+		}
 		if step.Stage == StageDestinationCheck {
 			return fmt.Sprintf("destination %s is its own", after.Dst)
 		}
@@ -306,7 +316,29 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return "NAT64 has no counterpart for it in the other family"
 	case ReasonHopLimit:
 		return "its hop limit ends here: answered with ICMP time exceeded"
+	case ReasonAttached:
+		return "arrives at the transit gateway by this attachment"
+	case ReasonZone:
+		return "leaves the transit gateway in " + s.zoneName(step.Detail)
+	case ReasonNoZone:
+		if step.Detail == 0 {
+			return "no Availability Zone of the attachment is available"
+		}
+		return fmt.Sprintf("the attachment has no subnet in the sender's Availability Zone %s", s.zoneName(step.Detail))
+	case ReasonNotAssociated:
+		return "the attachment is associated with no transit gateway route table"
+	case ReasonTTLExpired:
+		return "its hop limit ends at the transit gateway, which tells nobody"
+	case ReasonNoListener:
+		return fmt.Sprintf("%s is an interface of a transit gateway, which answers nothing", after.Dst)
+	case ReasonNotTransitive:
+		return fmt.Sprintf("source %s is not in %s: a peering connection is not transitive", after.Src, s.objectOf(Handle(step.Detail)))
+	case ReasonEdgeToEdge:
+		return fmt.Sprintf("destination %s is not in %s: a peering connection leads into the other VPC, not through its gateways", after.Dst, s.objectOf(Handle(step.Detail)))
 	case ReasonTooBig:
+		if step.Stage == StageTransitGateway {
+			return fmt.Sprintf("larger than %d bytes, which a transit gateway does not cut: with DF its sender is told", step.Detail)
+		}
 		return fmt.Sprintf("larger than %d bytes with DF set: answered with ICMP fragmentation needed", step.Detail)
 	case ReasonFragmentWithoutHead:
 		return "a fragment whose first part was not seen or not let through"
@@ -325,6 +357,13 @@ func endpoint(a packet.Addr, port uint16, t packet.Tuple) string {
 		return fmt.Sprintf("%s id %d", a, port)
 	}
 	return a.String()
+}
+
+func (s *Snapshot) zoneName(i uint32) string {
+	if int(i) < len(s.zones) && i > 0 {
+		return s.zones[i].name
+	}
+	return "an unknown zone"
 }
 
 func (s *Snapshot) lacksPublic(step Step, t packet.Tuple) packet.Addr {

@@ -27,6 +27,9 @@ func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
 	var from Hop
 	switch w.reason {
 	case ReasonTooBig:
+		if !w.pkt.DontFragment {
+			return out // dropped where nothing is cut, and nobody told (T20)
+		}
 		sender := w.snap.interfaceOf(w.pkt.Frame.Link)
 		frame = w.tooBig(e, &w.snap.interfaces[sender], w.steps[w.nSteps-1].Detail)
 		from = Hop{hopEnterInterface, uint32(sender)}

@@ -41,8 +41,8 @@ type internetGateway struct {
 // public address, IPv6 is forwarded as it is (R25, R26, R30).
 func (w *Walk) internetGateway(index uint32) Hop {
 	igw := &w.snap.internetGateways[index]
-	if w.exceeds(internetMTU) {
-		return w.drop(StageInternetGatewayOut, ReasonTooBig, igw.handle, internetMTU)
+	if !w.fits(internetMTU, StageInternetGatewayOut, igw.handle) {
+		return Hop{}
 	}
 	if !w.tuple.Src.Is4() {
 		if !containsAny(w.snap.vpcs[igw.vpc].prefixes6, w.tuple.Src) || isPrivate(w.tuple.Src) {
@@ -72,8 +72,8 @@ func (w *Walk) internetGateway(index uint32) Hop {
 func (w *Walk) internetGatewayIn(index uint32) Hop {
 	igw := &w.snap.internetGateways[index]
 	w.routed = true
-	if w.exceeds(internetMTU) {
-		return w.drop(StageInternetGatewayIn, ReasonTooBig, igw.handle, internetMTU)
+	if !w.fits(internetMTU, StageInternetGatewayIn, igw.handle) {
+		return Hop{}
 	}
 	if !w.tuple.Dst.Is4() {
 		w.pass(StageInternetGatewayIn, ReasonNotTranslated, igw.handle, 0)
@@ -99,7 +99,9 @@ func (w *Walk) edgeRoute(igw *internetGateway) Hop {
 	if igw.edge < 0 {
 		return Hop{hopVPC, igw.vpc}
 	}
-	return w.lookup(&w.snap.routeTables[igw.edge])
+	rt := &w.snap.routeTables[igw.edge]
+	entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
+	return w.take(rt, entry, ok)
 }
 
 func containsAny(prefixes []packet.Prefix, a packet.Addr) bool {

@@ -383,8 +383,8 @@ func TestNATGatewayClampsMSS(t *testing.T) {
 		t.Fatalf("%v", r)
 	}
 	out := n.frames[0].Data
-	if mss := int(out[14+20+22])<<8 | int(out[14+20+23]); mss != natMSS {
-		t.Errorf("R50: MSS %d, want %d", mss, natMSS)
+	if mss := int(out[14+20+22])<<8 | int(out[14+20+23]); mss != natMTU-tcpHeaders4 {
+		t.Errorf("R50: MSS %d, want %d", mss, natMTU-tcpHeaders4)
 	}
 }
 

@@ -25,10 +25,6 @@ var natTimeouts = Timeouts{
 	TCPEstablished: 350e9, TCPHalfOpen: 350e9, TCPClosed: 10e9, UDP: 350e9, UDPStream: 350e9, ICMP: 350e9, Other: 350e9,
 }
 
-// natMSS is what the gateway clamps the segment size of TCP connections to
-// (R50).
-const natMSS = natMTU - 40
-
 // enterNATGateway takes a packet that reached the gateway's interface: an
 // answer to one of its own addresses goes back inside, anything else is
 // translated on its way out. The gateway has no security group, but its
@@ -39,14 +35,14 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 	if !w.enterSubnet(ni) {
 		return Hop{}
 	}
-	if w.exceeds(natMTU) {
-		return w.drop(StageNATGateway, ReasonTooBig, ni.gateway, natMTU)
+	if !w.fits(natMTU, StageNATGateway, ni.gateway) {
+		return Hop{}
 	}
-	if w.pkt.TTL <= 1 {
+	if !w.hop() {
 		w.trackSender() // so that its group lets the answer in
 		return w.drop(StageNATGateway, ReasonHopLimit, ni.gateway, 0)
 	}
-	w.clampMSS, w.forwarder = natMSS, true
+	w.clamp(natMTU)
 	translate := w.natOut
 	switch back := ni.owns(w.tuple.Dst); {
 	case back && w.pkt.ICMPError:
@@ -59,6 +55,7 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 	if !translate(ni) {
 		return Hop{}
 	}
+	w.origin = int(index)
 	return w.sendOn(index)
 }
 

@@ -48,7 +48,7 @@ type aclRuleKey struct {
 // the only place an ACL's outbound rules are asked (S39). The spec's order is
 // ACL first, route next (S47).
 func (w *Walk) leaveSubnet(subnetIndex uint32) Hop {
-	w.routed = true
+	w.routed, w.subnet = true, subnetIndex
 	acl := &w.snap.networkACLs[w.snap.subnets[subnetIndex].networkACL]
 	if !w.networkACL(acl, egress, StageNetworkACLOut) {
 		return Hop{}

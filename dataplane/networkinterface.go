@@ -29,7 +29,7 @@ type NetworkInterface struct {
 // networkInterface is an ENI, or an Internet host's interface, compiled.
 type networkInterface struct {
 	handle          Handle
-	kind            Kind // KindNetworkInterface, KindNATGateway or KindInternetHost
+	kind            Kind // KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindInternetHost or KindServices
 	mac             packet.MAC
 	sourceDestCheck bool
 	stopped         bool
@@ -56,6 +56,7 @@ func (ni *networkInterface) owns(a packet.Addr) bool {
 // router, or a neighbour of the same subnet (A31).
 func (w *Walk) leaveInterface(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
+	w.zone = w.snap.subnets[ni.subnet].zone
 	service, forService := w.serviceFor(ni)
 	if !w.sourceCheck(ni, forService) {
 		return Hop{}

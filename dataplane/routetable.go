@@ -10,6 +10,9 @@ import (
 // destination, control having chosen among static and propagated ones (R15).
 type RouteTable struct {
 	Object
+	// VPC that the table belongs to: of a peering it says which side sends. It
+	// may be 0 in a table without such routes.
+	VPC    Handle
 	Routes []Route
 }
 
@@ -57,12 +60,20 @@ type routeEntry struct {
 // route looks the destination up in the table of the subnet whose interface is
 // sending now (R9).
 func (w *Walk) route(subnetIndex uint32) Hop {
-	return w.lookup(&w.snap.routeTables[w.snap.subnets[subnetIndex].routeTable])
-}
-
-func (w *Walk) lookup(rt *routeTable) Hop {
+	sub := &w.snap.subnets[subnetIndex]
+	rt := &w.snap.routeTables[sub.routeTable]
 	entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
 	if !ok {
+		if hop, ok := w.returnToNATGateway(sub.vpc); ok {
+			return hop
+		}
+	}
+	return w.take(rt, entry, ok)
+}
+
+// take follows the route that was found in rt.
+func (w *Walk) take(rt *routeTable, entry routeEntry, found bool) Hop {
+	if !found {
 		return w.drop(StageRoute, ReasonNoRoute, rt.handle, 0)
 	}
 	if entry.hop.Kind == hopBlackhole {

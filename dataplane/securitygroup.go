@@ -32,6 +32,7 @@ type Crossing uint8
 const (
 	CrossesPeering        Crossing = 1 << iota // a VPC peering connection (P12)
 	CrossesTransitGateway                      // a transit gateway with security group referencing (T21)
+	crossesNothing                             // it stays in its VPC
 )
 
 // groupSet holds the rules of all groups of an interface. Interfaces with the
@@ -53,6 +54,7 @@ const (
 type groupRule struct {
 	match
 	members map[packet.Addr]struct{} // nil: the peer is a CIDR
+	across  Crossing                 // ways of which the members may come
 	group   Handle
 	ordinal uint16 // the rule's place in its group's list
 	wide    bool   // its CIDR is the whole address family
@@ -79,7 +81,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		w.pass(stage, ReasonTracked, ni.handle, 0)
 		return true
 	}
-	rule := ni.groups.find(dir, w.remote(dir), w.tuple.Proto, w.port(), dir == egress || w.sentByOwner())
+	rule := ni.groups.find(dir, w.remote(dir), w.tuple.Proto, w.port(), w.references(dir))
 	if rule == nil {
 		w.drop(stage, ReasonNoRule, ni.handle, 0)
 		return false
@@ -102,8 +104,8 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 // find returns the first rule that allows the packet. The lists are sorted
 // wide rules first, so that a packet that any wide rule matches is judged by
 // one, whatever order the rules were written in. References to groups count
-// only when references says so.
-func (g *groupSet) find(dir direction, remote packet.Addr, protocol uint8, port uint16, references bool) *groupRule {
+// only if they are of a way among ways.
+func (g *groupSet) find(dir direction, remote packet.Addr, protocol uint8, port uint16, ways Crossing) *groupRule {
 	rules := g.rules[dir][familyOf(remote)]
 	for i := range rules {
 		r := &rules[i]
@@ -113,18 +115,31 @@ func (g *groupSet) find(dir direction, remote packet.Addr, protocol uint8, port 
 		if r.members == nil {
 			return r
 		}
-		if _, member := r.members[remote]; member && references {
+		if r.across&ways == 0 {
+			continue
+		}
+		if _, member := r.members[remote]; member {
 			return r
 		}
 	}
 	return nil
 }
 
-// sentByOwner reports that the interface whose address the packet bears sent
-// it itself. A reference to its group matches only then, not when a middlebox
-// passes the packet on (S9, S-C16).
-func (w *Walk) sentByOwner() bool {
-	return w.sender >= 0 && w.snap.interfaces[w.sender].owns(w.tuple.Src)
+// references says which references to groups count for this packet. On the way
+// out, that is every one of its VPC and of its peers; a transit gateway's are for
+// inbound rules only (T21). On the way in, it is those of the way that the packet
+// came, and only if the interface whose address it bears sent it itself, not a
+// middlebox that passes it on (S9, S-C16).
+func (w *Walk) references(dir direction) Crossing {
+	switch {
+	case dir == egress:
+		return crossesNothing | CrossesPeering
+	case w.origin < 0 || !w.snap.interfaces[w.origin].owns(w.tuple.Src):
+		return 0
+	case w.crossed == 0:
+		return crossesNothing
+	}
+	return w.crossed
 }
 
 // untracked implements S21: a TCP or UDP flow needs no tracking when the rule
@@ -142,7 +157,7 @@ func (g *groupSet) answers(dir direction, remote packet.Addr, protocol uint8, sr
 	if !g.opens(dir, familyOf(remote), protocol) {
 		return false
 	}
-	rule := g.find(1-dir, remote, protocol, srcPort, false)
+	rule := g.find(1-dir, remote, protocol, srcPort, 0)
 	return rule != nil && rule.wide
 }
 
@@ -170,7 +185,7 @@ func (w *Walk) related(ni *networkInterface, dir direction) Reason {
 		return ReasonRelated
 	}
 	remote, protocol := w.quotedRemote(dir), w.quoted.Proto
-	rule := ni.groups.find(1-dir, remote, protocol, w.quoted.DstPort, false)
+	rule := ni.groups.find(1-dir, remote, protocol, w.quoted.DstPort, 0)
 	if rule != nil && ni.groups.untracked(1-dir, rule, remote, protocol) || ni.groups.answers(1-dir, remote, protocol, w.quoted.SrcPort) {
 		return ReasonRelated
 	}
@@ -217,7 +232,10 @@ func (g *groupSet) add(dir direction, group Handle, ordinal int, r GroupRule, me
 	for _, family := range r.families() {
 		c := groupRule{match: r.Match.compile(family), group: group, ordinal: uint16(ordinal), wide: r.Match.coversAll()}
 		if r.Group != 0 {
-			c.members = members(r.Group)
+			c.members, c.across = members(r.Group), r.Across
+			if c.across == 0 {
+				c.across = crossesNothing
+			}
 		}
 		g.rules[dir][family] = append(g.rules[dir][family], c)
 		if c.wide {

@@ -12,6 +12,7 @@ type Snapshot struct {
 	objects            map[Handle]Object
 	links              []*linkPage // by Handle / linkPageSize; nil is a page of none
 	interfaces         []networkInterface
+	zones              []zone
 	vpcs               []vpc
 	subnets            []subnet
 	routeTables        []routeTable
@@ -19,6 +20,10 @@ type Snapshot struct {
 	groupTexts         map[Handle]groupText
 	internetGateways   []internetGateway
 	egressOnlyGateways []egressOnlyGateway
+	peerings           []peering
+	transitGateways    []transitGateway
+	attachments        []attachment
+	transitRouteTables []transitRouteTable
 	internet           internet
 	services           int // index in interfaces of the services' own, -1 without
 }
@@ -73,6 +78,10 @@ const (
 	hopInternetGateway
 	hopInternetGatewayIn
 	hopEgressOnlyGateway
+	hopPeering            // To: index·2 of the peering, + 1 when the accepter sends
+	hopTransitGateway     // by an attachment into the gateway
+	hopTransitGatewayOut  // by an attachment into its VPC
+	hopTransitGatewayPeer // by a peering's side into the other gateway
 	hopInternet
 	hopInternet6In // IPv6 from the Internet into a VPC
 )
@@ -98,10 +107,16 @@ func familyOf(a packet.Addr) int {
 	return family6
 }
 
+// zone is an Availability Zone, or, where its name is its Region's, a place in
+// the Region that is in none of them. Index 0 is an unknown place.
+type zone struct{ name, region string }
+
 type vpc struct {
 	handle    Handle
 	owners    map[packet.Addr]uint32 // private address → index in interfaces
+	prefixes  []packet.Prefix        // all blocks, both families
 	prefixes6 []packet.Prefix
+	peerings  []Hop       // the sides of its peerings, as a packet of its own takes them
 	resolver  packet.Addr // base+2 of the primary IPv4 block
 	// dnsDisabled: enableDnsSupport is false (A44).
 	dnsDisabled bool
@@ -114,6 +129,7 @@ type subnet struct {
 	vpc        uint32
 	routeTable uint32
 	networkACL uint32
+	zone       uint32
 	prefixes   []packet.Prefix
 	prefixes6  []packet.AdvertisedPrefix // as router advertisements name them
 	// routerMAC is the MAC address of the subnet's implied router, and

@@ -41,6 +41,9 @@ const (
 	StageRoute
 	StageVPC
 	StageNATGateway
+	StagePeering
+	StageTransitGateway
+	StageTransitGatewayRoute
 	StageEgressOnlyGateway
 	StageInternetGatewayOut
 	StageInternet
@@ -54,27 +57,30 @@ const (
 )
 
 var stageNames = [numStages]string{
-	StageNone:               "none",
-	StageParse:              "parse",
-	StageFragment:           "fragment",
-	StageSourceCheck:        "source-check",
-	StageLinkLayer:          "link-layer",
-	StageLinkLocal:          "link-local",
-	StageService:            "service",
-	StageSecurityGroupOut:   "security-group-out",
-	StageNetworkACLOut:      "network-acl-out",
-	StageRoute:              "route",
-	StageVPC:                "vpc",
-	StageNATGateway:         "nat-gateway",
-	StageEgressOnlyGateway:  "egress-only-gateway",
-	StageInternetGatewayOut: "internet-gateway-out",
-	StageInternet:           "internet",
-	StageInternetGatewayIn:  "internet-gateway-in",
-	StageNetworkACLIn:       "network-acl-in",
-	StageSecurityGroupIn:    "security-group-in",
-	StageDestinationCheck:   "destination-check",
-	StageDeliver:            "deliver",
-	StageAnswer:             "answer",
+	StageNone:                "none",
+	StageParse:               "parse",
+	StageFragment:            "fragment",
+	StageSourceCheck:         "source-check",
+	StageLinkLayer:           "link-layer",
+	StageLinkLocal:           "link-local",
+	StageService:             "service",
+	StageSecurityGroupOut:    "security-group-out",
+	StageNetworkACLOut:       "network-acl-out",
+	StageRoute:               "route",
+	StageVPC:                 "vpc",
+	StageNATGateway:          "nat-gateway",
+	StagePeering:             "vpc-peering",
+	StageTransitGateway:      "transit-gateway",
+	StageTransitGatewayRoute: "transit-gateway-route",
+	StageEgressOnlyGateway:   "egress-only-gateway",
+	StageInternetGatewayOut:  "internet-gateway-out",
+	StageInternet:            "internet",
+	StageInternetGatewayIn:   "internet-gateway-in",
+	StageNetworkACLIn:        "network-acl-in",
+	StageSecurityGroupIn:     "security-group-in",
+	StageDestinationCheck:    "destination-check",
+	StageDeliver:             "deliver",
+	StageAnswer:              "answer",
 }
 
 func (s Stage) String() string { return stageNames[s] }
@@ -110,6 +116,10 @@ const (
 	ReasonNATOut          // a NAT gateway gave it its own address and a port (R41)
 	ReasonNATIn           // a NAT gateway brought an answer back (R41)
 
+	ReasonReturnsToNATGateway // an answer to a peer VPC's NAT gateway needs no route (R46)
+	ReasonAttached            // it came to a transit gateway by this attachment
+	ReasonZone                // it leaves a transit gateway in this Availability Zone (T12)
+
 	// Reasons to drop.
 	ReasonMalformed           // the frame is not a packet; Detail is the packet.Problem
 	ReasonUnknownLink         // it came from a link that is in no snapshot
@@ -143,6 +153,12 @@ const (
 	ReasonAnnouncement        // a guest's word on who has which address changes nothing (A30)
 	ReasonUntranslatable      // it has no counterpart in the other family (RFC 7915)
 	ReasonHopLimit            // its TTL or hop limit ends at a NAT gateway; answered (A32)
+	ReasonNotTransitive       // a peering carries only what its own VPC sends (P8)
+	ReasonEdgeToEdge          // a peering leads into the other VPC, not through it (P9)
+	ReasonNoZone              // the attachment has no subnet in the sender's zone (T10)
+	ReasonNotAssociated       // the attachment is associated with no route table (T3)
+	ReasonTTLExpired          // its TTL or hop limit ends at a transit gateway (A32)
+	ReasonNoListener          // the address is of a gateway's interface, which answers nothing
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // no room for another connection: tracking (S30), NAT or services
@@ -174,6 +190,9 @@ var reasonNames = [numReasons]string{
 	ReasonInternetAddress:     "internet-address",
 	ReasonNATOut:              "nat-out",
 	ReasonNATIn:               "nat-in",
+	ReasonReturnsToNATGateway: "returns-to-nat-gateway",
+	ReasonAttached:            "attached",
+	ReasonZone:                "zone",
 	ReasonMalformed:           "malformed",
 	ReasonUnknownLink:         "unknown-link",
 	ReasonSourceMAC:           "source-mac",
@@ -206,6 +225,12 @@ var reasonNames = [numReasons]string{
 	ReasonAnnouncement:        "announcement",
 	ReasonUntranslatable:      "untranslatable",
 	ReasonHopLimit:            "hop-limit",
+	ReasonNotTransitive:       "not-transitive",
+	ReasonEdgeToEdge:          "edge-to-edge",
+	ReasonNoZone:              "no-zone",
+	ReasonNotAssociated:       "not-associated",
+	ReasonTTLExpired:          "ttl-expired",
+	ReasonNoListener:          "no-listener",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

@@ -18,14 +18,21 @@ type Walk struct {
 	// icmpType and icmpCode are the message's as they are here: NAT64 turns
 	// those of one family into the other's.
 	icmpType, icmpCode uint8
-	// forwarder: a gateway that counts as a hop passed the packet on.
-	forwarder bool
-	// clampMSS is the largest segment size a TCP connection may offer on this
-	// way, 0 for any.
-	clampMSS uint16
+	// hops counts the gateways on the way that take one off the hop limit.
+	hops uint8
+	// pathMTU is the largest packet that arrives whole, and clampMSS the largest
+	// segment size a TCP connection may offer on this way; 0 for any.
+	pathMTU, clampMSS uint16
+	// crossed says how the packet came into the VPC it is in, if from another.
+	crossed Crossing
+	// subnet is the index of the one the packet left last.
+	subnet uint32
 	// sender is the index of the interface that sent the packet, or -1 when
-	// the router itself did.
-	sender int
+	// the router itself did. origin is the one that gave it its source address:
+	// gateways that translate nothing send, but are no origin.
+	sender, origin int
+	// zone is the index of the Availability Zone that the packet is in.
+	zone uint32
 	// untracked is the sender's interface when its groups let the packet out
 	// without tracking it; some gateways change that.
 	untracked *networkInterface
@@ -70,9 +77,9 @@ func (w *Walk) begin() {
 	if w.pkt.ICMPError {
 		w.quoted = w.pkt.Quoted
 	}
-	w.icmpType, w.icmpCode, w.clampMSS = w.pkt.ICMPType, w.pkt.ICMPCode, 0
-	w.forwarder = false
-	w.routed, w.judged, w.sender, w.untracked = false, false, -1, nil
+	w.icmpType, w.icmpCode = w.pkt.ICMPType, w.pkt.ICMPCode
+	w.hops, w.pathMTU, w.clampMSS, w.crossed, w.subnet = 0, 0, 0, 0, 0
+	w.routed, w.judged, w.sender, w.origin, w.zone, w.untracked = false, false, -1, -1, 0, nil
 	w.natEffect.used, w.serviceEffect.used = false, false
 	w.verdict, w.reason = VerdictDrop, ReasonBug
 	w.nSteps, w.nEffects, w.nNew = 0, 0, 0
@@ -114,11 +121,22 @@ func (w *Walk) run(hop Hop) {
 		case hopVPC:
 			hop = w.toOwner(hop.To)
 		case hopEnterInterface:
-			if w.snap.interfaces[hop.To].kind == KindNATGateway {
+			switch w.snap.interfaces[hop.To].kind {
+			case KindNATGateway:
 				hop = w.enterNATGateway(hop.To)
-			} else {
+			case KindTransitGatewayInterface:
+				hop = w.atTransitGatewayInterface(hop.To)
+			default:
 				hop = w.enterInterface(hop.To)
 			}
+		case hopPeering:
+			hop = w.peering(hop.To)
+		case hopTransitGateway:
+			hop = w.enterTransitGateway(hop.To)
+		case hopTransitGatewayOut:
+			hop = w.leaveTransitGateway(hop.To)
+		case hopTransitGatewayPeer:
+			hop = w.acrossTransitGateways(hop.To)
 		case hopInternetGateway:
 			hop = w.internetGateway(hop.To)
 		case hopEgressOnlyGateway:
@@ -133,6 +151,12 @@ func (w *Walk) run(hop Hop) {
 			return // verdict is still drop, reason still bug: counted
 		}
 	}
+}
+
+// moveTo takes the packet to another Availability Zone, or Region.
+func (w *Walk) moveTo(zone uint32) bool {
+	w.zone = zone
+	return true
 }
 
 // pass notes that an object let the packet through.
@@ -218,8 +242,40 @@ func (w *Walk) wireLength() int {
 // familyDifference is how much longer an IPv6 header is than an IPv4 one.
 const familyDifference = 20
 
-// exceeds reports that the packet on the wire, a segment of it if it is a
-// superframe, is larger than mtu and may not be cut.
-func (w *Walk) exceeds(mtu int) bool {
-	return w.wireLength() > mtu && w.pkt.DontFragment
+// fits holds the packet, a segment of it if it is a superframe, against the
+// MTU of what it meets. One that is too large and may not be cut is dropped, and
+// its sender told; one that may is cut on the way out.
+func (w *Walk) fits(mtu uint16, stage Stage, object Handle) bool {
+	if w.wireLength() > int(mtu) && w.pkt.DontFragment {
+		w.drop(stage, ReasonTooBig, object, uint32(mtu))
+		return false
+	}
+	if w.pathMTU == 0 || mtu < w.pathMTU {
+		w.pathMTU = mtu
+	}
+	return true
 }
+
+// hop takes one off the packet's hop limit, if it has more than one left.
+func (w *Walk) hop() bool {
+	if w.pkt.TTL <= w.hops+1 {
+		return false
+	}
+	w.hops++
+	return true
+}
+
+// clamp lowers the segment size that a TCP connection may offer to what fits
+// into mtu.
+func (w *Walk) clamp(mtu uint16) {
+	mss := mtu - tcpHeaders4
+	if !w.tuple.Src.Is4() {
+		mss -= familyDifference
+	}
+	if w.clampMSS == 0 || mss < w.clampMSS {
+		w.clampMSS = mss
+	}
+}
+
+// tcpHeaders4 are the headers of TCP over IPv4 without options.
+const tcpHeaders4 = 40

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/vpcsim/vpcsim/dataplane/packet"
 	"github.com/vpcsim/vpcsim/dataplane/port"
@@ -32,7 +33,7 @@ func startReflector(p *port.AFPacket) *reflector {
 func (r *reflector) forward() error {
 	frames := make([]packet.Frame, 64) // the engine's batch
 	for {
-		n, err := r.port.Recv(frames)
+		n, err := r.port.Recv(frames, time.Second)
 		if err != nil {
 			return err
 		}
