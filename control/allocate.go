@@ -28,6 +28,7 @@ func (w *World) Allocate(previous *World) Problems {
 	a.privateAddresses()
 	a.publicAddresses()
 	a.internetHosts()
+	a.keepAttachmentAges()
 	w.computeStatus()
 	return a.v.problems.sorted()
 }

@@ -7,8 +7,9 @@ import (
 )
 
 // privateAddresses assigns private IPv4 and IPv6 addresses to network interfaces
-// and NAT gateways, and counts what is left in each subnet. Instances come
-// before NAT gateways, so that a gateway that is added to a file moves none.
+// and NAT gateways and transit gateway attachments, and counts what is left in each
+// subnet. Instances come before gateways, so that a gateway that is added to a file
+// moves none.
 func (a *allocation) privateAddresses() {
 	v4, v6 := map[string]*pool{}, map[string]*pool{}
 	for name, subnet := range a.w.Subnets {
@@ -39,6 +40,9 @@ func (a *allocation) privateAddresses() {
 		if d := a.natGatewayDemand(name, v4); d != nil {
 			demands = append(demands, d)
 		}
+	}
+	for _, name := range sorted(a.w.TransitGatewayAttachments) {
+		demands = append(demands, a.transitGatewayDemands(name, v4, v6)...)
 	}
 	satisfy(demands)
 	for name, subnet := range a.w.Subnets {

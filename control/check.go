@@ -34,6 +34,8 @@ type Check struct {
 	Source string `json:"source,omitempty"`
 	// How long to retry until the check holds, such as 10s.
 	Wait Duration `json:"wait,omitempty"`
+	// What is broken during the check, such as az us-east-1a: one thing or a list.
+	Fault Faults `json:"fault,omitempty"`
 }
 
 // Family is an IP version. The zero Family leaves it open.
@@ -83,6 +85,9 @@ func (c *Check) String() string {
 	if c.Family == IPv6 {
 		text += " over IPv6"
 	}
+	if len(c.Fault) > 0 {
+		text += " with a fault of " + c.Fault.String()
+	}
 	return text
 }
 
@@ -106,6 +111,7 @@ func (c *Check) validate(v *validation, path string) {
 	if c.At != (Decider{}) {
 		c.validateAt(v, field(path, "at"))
 	}
+	c.Fault.validate(v, field(path, "fault"))
 	if time.Duration(c.Wait) > longestWait {
 		v.reportf(field(path, "wait"), "", fmt.Sprintf("at most %s", longestWait), "%s is too long", c.Wait)
 	}

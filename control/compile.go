@@ -18,6 +18,7 @@ func Compile(w *World, revision uint64) (*dataplane.Snapshot, error) {
 func build(w *World, revision uint64) *dataplane.Builder {
 	c := &compilation{w: w, b: dataplane.Builder{Revision: revision, Internet: internetObject, Services: platformServices}}
 	compileAll(c, w.VPCs)
+	compileAll(c, w.VPCPeerings)
 	compileAll(c, w.Subnets)
 	compileAll(c, w.RouteTables)
 	compileAll(c, w.NetworkACLs)
@@ -26,7 +27,11 @@ func build(w *World, revision uint64) *dataplane.Builder {
 	compileAll(c, w.InternetGateways)
 	compileAll(c, w.NATGateways)
 	compileAll(c, w.EgressOnlyInternetGateways)
+	compileAll(c, w.TransitGateways)
+	compileAll(c, w.TransitGatewayAttachments)
+	compileAll(c, w.TransitGatewayRouteTables)
 	compileAll(c, w.InternetHosts)
+	compileAll(c, w.Links)
 	return &c.b
 }
 

@@ -20,6 +20,9 @@ func (w *World) Complete() {
 	if w.Region == "" {
 		w.Region = DefaultRegion
 	}
+	if w.Account == "" {
+		w.Account = DefaultAccount
+	}
 	for _, k := range Kinds() {
 		k.fill(w)
 	}
@@ -28,7 +31,9 @@ func (w *World) Complete() {
 		w.assignIDs()
 		w.resolveReferences()
 		w.completeVPCs()
+		w.completeTransitGateways()
 		w.deriveNetworkInterfaces()
+		w.completeDistances()
 	}
 	w.assignIDs()
 	w.computeStatus()
@@ -71,6 +76,9 @@ type reference struct {
 	vpc string
 	// foreign is what AWS says about an object of another VPC.
 	foreign badValue
+	// across says whether the object may be of that other VPC after all, and if
+	// not, what would allow it; nil: never.
+	across func(vpc string) (hint string, ok bool)
 	// required says what is missing if value is "".
 	required string
 }
@@ -90,6 +98,9 @@ func (w *World) resolveReferences() {
 // and over the word "default", and what means nothing stays as it is.
 func (w *World) resolve(ref reference) string {
 	kinds := make([]Kind, 0, len(ref.kinds))
+	if name, ok := w.ownAccount(ref); ok && slices.Contains(ref.kinds, "securityGroups") {
+		return name
+	}
 	for _, plural := range ref.kinds {
 		k, _ := KindNamed(plural)
 		if k.Get(w, ref.value) != nil {
@@ -207,6 +218,9 @@ func (w *World) computeStatus() {
 	for name, vpc := range w.VPCs {
 		vpc.computeStatus(w, name)
 	}
+	for _, peering := range w.VPCPeerings {
+		peering.computeStatus(w)
+	}
 	for name, gateway := range w.InternetGateways {
 		gateway.computeStatus(w, name)
 	}
@@ -219,9 +233,11 @@ func (w *World) computeStatus() {
 	for _, subnet := range w.Subnets {
 		subnet.computeStatus(w)
 	}
+	w.computeFaults() // before whatever a fault has down
 	for name, gateway := range w.NATGateways {
 		gateway.computeStatus(w, name)
 	}
+	w.computeTransitGateways()
 	for name, acl := range w.NetworkACLs {
 		acl.computeStatus(w, name)
 	}
@@ -235,6 +251,8 @@ func (w *World) computeStatus() {
 		table.computeStatus(w, name)
 	}
 	w.collectMembers()
+	w.computeRegions()
+	w.computeLinks()
 }
 
 // collectMembers fills the lists that point backwards: which subnets use a

@@ -61,8 +61,29 @@ func describe(w *World, r Resource) description {
 		d["az"] = []string{x.Status.AvailabilityZone}
 		d["routeTable"], d["networkAcl"] = []string{x.Status.RouteTable}, []string{x.Status.NetworkACL}
 		d["privateDnsHostnameType"] = []string{x.Status.PrivateDNSHostnameType.String()}
+	case *VPCPeering:
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["state"] = []string{x.Status.State.String()}
+	case *TransitGateway: // as in force, like the two below
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["region"], d["account"], d["asn"] = []string{x.Status.Region}, []string{x.Status.Account.String()}, []string{x.Status.ASN.String()}
+		d["defaultRouteTableAssociation"] = []string{fmt.Sprint(x.Status.AssociationDefaultRouteTable != "")}
+		d["defaultRouteTablePropagation"] = []string{fmt.Sprint(x.Status.PropagationDefaultRouteTable != "")}
+		d["vpnEcmp"] = []string{fmt.Sprint(x.Status.VPNECMP)}
+	case *TransitGatewayAttachment:
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["state"] = []string{x.Status.State.String()}
+		d["securityGroupReferencing"] = []string{fmt.Sprint(x.Status.SecurityGroupReferencing)}
+		delete(d, "subnets")
+		d["subnets+"] = x.Subnets
+	case *TransitGatewayRouteTable:
+		d.fields("", reflect.ValueOf(x).Elem())
+		delete(d, "associations")
+		delete(d, "propagations")
+		d["associations+"], d["propagations+"] = x.Status.Associations, x.Status.Propagations
 	case *VPC:
 		d.fields("", reflect.ValueOf(x).Elem())
+		d["region"], d["account"] = []string{x.Status.Region}, []string{x.Status.Account.String()}
 		if x.usesDefaultDHCPOptions() {
 			delete(d, "dhcpOptions")
 		}
@@ -73,6 +94,7 @@ func describe(w *World, r Resource) description {
 	default:
 		d.fields("", reflect.ValueOf(r).Elem())
 	}
+	d.set("fault", faultOf(r))
 	return d
 }
 

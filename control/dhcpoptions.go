@@ -101,7 +101,7 @@ var linkLocalDNS = DomainNameServer{netip.MustParseAddr("169.254.169.253")}
 func (w *World) dhcpOptionsOf(vpc *VPC) DHCPOptionsInForce {
 	out := DHCPOptionsInForce{DomainNameServers: []DomainNameServer{linkLocalDNS}, IPv6PreferredLease: defaultIPv6PreferredLease}
 	if vpc.usesDefaultDHCPOptions() {
-		out.Set, out.DomainName = dhcpOptionsDefault, regionalDomain(w.Region)
+		out.Set, out.DomainName = dhcpOptionsDefault, regionalDomain(vpc.Status.Region)
 		out.DomainNameServers = []DomainNameServer{{}}
 		return out
 	}

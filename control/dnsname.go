@@ -44,11 +44,11 @@ func (w *World) nameInstance(i *Instance, primary *NetworkInterface) {
 		return
 	}
 	if subnet.Status.PrivateDNSHostnameType == HostnameResource || !s.PrivateIP.IsValid() {
-		s.PrivateDNSName = ResourceName(w.Region, s.ID)
+		s.PrivateDNSName = ResourceName(vpc.Status.Region, s.ID)
 	} else {
-		s.PrivateDNSName = PrivateIPName(w.Region, s.PrivateIP)
+		s.PrivateDNSName = PrivateIPName(vpc.Status.Region, s.PrivateIP)
 	}
 	if s.PublicIP.IsValid() && vpc.EnableDNSHostnames && vpc.Status.EnableDNSSupport {
-		s.PublicDNSName = PublicName(w.Region, s.PublicIP)
+		s.PublicDNSName = PublicName(vpc.Status.Region, s.PublicIP)
 	}
 }

@@ -62,7 +62,7 @@ func (t *RouteTable) validateEdgeRoute(v *validation, name, path string, d Desti
 // condition.
 func (t *RouteTable) validateEdgeTarget(v *validation, path string, p netip.Prefix, target string) bool {
 	eni := v.w.NetworkInterfaces[target]
-	if eni == nil || v.w.Instances[eni.Instance] == nil || v.w.Instances[eni.Instance].Stopped || eni.VPC != t.VPC {
+	if eni == nil || v.w.Instances[eni.Instance] == nil || v.w.Instances[eni.Instance].Down() || eni.VPC != t.VPC {
 		return true
 	}
 	if p.Addr().Is6() || eni.Status.PublicIP.IsValid() {

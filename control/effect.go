@@ -55,14 +55,47 @@ func touches(paths []string, which func(FieldChange) bool) func(Change) bool {
 	}
 }
 
+// becomes and loses match an update to a value or away from it.
+func becomes(path, value string) func(Change) bool {
+	return touches([]string{path}, func(f FieldChange) bool { return f.New == value })
+}
+
+func loses(path, value string) func(Change) bool {
+	return touches([]string{path}, func(f FieldChange) bool { return f.Old == value })
+}
+
 // effects is asked in order; the first rule that applies speaks.
 var effects = []effectRule{
-	{"vpcs", when(ActionReplace), "a VPC's primary block cannot be changed, so the VPC and everything in it is made anew (A1)"},
+	{"instances", adds("fault"), "it is gone: its programs end, and routes to it become blackholes (R20)"},
+	{"instances", removes("fault"), "it is back, with the addresses that it had; its programs begin anew"},
+	{"natGateways", adds("fault"), "it drops what comes to it; routes to it stay active"},
+	{"natGateways", removes("fault"), "it carries packets again, those of its old connections too"},
+	{"vpcPeerings", adds("fault"), "routes to it become blackholes"},
+	{"vpcPeerings", removes("fault"), "routes to it are in force again"},
+	{"transitGatewayAttachments", adds("fault"), "routes to it become blackholes, and its propagated routes go, so that others take over (T6)"},
+	{"transitGatewayAttachments", removes("fault"), "its routes are in force again, at once"},
+	{"links", adds("fault"), "it loses every packet"},
+	{"links", removes("fault"), "packets pass again"},
+	{"links", when(ActionUpdate), "the next packet meets the new values; what is under way arrives as it was to"},
+	{"vpcs", when(ActionReplace), "a VPC's primary block, Region and account cannot be changed, so the VPC and everything in it is made anew (A1)"},
 	{"vpcs", when(ActionDelete), "everything in it goes with it"},
 	{"vpcs", removes("secondaryCidrs", "ipv6"), "addresses in blocks that go are lost, and so are their local routes"},
 	{"vpcs", adds("secondaryCidrs", "ipv6"), "every route table of the VPC gets a local route for a new block (A4)"},
 	{"vpcs", touches([]string{"dhcpOptions"}, func(FieldChange) bool { return true }), "running instances learn it when they next renew their lease (A38)"},
 	{"dhcpOptions", when(ActionReplace), "a DHCP option set cannot be changed, so it is made anew; running instances learn it when they next renew their lease (A38)"},
+	{"vpcPeerings", when(ActionReplace), "a peering's VPCs cannot be changed, so it is made anew"},
+	{"vpcPeerings", when(ActionDelete), "routes to it and rules that name groups behind it have to go with it (P7, S12)"},
+	{"vpcPeerings", becomes("state", "active"), "routes to it come into force at once, and so do rules that name groups behind it (P7, S12)"},
+	{"vpcPeerings", loses("state", "active"), "routes to it become blackholes, and rules that name groups behind it match nothing (P7, S12)"},
+	{"vpcPeerings", touches([]string{"requesterOptions", "accepterOptions"}, func(FieldChange) bool { return true }), "public DNS names of the side that allows it resolve to private addresses on the other, or no longer (P11)"},
+	{"transitGateways", when(ActionReplace), "a transit gateway's Region and account cannot be changed, so it and its attachments are made anew"},
+	{"transitGateways", removes("securityGroupReferencing"), "rules that name groups of other attached VPCs match nothing any more (T21)"},
+	{"transitGatewayAttachments", when(ActionReplace), "an attachment's two ends cannot be changed, so it is made anew"},
+	{"transitGatewayAttachments", becomes("state", "available"), "routes to it come into force at once, and its VPC's blocks are propagated (T5)"},
+	{"transitGatewayAttachments", loses("state", "available"), "static routes to it, and its VPC's routes to the gateway, become blackholes; its propagated routes go (R20)"},
+	{"transitGatewayAttachments", touches([]string{"subnets"}, func(FieldChange) bool { return true }), "only zones with a subnet of the attachment can send to the gateway (T10)"},
+	{"transitGatewayAttachments", touches([]string{"applianceMode"}, func(FieldChange) bool { return true }), "flows that run may move to another zone's interface (T12)"},
+	{"transitGatewayRouteTables", touches([]string{"associations", "propagations", "routes"}, func(FieldChange) bool { return true }), "the next packet of every flow takes the route in force (T3, T6)"},
 	{"egressOnlyInternetGateways", when(ActionReplace), "a gateway's VPC cannot be changed, so it is made anew; the connections that it let out end"},
 	{"egressOnlyInternetGateways", when(ActionDelete), "connections that it let out end"},
 	{"natGateways", when(ActionReplace), "a NAT gateway's subnet and primary addresses cannot be changed, so it is made anew; its connections end (R38)"},

@@ -40,6 +40,21 @@ func (w *World) withoutImplicit() *World {
 			delete(c.SecurityGroups, name)
 		}
 	}
+	for name, t := range c.TransitGatewayRouteTables {
+		if t == nil || t.implicit(name) {
+			delete(c.TransitGatewayRouteTables, name)
+		}
+	}
+	for name, r := range c.Regions {
+		if r == nil || r.Status.Derived && r.unwritten() {
+			delete(c.Regions, name)
+		}
+	}
+	for name, l := range c.Links {
+		if l == nil || l.implicit() {
+			delete(c.Links, name)
+		}
+	}
 	for name, a := range c.NetworkACLs {
 		if a == nil || a.implicit(name) {
 			delete(c.NetworkACLs, name)

@@ -37,7 +37,7 @@ type Instance struct {
 // InstanceStatus is what AWS makes of an instance.
 type InstanceStatus struct {
 	Identity
-	State string `json:"state"` // InstanceRunning or InstanceStopped
+	State string `json:"state"` // InstanceRunning, InstanceStopped or InstanceImpaired
 	VPC   string `json:"vpc"`
 	// NetworkInterfaces are the names of its interfaces, eth0 first.
 	NetworkInterfaces []string `json:"networkInterfaces"`
@@ -51,13 +51,21 @@ type InstanceStatus struct {
 	PublicDNSName  string `json:"publicDnsName,omitempty"`
 	// MetadataOptions are those in force.
 	MetadataOptions MetadataOptions `json:"metadataOptions"`
+	// Fault is what has the instance down, or "".
+	Fault string `json:"fault,omitempty"`
 }
 
-// States of an instance, spelled as AWS spells them.
+// States of an instance, spelled as AWS spells them. Impaired is AWS's word for
+// one whose status checks fail: it was not stopped, but does not run.
 const (
-	InstanceRunning = "running"
-	InstanceStopped = "stopped"
+	InstanceRunning  = "running"
+	InstanceStopped  = "stopped"
+	InstanceImpaired = "impaired"
 )
+
+// Down reports that the instance does not run, because it was stopped or because
+// a fault has it down.
+func (i *Instance) Down() bool { return i.Stopped || i.Status.Fault != "" }
 
 func (i *Instance) identity() *Identity { return &i.Status.Identity }
 
@@ -84,8 +92,11 @@ func (i *Instance) references(w *World, name string) []reference {
 func (i *Instance) computeStatus(w *World, name string) {
 	s := &i.Status
 	s.State = InstanceRunning
-	if i.Stopped {
+	switch {
+	case i.Stopped:
 		s.State = InstanceStopped
+	case s.Fault != "":
+		s.State = InstanceImpaired
 	}
 	s.MetadataOptions = i.MetadataOptions.orDefault()
 	s.NetworkInterfaces = nil

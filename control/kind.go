@@ -44,8 +44,10 @@ type Resource interface {
 func Kinds() []Kind { return kinds }
 
 var kinds = []Kind{
+	kind("regions", "region", "Region", "region", "", func(w *World) *map[string]*Region { return &w.Regions }),
 	kind("dhcpOptions", "dhcpOptions", "DHCP option set", "dopt", "InvalidDhcpOptionID.NotFound", func(w *World) *map[string]*DHCPOptions { return &w.DHCPOptions }),
 	kind("vpcs", "vpc", "VPC", "vpc", "InvalidVpcID.NotFound", func(w *World) *map[string]*VPC { return &w.VPCs }),
+	kind("vpcPeerings", "vpcPeering", "VPC peering connection", "pcx", "InvalidVpcPeeringConnectionID.NotFound", func(w *World) *map[string]*VPCPeering { return &w.VPCPeerings }),
 	kind("internetGateways", "internetGateway", "internet gateway", "igw", "InvalidInternetGatewayID.NotFound", func(w *World) *map[string]*InternetGateway { return &w.InternetGateways }),
 	kind("egressOnlyInternetGateways", "egressOnlyInternetGateway", "egress-only internet gateway", "eigw", "InvalidGatewayID.NotFound", func(w *World) *map[string]*EgressOnlyInternetGateway { return &w.EgressOnlyInternetGateways }),
 	kind("prefixLists", "prefixList", "prefix list", "pl", "InvalidPrefixListID.NotFound", func(w *World) *map[string]*PrefixList { return &w.PrefixLists }),
@@ -53,18 +55,24 @@ var kinds = []Kind{
 	kind("subnets", "subnet", "subnet", "subnet", "InvalidSubnetID.NotFound", func(w *World) *map[string]*Subnet { return &w.Subnets }),
 	kind("securityGroups", "securityGroup", "security group", "sg", "InvalidGroup.NotFound", func(w *World) *map[string]*SecurityGroup { return &w.SecurityGroups }),
 	kind("natGateways", "natGateway", "NAT gateway", "nat", "NatGatewayNotFound", func(w *World) *map[string]*NATGateway { return &w.NATGateways }),
+	kind("transitGateways", "transitGateway", "transit gateway", "tgw", "InvalidTransitGatewayID.NotFound", func(w *World) *map[string]*TransitGateway { return &w.TransitGateways }),
+	kind("transitGatewayAttachments", "transitGatewayAttachment", "transit gateway attachment", "tgw-attach", "InvalidTransitGatewayAttachmentID.NotFound", func(w *World) *map[string]*TransitGatewayAttachment { return &w.TransitGatewayAttachments }),
+	kind("transitGatewayRouteTables", "transitGatewayRouteTable", "transit gateway route table", "tgw-rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*TransitGatewayRouteTable {
+		return &w.TransitGatewayRouteTables
+	}),
 	kind("instances", "instance", "instance", "i", "InvalidInstanceID.NotFound", func(w *World) *map[string]*Instance { return &w.Instances }),
 	derived(kind("networkInterfaces", "networkInterface", "network interface", "eni", "InvalidNetworkInterfaceID.NotFound", func(w *World) *map[string]*NetworkInterface { return &w.NetworkInterfaces })),
 	kind("routeTables", "routeTable", "route table", "rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*RouteTable { return &w.RouteTables }),
 	kind("internetHosts", "internetHost", "Internet host", "host", "", func(w *World) *map[string]*InternetHost { return &w.InternetHosts }),
+	kind("links", "link", "link", "link", "", func(w *World) *map[string]*Link { return &w.Links }),
 }
 
 // laterKinds are AWS's nouns whose words are fixed but whose emulation is not
 // in this version: the loader says so instead of "unknown key".
 var laterKinds = []string{
-	"vpcPeerings", "transitGateways", "transitGatewayAttachments", "transitGatewayRouteTables", "vpnGateways",
+	"vpnGateways",
 	"customerGateways", "vpnConnections", "clientVpnEndpoints", "directConnectConnections", "virtualInterfaces",
-	"directConnectGateways", "vpcEndpoints", "flowLogs", "regions",
+	"directConnectGateways", "vpcEndpoints", "flowLogs",
 }
 
 // KindNamed is the kind whose plural or singular is word.

@@ -12,6 +12,7 @@ import (
 
 // Each case is a file and the exact lines that its author reads.
 func TestLoadReportsWhatCannotBeRead(t *testing.T) {
+	allKeys := shorten("the keys here are " + strings.Join(fieldNames(reflect.TypeFor[World]()), ", "))
 	head := "name: lab\n"
 	for name, tc := range map[string]struct {
 		src  string
@@ -20,8 +21,8 @@ func TestLoadReportsWhatCannotBeRead(t *testing.T) {
 		"empty file":      {"", []string{`lab.yaml:1:1: the file is empty (begin with: name: my-lab)`}},
 		"only a comment":  {"# nothing\n", []string{`lab.yaml:1:1: the file is empty (begin with: name: my-lab)`}},
 		"only null":       {"~\n", []string{`lab.yaml:1:1: the file is empty (begin with: name: my-lab)`}},
-		"a list":          {"- a\n", []string{`lab.yaml:1:1: a list where a map with keys such as name, description, region, quotas, vpcs, internetGateways, … is wanted`}},
-		"a word":          {"hello\n", []string{`lab.yaml:1:1: "hello" where a map with keys such as name, description, region, quotas, vpcs, internetGateways, … is wanted`}},
+		"a list":          {"- a\n", []string{`lab.yaml:1:1: a list where a map with keys such as name, description, region, account, quotas, vpcs, … is wanted`}},
+		"a word":          {"hello\n", []string{`lab.yaml:1:1: "hello" where a map with keys such as name, description, region, account, quotas, vpcs, … is wanted`}},
 		"binary":          {"\x7fELF\x00\x01", []string{`lab.yaml:1:1: control character 0x7f (is this a text file?)`}},
 		"NUL later":       {head + "description: a\x00b\n", []string{`lab.yaml:2:15: control character 0x00 (is this a text file?)`}},
 		"not UTF-8":       {head + "description: é\xff\n", []string{`lab.yaml:2:15: byte 0xff is not UTF-8 (save the file as UTF-8 text)`}},
@@ -29,14 +30,14 @@ func TestLoadReportsWhatCannotBeRead(t *testing.T) {
 		"tabs":            {head + "vpcs:\n\ta: {}\n", []string{`lab.yaml:3:2: not valid YAML: found character that cannot start any token (YAML is indented with spaces, not tabs)`}},
 		"unknown anchor":  {head + "vpcs: *nothing\n", []string{`lab.yaml:1:1: not valid YAML: unknown anchor 'nothing' referenced (check indentation, brackets and quotes in this line and the one before)`}},
 		"unknown key":     {head + "vpc: {}\n", []string{`lab.yaml:2:1: vpc: unknown key "vpc" (did you mean "vpcs"?)`}},
-		"unknown far key": {head + "kubernetes: {}\n", []string{`lab.yaml:2:1: kubernetes: unknown key "kubernetes" (the keys here are name, description, region, quotas, vpcs, internetGateways, natGateways, egressOnlyInternetGateways, routeTables, networkAcls, subnets, securityGroups, prefixLists, dhcpOptions, instances, internetHosts, checks)`}},
-		"later kind":      {head + "transitGateways: {tgw: {}}\n", []string{`lab.yaml:2:1: transitGateways: not supported by this version of vpcsim`}},
-		"typo of a later kind": {head + "transitGateway: {}\n", []string{
-			`lab.yaml:2:1: transitGateway: unknown key "transitGateway" (did you mean "transitGateways"?)`}},
+		"unknown far key": {head + "kubernetes: {}\n", []string{`lab.yaml:2:1: kubernetes: unknown key "kubernetes" (` + allKeys + `)`}},
+		"later kind":      {head + "vpnConnections: {vpn: {}}\n", []string{`lab.yaml:2:1: vpnConnections: not supported by this version of vpcsim`}},
+		"typo of a later kind": {head + "vpnConnection: {}\n", []string{
+			`lab.yaml:2:1: vpnConnection: unknown key "vpnConnection" (did you mean "vpnConnections"?)`}},
 		"unknown key inside": {head + "vpcs:\n  a: {cidr: 10.0.0.0/16, ipv5: true}\n", []string{
 			`lab.yaml:3:26: vpcs.a.ipv5: unknown key "ipv5" (did you mean "ipv6"?)`}},
 		"computed kind": {head + "networkInterfaces: {}\n", []string{
-			`lab.yaml:2:1: networkInterfaces: unknown key "networkInterfaces" (the keys here are name, description, region, quotas, vpcs, internetGateways, natGateways, egressOnlyInternetGateways, routeTables, networkAcls, subnets, securityGroups, prefixLists, dhcpOptions, instances, internetHosts, checks)`}},
+			`lab.yaml:2:1: networkInterfaces: unknown key "networkInterfaces" (` + allKeys + `)`}},
 		"duplicate key":         {head + "region: us-east-1\nregion: us-west-2\n", []string{`lab.yaml:3:1: region: the key "region" is here twice (remove one)`}},
 		"duplicate name":        {head + "internetGateways:\n  igw: {}\n  igw: {}\n", []string{`lab.yaml:4:3: internetGateways.igw: "igw" is here twice (remove or rename one)`}},
 		"duplicate in flow map": {head + "internetGateways: {igw: {}, igw: {}}\n", []string{`lab.yaml:2:29: internetGateways.igw: "igw" is here twice (remove or rename one)`}},
@@ -66,11 +67,11 @@ func TestLoadReportsWhatCannotBeRead(t *testing.T) {
 		"no value":      {head + "region:\n", []string{`lab.yaml:2:8: region: has no value (write one or remove the key)`}},
 		"map wanted":    {head + "vpcs: [a]\n", []string{`lab.yaml:2:7: vpcs: a list where a map is wanted (write name: {…} for each)`}},
 		"resource is a word": {head + "vpcs:\n  a: 10.0.0.0/16\n", []string{
-			`lab.yaml:3:6: vpcs.a: "10.0.0.0/16" where a map with keys such as cidr, secondaryCidrs, ipv6, enableDnsSupport, enableDnsHostnames, dhcpOptions is wanted`}},
+			`lab.yaml:3:6: vpcs.a: "10.0.0.0/16" where a map with keys such as cidr, secondaryCidrs, ipv6, enableDnsSupport, enableDnsHostnames, dhcpOptions, … is wanted`}},
 		"key is a list": {head + "vpcs: {[a]: {}}\n", []string{`lab.yaml:2:8: vpcs: a list cannot be a key (write a name)`}},
 		"odd tag":       {head + "region: !secret us-east-1\n", []string{`lab.yaml:2:9: region: the tag !secret means nothing here (remove it)`}},
 		"anchor that contains itself": {head + "vpcs: &v\n  a: *v\n", []string{
-			`lab.yaml:3:3: vpcs.a.a: unknown key "a" (the keys here are cidr, secondaryCidrs, ipv6, enableDnsSupport, enableDnsHostnames, dhcpOptions)`,
+			`lab.yaml:3:3: vpcs.a.a: unknown key "a" (the keys here are cidr, secondaryCidrs, ipv6, enableDnsSupport, enableDnsHostnames, dhcpOptions, region, account)`,
 			`lab.yaml:3:3: vpcs.a.cidr: The request must contain the parameter cidr [MissingParameter] (write the VPC's IPv4 block, such as 10.0.0.0/16)`}},
 		"list anchor that contains itself": {head + "checks: &c\n  - *c\n", []string{
 			`lab.yaml:2:9: checks[0]: a list where a map with keys such as name, description, from, to, tcp, udp, … is wanted`}},
@@ -80,7 +81,7 @@ func TestLoadReportsWhatCannotBeRead(t *testing.T) {
 			`lab.yaml:3:11: vpcs.a: << merges maps only (write <<: *anchor)`}},
 		"too deep": {head + "vpcs: " + strings.Repeat("{a: ", 5) + "1" + strings.Repeat("}", 5) + "\n", []string{
 			`lab.yaml:2:8: vpcs.a.cidr: The request must contain the parameter cidr [MissingParameter] (write the VPC's IPv4 block, such as 10.0.0.0/16)`,
-			`lab.yaml:2:12: vpcs.a.a: unknown key "a" (the keys here are cidr, secondaryCidrs, ipv6, enableDnsSupport, enableDnsHostnames, dhcpOptions)`}},
+			`lab.yaml:2:12: vpcs.a.a: unknown key "a" (the keys here are cidr, secondaryCidrs, ipv6, enableDnsSupport, enableDnsHostnames, dhcpOptions, region, account)`}},
 		"several at once, in order": {"name: Lab\nregion: mars\nvpcs:\n  a: {cidr: 10.0.0.0/8, ipv7: true}\nsubnets:\n  s: {vpc: b, cidr: 10.0.0.0/24}\n", []string{
 			`lab.yaml:1:7: name: "Lab" is not a lab name (use lower-case letters, digits and hyphens, at most 63, and begin with a letter or digit)`,
 			`lab.yaml:2:9: region: "mars" is not an AWS Region [InvalidParameterValue] (write a Region such as us-east-1)`,

@@ -33,7 +33,7 @@ type NATGateway struct {
 // NATGatewayStatus is what AWS makes of a NAT gateway.
 type NATGatewayStatus struct {
 	Identity
-	State            string       `json:"state"` // "available": what AWS would let fail is refused (QG8)
+	State            string       `json:"state"` // "available", or "unavailable" by a Fault; what AWS would let fail is refused (QG8)
 	VPC              string       `json:"vpc"`
 	AvailabilityZone string       `json:"availabilityZone"`
 	Connectivity     Connectivity `json:"connectivity"`
@@ -44,6 +44,8 @@ type NATGatewayStatus struct {
 	MAC MAC `json:"mac"`
 	// Addresses are those of its interface, the primary first.
 	Addresses []NATGatewayAddress `json:"addresses"`
+	// Fault is what has the gateway down, or "".
+	Fault string `json:"fault,omitempty"`
 }
 
 // NATGatewayAddress is an address that a NAT gateway translates to.
@@ -80,7 +82,9 @@ func (g *NATGateway) privateIPs() []netip.Addr {
 // Allocate's.
 func (g *NATGateway) computeStatus(w *World, name string) {
 	s := &g.Status
-	s.State = "available"
+	if s.State = "available"; s.Fault != "" {
+		s.State = "unavailable"
+	}
 	s.Connectivity = cmp.Or(g.Connectivity, ConnectivityPublic)
 	s.NetworkInterfaceID = resourceID("eni", w.Name, "natGateways", name)
 	s.VPC, s.AvailabilityZone = "", ""
@@ -161,12 +165,18 @@ func (g *NATGateway) validateElastic(v *validation, path string) {
 	}
 }
 
-// natGatewayQuotas counts NAT gateways per Availability Zone (QG9).
+// natGatewayQuotas counts NAT gateways per Availability Zone (QG9), for each
+// account apart.
 func (w *World) natGatewayQuotas(v *validation) {
-	count := map[string]int{}
+	type accountZone struct {
+		account AccountID
+		zone    string
+	}
+	count := map[accountZone]int{}
 	for _, name := range sorted(w.NATGateways) {
-		zone := w.NATGateways[name].Status.AvailabilityZone
-		if count[zone]++; zone != "" && count[zone] == v.quotas.NATGatewaysPerZone+1 {
+		s := &w.NATGateways[name].Status
+		at := accountZone{w.placeOf(s.VPC).account, s.AvailabilityZone}
+		if count[at]++; at.zone != "" && count[at] == v.quotas.NATGatewaysPerZone+1 {
 			v.reportf(field("natGateways", name), "NatGatewayLimitExceeded", "raise natGatewaysPerAvailabilityZone under quotas, as AWS does on request, or use another zone",
 				"Performing this operation would exceed the limit of %d NAT gateways", v.quotas.NATGatewaysPerZone)
 		}
@@ -178,6 +188,8 @@ func (g *NATGateway) compile(c *compilation, name string) {
 		Object: object(dataplane.KindNATGateway, name, g.Status.Identity),
 		Subnet: dataplane.Handle(c.w.Subnets[g.Subnet].Status.Handle),
 		MAC:    packet.MAC(g.Status.MAC),
+
+		Stopped: g.Status.Fault != "",
 	}
 	for _, a := range g.Status.Addresses {
 		out.Addresses = append(out.Addresses, a.PrivateIP)

@@ -202,7 +202,7 @@ func (e *NetworkInterface) compile(c *compilation, name string) {
 		MAC:             packet.MAC(e.Status.MAC),
 		Addresses:       slices.Concat(e.Status.PrivateIPs, e.Status.IPv6s),
 		SourceDestCheck: e.SourceDestCheck,
-		Stopped:         instance.Stopped,
+		Stopped:         instance.Down(),
 		Forwards:        instance.Forward,
 		Timeouts: dataplane.Timeouts{
 			TCPEstablished: tracking.TCPEstablished.Duration(),

@@ -88,7 +88,7 @@ func (p *planner) change(k Kind, name string) (Change, bool) {
 			return c, false
 		}
 	}
-	if k.Derived && p.goesWithoutSaying(name, c.Action) {
+	if k.Derived && p.goesWithoutSaying(name, c.Action) || implicit(was) && is == nil || was == nil && implicit(is) {
 		return c, false
 	}
 	c.Effect = effect(c, cause)
@@ -110,11 +110,31 @@ func (p *planner) goesWithoutSaying(name string, action Action) bool {
 	return action == ActionUpdate
 }
 
+// implicit reports that a Region or link is there only because its places are: it
+// comes and goes with them.
+func implicit(r Resource) bool {
+	switch x := r.(type) {
+	case *Region:
+		return x.Status.Derived && x.unwritten()
+	case *Link:
+		return x.implicit()
+	}
+	return false
+}
+
 // foundations are the resources without which this one cannot go on.
 func (p *planner) foundations(plural, name string) []string {
 	switch plural {
 	case "subnets", "routeTables", "networkAcls", "securityGroups", "egressOnlyInternetGateways":
 		return []string{"vpcs " + p.new.vpcOf(plural, name)}
+	case "vpcPeerings":
+		p := p.new.VPCPeerings[name]
+		return []string{"vpcs " + p.VPC, "vpcs " + p.PeerVPC}
+	case "transitGatewayAttachments":
+		a := p.new.TransitGatewayAttachments[name]
+		return []string{"transitGateways " + a.TransitGateway, "transitGateways " + a.Peer, "vpcs " + a.VPC}
+	case "transitGatewayRouteTables":
+		return []string{"transitGateways " + p.new.TransitGatewayRouteTables[name].TransitGateway}
 	case "instances":
 		return []string{"subnets " + p.new.Instances[name].Subnet}
 	case "natGateways":
@@ -135,8 +155,12 @@ func immutable(plural, path string) bool {
 }
 
 var immutableFields = map[string][]string{
-	"vpcs":                       {"cidr"},
+	"vpcs":                       {"cidr", "region", "account"},
+	"vpcPeerings":                {"vpc", "peerVpc"},
 	"subnets":                    {"vpc", "cidr", "az", "ipv6Native"},
+	"transitGateways":            {"region", "account"},
+	"transitGatewayAttachments":  {"transitGateway", "vpc", "peer"},
+	"transitGatewayRouteTables":  {"transitGateway"},
 	"routeTables":                {"vpc"},
 	"networkAcls":                {"vpc"},
 	"securityGroups":             {"vpc"},

@@ -23,6 +23,16 @@ type Quotas struct {
 	ElasticIPsPerRegion int `json:"elasticIpsPerRegion,omitempty"`
 	// Network interfaces per Region, 5000 unless written.
 	NetworkInterfacesPerRegion int `json:"networkInterfacesPerRegion,omitempty"`
+	// Active VPC peering connections per VPC, 50 unless written.
+	ActiveVPCPeeringsPerVPC int `json:"activeVpcPeeringsPerVpc,omitempty"`
+	// VPC peering requests of one account that wait for an answer, 25 unless written.
+	OutstandingVPCPeerings int `json:"outstandingVpcPeerings,omitempty"`
+	// Transit gateways per Region, 5 unless written.
+	TransitGatewaysPerRegion int `json:"transitGatewaysPerRegion,omitempty"`
+	// Route tables per transit gateway, the default one included, 20 unless written.
+	RouteTablesPerTransitGateway int `json:"routeTablesPerTransitGateway,omitempty"`
+	// Routes in all tables of a transit gateway, static and propagated, 10000 unless written.
+	RoutesPerTransitGateway int `json:"routesPerTransitGateway,omitempty"`
 	// Route tables per VPC, the main one included, 200 unless written.
 	RouteTablesPerVPC int `json:"routeTablesPerVpc,omitempty"`
 	// Static routes per route table and family, 500 unless written.
@@ -63,6 +73,11 @@ func (q *Quotas) table() []quota {
 		{"elasticIpsPerNatGateway", &q.ElasticIPsPerNATGateway, 2, 8},
 		{"elasticIpsPerRegion", &q.ElasticIPsPerRegion, 5, 10000},
 		{"networkInterfacesPerRegion", &q.NetworkInterfacesPerRegion, 5000, 65536},
+		{"activeVpcPeeringsPerVpc", &q.ActiveVPCPeeringsPerVPC, 50, 125},
+		{"outstandingVpcPeerings", &q.OutstandingVPCPeerings, 25, 1000},
+		{"transitGatewaysPerRegion", &q.TransitGatewaysPerRegion, 5, 1000},
+		{"routeTablesPerTransitGateway", &q.RouteTablesPerTransitGateway, 20, 1000},
+		{"routesPerTransitGateway", &q.RoutesPerTransitGateway, 10_000, 100_000},
 		{"routeTablesPerVpc", &q.RouteTablesPerVPC, 200, 4096},
 		{"routesPerRouteTable", &q.RoutesPerRouteTable, 500, 1000},
 		{"securityGroupsPerRegion", &q.SecurityGroupsPerRegion, 2500, 65536},
@@ -106,69 +121,4 @@ func (q Quotas) validate(v *validation) {
 		v.reportf("quotas", "", "raise one and lower the other",
 			"rulesPerSecurityGroup × securityGroupsPerInterface is %d; AWS allows 1000", product)
 	}
-}
-
-// validateQuotas counts what is limited per Region. What is limited per VPC or
-// per resource is counted by the noun concerned.
-func (w *World) validateQuotas(v *validation) {
-	w.natGatewayQuotas(v)
-	elastic := w.elasticIPs()
-	elasticPath := "instances"
-	if len(w.NATGateways) > 0 && elastic-w.natElasticIPs() <= v.quotas.ElasticIPsPerRegion {
-		elasticPath = "natGateways"
-	}
-	groups := 0
-	for name, g := range w.SecurityGroups {
-		if !g.implicit(name) {
-			groups++
-		}
-	}
-	for _, limit := range []struct {
-		path        string
-		count, most int
-		code, noun  string
-	}{
-		{"vpcs", len(w.VPCs), v.quotas.VPCsPerRegion, "VpcLimitExceeded", "VPCs"},
-		{"internetGateways", len(w.InternetGateways), v.quotas.InternetGatewaysPerRegion, "InternetGatewayLimitExceeded", "internet gateways"},
-		{"egressOnlyInternetGateways", len(w.EgressOnlyInternetGateways), v.quotas.EgressOnlyInternetGatewaysPerRegion, "EgressOnlyInternetGatewayLimitExceeded", "egress-only internet gateways"},
-		{"securityGroups", groups, v.quotas.SecurityGroupsPerRegion, "SecurityGroupLimitExceeded", "security groups"},
-		{"prefixLists", len(w.PrefixLists), v.quotas.PrefixListsPerRegion, "PrefixListLimitExceeded", "prefix lists"},
-		{"instances", len(w.NetworkInterfaces) + len(w.NATGateways), v.quotas.NetworkInterfacesPerRegion, "NetworkInterfaceLimitExceeded", "network interfaces"},
-		{elasticPath, elastic, v.quotas.ElasticIPsPerRegion, "AddressLimitExceeded", "addresses"},
-	} {
-		if limit.count > limit.most {
-			v.reportf(limit.path, limit.code, fmt.Sprintf("there are %d, the quota is %d; raise it under quotas, as AWS does on request", limit.count, limit.most),
-				"The maximum number of %s has been reached.", limit.noun)
-		}
-	}
-}
-
-// elasticIPs counts the Elastic IPs of interfaces and NAT gateways, those included
-// that NAT gateways leave to the lab.
-func (w *World) elasticIPs() int {
-	n := w.natElasticIPs()
-	for _, eni := range w.NetworkInterfaces {
-		spec := w.interfaceSpec(eni)
-		if spec == nil {
-			continue
-		}
-		if spec.PublicIP.Choice == Explicit {
-			n++
-		}
-		for _, secondary := range spec.SecondaryIPs {
-			if secondary.PublicIP.Choice == Explicit {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-func (w *World) natElasticIPs() (n int) {
-	for _, g := range w.NATGateways {
-		if g.public() {
-			n += len(g.privateIPs())
-		}
-	}
-	return n
 }

@@ -28,6 +28,8 @@ const (
 	TargetNATGateway                = "natGateway"
 	TargetEgressOnlyInternetGateway = "egressOnlyInternetGateway"
 	TargetNetworkInterface          = "networkInterface"
+	TargetVPCPeering                = "vpcPeering"
+	TargetTransitGateway            = "transitGateway"
 
 	OriginCreateRouteTable = "CreateRouteTable"
 	OriginCreateRoute      = "CreateRoute"
@@ -48,7 +50,7 @@ type Destination struct {
 type Target string
 
 // routeTargets are the kinds that a route can lead to, beside local.
-var routeTargets = []string{"internetGateways", "natGateways", "egressOnlyInternetGateways", "instances", "networkInterfaces"}
+var routeTargets = []string{"internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "instances", "networkInterfaces"}
 
 // isInterfaceTarget reports whether a route's target as written is an instance or
 // an interface rather than a gateway.
@@ -71,10 +73,17 @@ func (w *World) routeTarget(vpc, target string) (kind, state string) {
 	case w.EgressOnlyInternetGateways[target] != nil:
 		kind = TargetEgressOnlyInternetGateway
 		active = own != nil && own.Status.EgressOnlyInternetGateway == target
+	case w.VPCPeerings[target] != nil: // P7
+		kind = TargetVPCPeering
+		active = w.VPCPeerings[target].up() && w.VPCPeerings[target].has(vpc)
+	case w.TransitGateways[target] != nil: // R20
+		kind = TargetTransitGateway
+		a := w.attachmentTo(vpc, target)
+		active = a != nil && a.available()
 	default:
 		kind = TargetNetworkInterface
 		eni := w.NetworkInterfaces[target]
-		active = eni != nil && w.Instances[eni.Instance] != nil && !w.Instances[eni.Instance].Stopped
+		active = eni != nil && w.Instances[eni.Instance] != nil && !w.Instances[eni.Instance].Down()
 	}
 	if active {
 		return kind, RouteActive
@@ -97,8 +106,25 @@ func (r *Route) text(p netip.Prefix, list string) string {
 
 // destinations are the keys of Routes in a stable order: IPv4, IPv6, prefix
 // lists.
-func (t *RouteTable) destinations() []Destination {
-	return slices.SortedFunc(maps.Keys(t.Routes), compareDestinations)
+func (t *RouteTable) destinations() []Destination { return destinationsOf(t.Routes) }
+
+func destinationsOf(routes map[Destination]Target) []Destination {
+	return slices.SortedFunc(maps.Keys(routes), compareDestinations)
+}
+
+// prefixListReference is the reference of a route's key to a prefix list. Spelling
+// it anew changes the key, and d with it.
+func prefixListReference(path string, routes map[Destination]Target, d *Destination) reference {
+	return reference{
+		path: path, value: d.PrefixList, kinds: []string{"prefixLists"},
+		set: func(s string) {
+			if renamed := (Destination{PrefixList: s}); renamed != *d {
+				routes[renamed] = routes[*d]
+				delete(routes, *d)
+				*d = renamed
+			}
+		},
+	}
 }
 
 // compareDestinations orders IPv4 before IPv6 before prefix lists.

@@ -46,6 +46,9 @@ func (t *RouteTable) validateRoute(v *validation, name, path string, d Destinati
 		t.validateLocal(v, name, path, d)
 		return
 	}
+	if !t.validatePeering(v, name, path, target) || !t.validateTransitGateway(v, path, target) {
+		return
+	}
 	prefixes := []netip.Prefix{d.Prefix}
 	if d.PrefixList != "" {
 		list := v.w.PrefixLists[d.PrefixList]

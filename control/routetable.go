@@ -21,8 +21,8 @@ type RouteTable struct {
 	// an edge route table (AWS: gateway route table).
 	InternetGateway string `json:"internetGateway,omitempty"`
 	// Destination (a CIDR block or a prefix list) to target: an internet
-	// gateway, a NAT gateway, an egress-only internet gateway, an instance, or
-	// one of its interfaces such as fw/eth1.
+	// gateway, a NAT gateway, an egress-only internet gateway, a VPC peering
+	// connection, an instance, or one of its interfaces such as fw/eth1.
 	Routes map[Destination]Target `json:"routes,omitempty"`
 
 	Status RouteTableStatus `json:"status" yaml:"-"`
@@ -62,16 +62,7 @@ func (t *RouteTable) references(w *World, name string) []reference {
 	for _, d := range t.destinations() {
 		at := field(field(path, "routes"), d.String()) // set below changes d, in place
 		if d.PrefixList != "" {
-			refs = append(refs, reference{
-				path: at, value: d.PrefixList, kinds: []string{"prefixLists"},
-				set: func(s string) {
-					if renamed := (Destination{PrefixList: s}); renamed != d {
-						t.Routes[renamed] = t.Routes[d]
-						delete(t.Routes, d)
-						d = renamed
-					}
-				},
-			})
+			refs = append(refs, prefixListReference(at, t.Routes, &d))
 		}
 		target := t.Routes[d]
 		if target == TargetLocal {
@@ -138,6 +129,7 @@ func (t *RouteTable) computeStatus(w *World, name string) {
 func (t *RouteTable) compile(c *compilation, name string) {
 	out := dataplane.RouteTable{
 		Object: object(dataplane.KindRouteTable, name, t.Status.Identity),
+		VPC:    dataplane.Handle(c.w.VPCs[t.VPC].Status.Handle),
 		Routes: make([]dataplane.Route, 0, len(t.Status.Routes)),
 	}
 	var lists []*Route
@@ -195,6 +187,10 @@ func (c *compilation) target(t *RouteTable, r *Route) dataplane.Target {
 		return to(dataplane.TargetNATGateway, c.w.NATGateways[r.Target].Status.Identity)
 	case TargetEgressOnlyInternetGateway:
 		return to(dataplane.TargetEgressOnlyInternetGateway, c.w.EgressOnlyInternetGateways[r.Target].Status.Identity)
+	case TargetVPCPeering:
+		return to(dataplane.TargetVPCPeering, c.w.VPCPeerings[r.Target].Status.Identity)
+	case TargetTransitGateway: // the VPC's way to it
+		return to(dataplane.TargetTransitGateway, c.w.attachmentTo(t.VPC, r.Target).Status.Identity)
 	case TargetNetworkInterface:
 		return to(dataplane.TargetNetworkInterface, c.w.NetworkInterfaces[r.Target].Status.Identity)
 	}

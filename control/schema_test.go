@@ -94,6 +94,7 @@ func dropUnused(t *testing.T, s *generator.Schema) {
 var required = map[string][]string{
 	"World":                {"name"},
 	"VPC":                  {"cidr"},
+	"VPCPeering":           {"vpc", "peerVpc"},
 	"Subnet":               {"vpc"}, // an IPv6-only one has no cidr
 	"NATGateway":           {"subnet"},
 	"NetworkACLEntry":      {"rule", "action", "protocol", "cidr"},
@@ -105,6 +106,7 @@ var required = map[string][]string{
 	"Check":                {"from", "to"},
 
 	"EgressOnlyInternetGateway": {"vpc"},
+	"TransitGatewayAttachment":  {"transitGateway"},
 }
 
 // scalarSchema describes the types that a file writes as one scalar, nil for
@@ -135,10 +137,18 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return number("1", "65535")
 	case reflect.TypeFor[RuleAction]():
 		return word("allow", "deny")
+	case reflect.TypeFor[AccountID]():
+		return either(number("0", "999999999999"), text(`^[0-9]{12}$`))
+	case reflect.TypeFor[PeeringState]():
+		return word("active", "pending-acceptance", "rejected", "expired", "deleted", "failed")
 	case reflect.TypeFor[Service]():
 		return text(`^(http|tcp|udp)/[0-9]{1,5}$`)
 	case reflect.TypeFor[Seconds]():
 		return either(number("1", "4294967295"), text(`^([0-9.]+(s|m|h))+$`))
+	case reflect.TypeFor[ASN]():
+		return number("1", "4294967295")
+	case reflect.TypeFor[AttachmentState]():
+		return word("pendingAcceptance", "available", "rejected", "deleted")
 	case reflect.TypeFor[Connectivity]():
 		return word("public", "private")
 	case reflect.TypeFor[Toggle]():
@@ -162,6 +172,17 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return word("pass", "drop")
 	case reflect.TypeFor[Decider]():
 		return text(`^[a-zA-Z]+( [^ ]+)?$`)
+	case reflect.TypeFor[Fraction]():
+		return either(text(`^[0-9]+(\.[0-9]{1,7})? *%$`), &generator.Schema{Type: "number", Minimum: "0", Maximum: "1"})
+	case reflect.TypeFor[Bandwidth]():
+		return text(`^(unlimited|[0-9.]+ *[kKmMgGtT]?[bB][iI][tT](/s)?)$`)
+	case reflect.TypeFor[Queue]():
+		return text(`^([0-9]+ *(GiB|MiB|KiB|kB|B)|([0-9.]+(ns|us|µs|ms|s|m|h))+)$`)
+	case reflect.TypeFor[RoundTrip]():
+		return text(`^(typical|([0-9.]+(ns|us|µs|ms|s|m|h))+)$`)
+	case reflect.TypeFor[Faults]():
+		fault := text(`^[a-zA-Z]+ [^ ]+( (forward|reverse))?$`)
+		return either(fault, &generator.Schema{Type: "array", Items: fault})
 	case reflect.TypeFor[Duration]():
 		return text(`^([0-9.]+(ns|us|µs|ms|s|m|h))+$`)
 	case reflect.TypeFor[map[Destination]Target]():

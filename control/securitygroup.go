@@ -31,9 +31,11 @@ type SecurityGroupRule struct {
 	Protocol Protocol `json:"protocol"`
 	// Destination ports: 80, 1024-65535 or all; for tcp and udp only.
 	Ports *PortRange `json:"ports,omitempty"`
-	// In ingress: a security group, a CIDR block, a prefix list, or a list of these.
+	// In ingress: a security group (of another account also as ACCOUNT/GROUP), a
+	// CIDR block, a prefix list, or a list of these.
 	From Peers `json:"from,omitempty"`
-	// In egress: a security group, a CIDR block, a prefix list, or a list of these.
+	// In egress: a security group (of another account also as ACCOUNT/GROUP), a
+	// CIDR block, a prefix list, or a list of these.
 	To Peers `json:"to,omitempty"`
 	// ICMP type, -1 or absent for all.
 	ICMPType *int `json:"icmpType,omitempty"`
@@ -66,7 +68,10 @@ type SecurityGroupPermission struct {
 	CIDR          netip.Prefix `json:"cidr,omitzero"`
 	SecurityGroup string       `json:"securityGroup,omitempty"`
 	PrefixList    string       `json:"prefixList,omitempty"`
-	Description   string       `json:"description,omitempty"`
+	// Stale: the group is of another VPC, and the way there is not in force any
+	// more; the rule matches nothing (S12).
+	Stale       bool   `json:"stale,omitempty"`
+	Description string `json:"description,omitempty"`
 	// Rule is the index in the group's Ingress or Egress that it comes from;
 	// -1 for a rule that AWS made.
 	Rule int `json:"-"`
@@ -95,13 +100,13 @@ func (g *SecurityGroup) implicit(name string) bool {
 
 // references does not know whether a peer is a group or a prefix list; names are
 // unique across the two. Only groups belong to a VPC.
-func (g *SecurityGroup) references(_ *World, name string) []reference {
+func (g *SecurityGroup) references(w *World, name string) []reference {
 	path := field("securityGroups", name)
 	refs := []reference{{
 		path: field(path, "vpc"), value: g.VPC, set: func(s string) { g.VPC = s },
 		kinds: []string{"vpcs"}, required: "write the VPC that the security group belongs to",
 	}}
-	peers := func(path string, peers Peers) {
+	peers := func(path string, peers Peers, inbound bool) {
 		for i := range peers {
 			peer := &peers[i]
 			if peer.Name == "" {
@@ -113,15 +118,15 @@ func (g *SecurityGroup) references(_ *World, name string) []reference {
 			}
 			refs = append(refs, reference{
 				path: at, value: peer.Name, set: func(s string) { peer.Name = s },
-				kinds: []string{"securityGroups", "prefixLists"}, vpc: g.VPC, foreign: differentNetworks, // QS9
+				kinds: []string{"securityGroups", "prefixLists"}, vpc: g.VPC, foreign: differentNetworks, across: w.mayReference(g.VPC, inbound), // QS9
 			})
 		}
 	}
 	for i := range g.Ingress {
-		peers(field(index(field(path, "ingress"), i), "from"), g.Ingress[i].From)
+		peers(field(index(field(path, "ingress"), i), "from"), g.Ingress[i].From, true)
 	}
 	for i := range g.Egress {
-		peers(field(index(field(path, "egress"), i), "to"), g.Egress[i].To)
+		peers(field(index(field(path, "egress"), i), "to"), g.Egress[i].To, false)
 	}
 	return refs
 }
@@ -151,6 +156,8 @@ func (g *SecurityGroup) computeStatus(w *World, name string) {
 	} else {
 		s.Egress = permissions(w, g.Egress, func(r *SecurityGroupRule) Peers { return r.To })
 	}
+	w.markStale(g.VPC, s.Ingress, true)
+	w.markStale(g.VPC, s.Egress, false)
 	for i := range s.Ingress {
 		s.Ingress[i].ID = resourceID("sgr", w.Name, "securityGroupRules", name+" in "+s.Ingress[i].String())
 	}
@@ -210,30 +217,36 @@ func (p SecurityGroupPermission) String() string {
 func (g *SecurityGroup) compile(c *compilation, name string) {
 	c.b.SecurityGroups = append(c.b.SecurityGroups, dataplane.SecurityGroup{
 		Object:  object(dataplane.KindSecurityGroup, name, g.Status.Identity),
-		Ingress: c.groupRules(g.Status.Ingress, "from"),
-		Egress:  c.groupRules(g.Status.Egress, "to"),
+		Ingress: c.groupRules(g.VPC, g.Status.Ingress, "from"),
+		Egress:  c.groupRules(g.VPC, g.Status.Egress, "to"),
 	})
 }
 
-func (c *compilation) groupRules(permissions []SecurityGroupPermission, side string) []dataplane.GroupRule {
+func (c *compilation) groupRules(vpc string, permissions []SecurityGroupPermission, side string) []dataplane.GroupRule {
 	var rules []dataplane.GroupRule
 	for _, p := range permissions {
 		what := trafficText(p.Protocol, p.Ports, p.ICMPType, p.ICMPCode)
-		add := func(cidr netip.Prefix, group dataplane.Handle, peer string) {
+		add := func(cidr netip.Prefix, peer string) {
 			rules = append(rules, dataplane.GroupRule{
 				Match: match(p.Protocol, p.Ports, p.ICMPType, p.ICMPCode, cidr),
-				Group: group, Text: fmt.Sprintf("%s %s %s", what, side, peer),
+				Text:  fmt.Sprintf("%s %s %s", what, side, peer),
 			})
 		}
 		switch {
 		case p.SecurityGroup != "":
-			add(netip.Prefix{}, dataplane.Handle(c.w.SecurityGroups[p.SecurityGroup].Status.Handle), "securityGroup "+p.SecurityGroup)
+			peer := "securityGroup " + p.SecurityGroup
+			if p.Stale {
+				peer += " (stale)"
+			}
+			add(netip.Prefix{}, peer)
+			rule := &rules[len(rules)-1]
+			rule.Group, rule.Across = c.groupOf(vpc, p, side == "from")
 		case p.PrefixList != "":
 			for _, entry := range c.w.PrefixLists[p.PrefixList].Entries {
-				add(entry, 0, fmt.Sprintf("%s (prefixList %s)", entry, p.PrefixList))
+				add(entry, fmt.Sprintf("%s (prefixList %s)", entry, p.PrefixList))
 			}
 		default:
-			add(p.CIDR, 0, p.CIDR.String())
+			add(p.CIDR, p.CIDR.String())
 		}
 	}
 	return rules

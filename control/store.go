@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,6 +30,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	world    *World
+	document *World // as it was applied last, without what operations changed
 	revision uint64
 	next     uint32 // the next handle to give out
 }
@@ -49,10 +51,32 @@ func (s *Store) World() (*World, uint64) {
 // Apply makes next the world in force and returns what that changed. A world
 // that does not hold is refused with [Problems]; the old one goes on.
 func (s *Store) Apply(ctx context.Context, next *World) ([]Change, error) {
-	return s.Update(ctx, func(w *World) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changes, err := s.update(ctx, func(w *World) error {
 		*w = *next.Clone()
 		return nil
 	})
+	if err == nil {
+		s.document = next.Clone()
+	}
+	return changes, err
+}
+
+// Operate does one operation to the world in force. Problems name no place in a
+// file: it is not the file that brought them.
+func (s *Store) Operate(ctx context.Context, op Operation) ([]Change, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	op.document = s.document
+	changes, err := s.update(ctx, func(w *World) error { return w.Operate(op) })
+	var problems Problems
+	if errors.As(err, &problems) {
+		for i := range problems {
+			problems[i].File, problems[i].Line, problems[i].Column = "", 0, 0
+		}
+	}
+	return changes, err
 }
 
 // Preview says what Apply would change, and changes nothing.
@@ -71,6 +95,10 @@ func (s *Store) Preview(next *World) ([]Change, error) {
 func (s *Store) Update(ctx context.Context, change func(*World) error) ([]Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.update(ctx, change)
+}
+
+func (s *Store) update(ctx context.Context, change func(*World) error) ([]Change, error) {
 	next := s.world.Clone()
 	if err := change(next); err != nil {
 		return nil, err
@@ -113,6 +141,14 @@ func (s *Store) assignHandles(next *World, changes []Change) (uint32, error) {
 		}
 	}
 	free := s.next
+	give := func(id *Identity) error {
+		if free > uint32(dataplane.MaxHandle) {
+			return fmt.Errorf("this lab has created %d resources since it came up, the most it can: take it down and up again", dataplane.MaxHandle)
+		}
+		id.Handle = free
+		free++
+		return nil
+	}
 	for _, k := range Kinds() {
 		for _, name := range k.Names(next) {
 			id := k.Identity(next, name)
@@ -120,12 +156,13 @@ func (s *Store) assignHandles(next *World, changes []Change) (uint32, error) {
 				id.Handle = old.Handle
 				continue
 			}
-			if free > uint32(dataplane.MaxHandle) {
-				return 0, fmt.Errorf("this lab has created %d resources since it came up, the most it can: take it down and up again", dataplane.MaxHandle)
+			if err := give(id); err != nil {
+				return 0, err
 			}
-			id.Handle = free
-			free++
 		}
+	}
+	if err := next.assignTransitGatewayHandles(s.world, replaced, give); err != nil {
+		return 0, err
 	}
 	for _, n := range next.NetworkInterfaces {
 		n.Status.MAC = MAC(dataplane.InterfaceMAC(dataplane.Handle(n.Status.Handle)))

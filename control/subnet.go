@@ -61,6 +61,8 @@ type SubnetStatus struct {
 	// RouteTable and NetworkACL are the ones in force.
 	RouteTable string `json:"routeTable"`
 	NetworkACL string `json:"networkAcl"`
+	// Fault is what has its Availability Zone down, or "".
+	Fault string `json:"fault,omitempty"`
 }
 
 func (s *Subnet) identity() *Identity { return &s.Status.Identity }
@@ -99,7 +101,7 @@ func (s *Subnet) ipv6() PrefixChoice {
 // free addresses are Allocate's.
 func (s *Subnet) computeStatus(w *World) {
 	s.Status.State = "available"
-	s.Status.AvailabilityZone = cmp.Or(s.AZ, w.Region+"a")
+	s.Status.AvailabilityZone = s.zone(w)
 	s.Status.AssignIPv6 = s.ipv6().Wanted() && (s.AssignIPv6 == nil || *s.AssignIPv6)
 	s.Status.PrivateDNSHostnameType = cmp.Or(s.PrivateDNSHostnameType, HostnameIP)
 	if s.IPv6Native {
@@ -150,13 +152,14 @@ func (s *Subnet) validateZone(v *validation, path string) {
 	if s.AZ == "" {
 		return
 	}
-	letter, ok := strings.CutPrefix(s.AZ, v.w.Region)
+	region := v.w.placeOf(s.VPC).region
+	letter, ok := strings.CutPrefix(s.AZ, region)
 	if ok && len(letter) == 1 && letter >= "a" && letter <= "z" {
 		return
 	}
 	zones := make([]string, 0, 3)
 	for _, l := range "abc" {
-		zones = append(zones, v.w.Region+string(l))
+		zones = append(zones, region+string(l))
 	}
 	v.reportf(path, "InvalidParameterValue", "", // QV5
 		"Value (%s) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: %s.",
@@ -248,6 +251,7 @@ func (s *Subnet) compile(c *compilation, name string) {
 		VPC:        dataplane.Handle(c.w.VPCs[s.VPC].Status.Handle),
 		RouteTable: dataplane.Handle(c.w.RouteTables[s.Status.RouteTable].Status.Handle),
 		NetworkACL: dataplane.Handle(c.w.NetworkACLs[s.Status.NetworkACL].Status.Handle),
+		Zone:       s.Status.AvailabilityZone,
 		CIDRs:      withIPv6([]netip.Prefix{s.CIDR}, s.Status.IPv6CIDR),
 	})
 }

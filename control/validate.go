@@ -25,6 +25,10 @@ func (w *World) Validate() Problems {
 			r.validate(v, name)
 		}
 	}
+	w.duplicateAttachments(v)
+	w.duplicateAssociations(v)
+	w.validateDistances(v)
+	w.Faults.validate(v, "faults")
 	v.addressClaims()
 	for i := range w.Checks {
 		w.Checks[i].validate(v, index("checks", i))
@@ -98,6 +102,13 @@ func (v *validation) reference(ref reference) {
 		owner := v.w.vpcOf(k.Plural, ref.value)
 		if ref.vpc != "" && owner != "" && owner != ref.vpc && v.w.VPCs[ref.vpc] != nil && v.w.VPCs[owner] != nil {
 			bad := ref.foreign
+			if ref.across != nil {
+				hint, ok := ref.across(owner)
+				if bad.hint = hint; !ok {
+					v.reportAt(ref.path, false, bad)
+				}
+				return
+			}
 			bad.hint = fmt.Sprintf("%s %s belongs to VPC %s, this to VPC %s", k.Noun, ref.value, owner, ref.vpc)
 			v.reportAt(ref.path, false, bad)
 		}
@@ -193,14 +204,14 @@ const longestName = 63
 // sharedNames are the kinds among which a bare name must tell one object: the
 // ends of checks and the targets of routes; the peers of rules.
 var sharedNames = [][]string{
-	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways"},
+	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways"},
 	{"securityGroups", "prefixLists"},
 }
 
 // validateNames checks how resources are called.
 func (w *World) validateNames(v *validation) {
 	for _, k := range Kinds() {
-		if k.Derived {
+		if k.Derived || k.Plural == "links" || k.Plural == "regions" { // their names mean something, and are looked at elsewhere
 			continue
 		}
 		for _, name := range k.Names(w) {
@@ -211,7 +222,14 @@ func (w *World) validateNames(v *validation) {
 					(suffix == "default" && (k.Plural == "securityGroups" || k.Plural == "networkAcls"))
 				base = vpc
 			}
+			if gateway, suffix, ok := strings.Cut(name, "/"); ok && suffix == "default" && k.Plural == "transitGatewayRouteTables" {
+				if g := w.TransitGateways[gateway]; g != nil && g.hasDefaultTable() {
+					base, own = gateway, true
+				}
+			}
 			switch {
+			case strings.Contains(name, "/") && !own && k.Plural == "transitGatewayRouteTables":
+				v.reportKey(path, "", fmt.Sprintf("%q is not a name", name), "only the default table of a transit gateway in this file has a slash in its name: TRANSITGATEWAY/default, unless both default switches are off")
 			case strings.Contains(name, "/") && !own:
 				v.reportKey(path, "", fmt.Sprintf("%q is not a name", name), "only what AWS makes by itself has a slash in its name: VPC/main, VPC/default, of a VPC in this file")
 			case len(base) > longestName:

@@ -23,6 +23,10 @@ type VPC struct {
 	// DHCP option set: a name, default (AWS's own), or none; default unless
 	// written.
 	DHCPOptions string `json:"dhcpOptions,omitempty"`
+	// AWS Region of the VPC and all that is in it; the lab's unless written.
+	Region string `json:"region,omitempty"`
+	// AWS account of the VPC and all that is in it; the lab's unless written.
+	Account AccountID `json:"account,omitempty"`
 
 	Status VPCStatus `json:"status" yaml:"-"`
 }
@@ -31,6 +35,9 @@ type VPC struct {
 type VPCStatus struct {
 	Identity
 	State string `json:"state"` // "available"
+	// Region and Account are those in force.
+	Region  string    `json:"region"`
+	Account AccountID `json:"account"`
 	// CIDRs are all IPv4 blocks, the primary first.
 	CIDRs []netip.Prefix `json:"cidrs"`
 	// IPv6CIDR is invalid if the VPC has no IPv6.
@@ -43,6 +50,8 @@ type VPCStatus struct {
 	InternetGateway string `json:"internetGateway,omitempty"`
 	// EgressOnlyInternetGateway is the name of the VPC's, or "".
 	EgressOnlyInternetGateway string `json:"egressOnlyInternetGateway,omitempty"`
+	// TransitGatewayAttachments are the VPC's, in any state, sorted.
+	TransitGatewayAttachments []string `json:"transitGatewayAttachments,omitempty"`
 	// DHCPOptions are what the VPC's instances get by DHCP.
 	DHCPOptions DHCPOptionsInForce `json:"dhcpOptions"`
 }
@@ -69,6 +78,8 @@ func (vpc *VPC) references(_ *World, name string) []reference {
 func (vpc *VPC) computeStatus(w *World, name string) {
 	s := &vpc.Status
 	s.State = "available"
+	at := w.placeOf(name)
+	s.Region, s.Account = at.region, at.account
 	s.CIDRs = nil
 	if vpc.CIDR.IsValid() {
 		s.CIDRs = append([]netip.Prefix{vpc.CIDR}, vpc.SecondaryCIDRs...)
@@ -112,6 +123,7 @@ func (vpc *VPC) blockAround(p netip.Prefix) (netip.Prefix, bool) {
 
 func (vpc *VPC) validate(v *validation, name string) {
 	path := field("vpcs", name)
+	validateRegion(v, field(path, "region"), vpc.Region)
 	if !vpc.CIDR.IsValid() {
 		v.missing(field(path, "cidr"), "write the VPC's IPv4 block, such as 10.0.0.0/16")
 	} else {
@@ -135,6 +147,7 @@ func (vpc *VPC) validate(v *validation, name string) {
 func (vpc *VPC) compile(c *compilation, name string) {
 	c.b.VPCs = append(c.b.VPCs, dataplane.VPC{
 		Object: object(dataplane.KindVPC, name, vpc.Status.Identity),
+		Region: vpc.Status.Region,
 		CIDRs:  withIPv6(vpc.Status.CIDRs, vpc.Status.IPv6CIDR),
 
 		DNSDisabled: !vpc.Status.EnableDNSSupport, // A44

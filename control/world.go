@@ -14,19 +14,32 @@ type World struct {
 	Name string `json:"name"`
 	// What the lab shows, in a sentence or two.
 	Description string `json:"description,omitempty"`
-	// AWS Region of everything in the lab; us-east-1 unless written.
+	// AWS Region of everything in the lab that names no other; us-east-1 unless
+	// written.
 	Region string `json:"region,omitempty"`
+	// AWS account of everything in the lab that names no other; 123456789012
+	// unless written.
+	Account AccountID `json:"account,omitempty"`
 	// Service quotas that differ from AWS's defaults.
 	Quotas Quotas `json:"quotas,omitzero"`
 
 	// Virtual private clouds: isolated networks with address blocks of their own.
 	VPCs map[string]*VPC `json:"vpcs,omitempty"`
+	// VPC peering connections: each joins two VPCs, and nothing behind them.
+	VPCPeerings map[string]*VPCPeering `json:"vpcPeerings,omitempty"`
 	// Internet gateways: a VPC's door to the Internet, with 1:1 address translation.
 	InternetGateways map[string]*InternetGateway `json:"internetGateways,omitempty"`
 	// NAT gateways: IPv4 connections from private subnets, under the gateway's address.
 	NATGateways map[string]*NATGateway `json:"natGateways,omitempty"`
 	// Egress-only internet gateways: IPv6 connections to the Internet, none from it.
 	EgressOnlyInternetGateways map[string]*EgressOnlyInternetGateway `json:"egressOnlyInternetGateways,omitempty"`
+	// Transit gateways: hubs that VPCs and other transit gateways are attached to.
+	TransitGateways map[string]*TransitGateway `json:"transitGateways,omitempty"`
+	// Transit gateway attachments: a VPC at a transit gateway, or a peering of two
+	// transit gateways.
+	TransitGatewayAttachments map[string]*TransitGatewayAttachment `json:"transitGatewayAttachments,omitempty"`
+	// Route tables of transit gateways: which attachment reaches which.
+	TransitGatewayRouteTables map[string]*TransitGatewayRouteTable `json:"transitGatewayRouteTables,omitempty"`
 	// Route tables: where packets go that leave a subnet.
 	RouteTables map[string]*RouteTable `json:"routeTables,omitempty"`
 	// Network ACLs: stateless numbered rules at the border of a subnet.
@@ -43,6 +56,15 @@ type World struct {
 	Instances map[string]*Instance `json:"instances,omitempty"`
 	// Hosts on the emulated Internet.
 	InternetHosts map[string]*InternetHost `json:"internetHosts,omitempty"`
+	// Regions: how far they are from each other, and their zones.
+	Regions map[string]*Region `json:"regions,omitempty"`
+	// Links: what the way between two Regions or Availability Zones, or between a
+	// machine and the network, does to packets. A name is two places such as
+	// us-east-1/eu-west-1, an instance, an interface or an Internet host.
+	Links map[string]*Link `json:"links,omitempty"`
+	// What is broken: a kind and a name each, such as az us-east-1a or natGateway
+	// nat.
+	Faults Faults `json:"faults,omitempty"`
 	// Facts about the lab that "vpcsim check" proves with real packets.
 	Checks []Check `json:"checks,omitempty"`
 
@@ -54,9 +76,6 @@ type World struct {
 	// not read from a file.
 	Source *Source `json:"-" yaml:"-"`
 }
-
-// DefaultRegion is the Region of a world that names none.
-const DefaultRegion = "us-east-1"
 
 // Identity is what the lab gives every resource to be known by.
 type Identity struct {
@@ -144,9 +163,7 @@ func (w *World) validate(v *validation) {
 		v.reportf("name", "", "use lower-case letters, digits and hyphens, at most 63, and begin with a letter or digit",
 			"%q is not a lab name", w.Name)
 	}
-	if w.Region != "" && !awsRegion.MatchString(w.Region) {
-		v.reportf("region", "InvalidParameterValue", "write a Region such as us-east-1", "%q is not an AWS Region", w.Region)
-	}
+	validateRegion(v, "region", w.Region)
 	w.validateNames(v)
 	w.Quotas.validate(v)
 	w.validateQuotas(v)

@@ -224,6 +224,7 @@ func TestMarshalReadsBackTheSame(t *testing.T) {
 const everything = `
 name: everything
 region: eu-central-1
+account: 210987654321
 quotas: {vpcsPerRegion: 10}
 vpcs:
   a:
@@ -234,6 +235,11 @@ vpcs:
     enableDnsHostnames: true
     dhcpOptions: own
   b: {cidr: 10.0.0.0/16, ipv6: true, dhcpOptions: none}
+  c: {cidr: 10.2.0.0/16, region: us-west-2, account: "012345678901", enableDnsHostnames: true}
+  d: {cidr: 10.3.0.0/16, enableDnsHostnames: true}
+vpcPeerings:
+  ad: {vpc: a, peerVpc: d}
+  cd: {vpc: c, peerVpc: d, state: active, requesterOptions: {allowDnsResolution: true}, accepterOptions: {allowDnsResolution: true}}
 internetGateways:
   igw: {vpc: a}
   spare: {}
@@ -253,6 +259,32 @@ dhcpOptions:
 prefixLists:
   offices: {maxEntries: 5, entries: [203.0.113.0/25, 203.0.113.128/25]}
   offices6: {entries: ["2001:db8:aaaa::/48"]}
+transitGateways:
+  hub:
+    region: eu-central-1
+    account: "123456789012"
+    asn: 4200000000
+    defaultRouteTableAssociation: false
+    defaultRouteTablePropagation: true
+    vpnEcmp: false
+    securityGroupReferencing: true
+    cidrs: [10.99.0.0/24, 2001:db8:99::/64]
+    sharedWith: ["210987654321"]
+    autoAcceptSharedAttachments: true
+  west: {region: us-west-2}
+regions:
+  eu-central-1: {roundTrip: {us-east-1: 91.5ms}, zoneRoundTrip: typical}
+  ap-south-2: {zoneRoundTrip: 700us}
+links:
+  fw/eth1: {bandwidth: 1.5Gbit, queue: 20ms, loss: 0.1%}
+  plain: {delay: 30ms, jitter: 5ms, duplicate: 0.01%, forward: {bandwidth: 1Mbit, queue: 64KiB, loss: 0%}, reverse: {reorder: 1%, delay: 5ms}}
+faults: [natGateway inside, link plain reverse]
+transitGatewayAttachments:
+  hub-a: {transitGateway: hub, vpc: a, subnets: [two], applianceMode: true, securityGroupReferencing: false}
+  hub-west: {transitGateway: hub, peer: west, state: pendingAcceptance}
+transitGatewayRouteTables:
+  hub/default: {associations: [], propagations: [hub-a]}
+  spokes: {transitGateway: hub, associations: [hub-a], routes: {10.77.0.0/16: hub-west, offices: blackhole}}
 routeTables:
   main-a: {vpc: a, main: true}
   edge:
@@ -268,6 +300,8 @@ routeTables:
       172.16.0.0/12: nat
       64:ff9b::/96: inside
       "::/0": eigw
+      10.78.0.0/16: hub
+  peered: {vpc: d, routes: {10.0.0.0/16: ad, 10.2.0.0/16: cd, "::/0": cd}}
   ingress:
     vpc: a
     internetGateway: igw
@@ -284,6 +318,10 @@ subnets:
   six: {vpc: b, ipv6Native: true, enableDns64: true, privateDnsHostnameType: resource-name, enableResourceNameDnsAAAARecord: true}
 securityGroups:
   a/default: {egress: []}
+  peer:
+    vpc: d
+    ingress:
+      - {protocol: icmp, from: [app, 210987654321/a/default]}
   app:
     vpc: a
     description: the application
@@ -342,6 +380,7 @@ func TestEverythingLoadsClean(t *testing.T) {
 		"192.0.2.0/24":      "internetGateway spare blackhole",
 		"198.51.100.0/24":   "networkInterface sleeper/eth0 blackhole",
 		"172.16.0.0/12":     "natGateway nat active",
+		"10.78.0.0/16":      "transitGateway hub active",
 		"64:ff9b::/96":      "natGateway inside active",
 		"::/0":              "egressOnlyInternetGateway eigw active",
 	}
@@ -452,7 +491,7 @@ func TestKindsFillsEveryMap(t *testing.T) {
 	}
 	for _, name := range fieldNames(reflect.TypeFor[World]()) {
 		switch name {
-		case "name", "description", "region", "quotas", "checks":
+		case "name", "description", "region", "account", "quotas", "checks", "faults":
 			continue
 		}
 		if _, ok := KindNamed(name); !ok {

@@ -589,8 +589,10 @@ func addresses2(texts ...string) (list []netip.Addr) {
 
 // bytes is the memory that the table's slots take.
 func (t *keyTable[V]) bytes() (n int) {
-	for i := range t.segments {
-		n += len(t.segments[i].slots) * int(unsafe.Sizeof(slot[V]{}))
+	for i, s := range t.directory {
+		if i == 0 || s != t.directory[i-1] {
+			n += len(s.slots) * int(unsafe.Sizeof(slot[V]{}))
+		}
 	}
 	return n
 }

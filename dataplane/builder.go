@@ -24,7 +24,12 @@ type Builder struct {
 	TransitGatewayAttachments  []TransitGatewayAttachment
 	TransitGatewayPeerings     []TransitGatewayPeering
 	TransitGatewayRouteTables  []TransitGatewayRouteTable
+	VPNGateways                []VPNGateway
+	VPNTunnels                 []VPNTunnel
+	BGPSpeakers                []BGPSpeaker
 	InternetHosts              []InternetHost
+
+	TransitGatewayVPNAttachments []TransitGatewayVPNAttachment
 	// Links are the distances that are not zero.
 	Links []Link
 	// Internet is the emulated Internet itself; it needs a handle to be
@@ -52,9 +57,11 @@ func (b *Builder) Seal() (*Snapshot, error) {
 	c.interfaces()
 	c.groups()
 	c.transitGateways()
+	c.vpnGateways()
 	c.internetGateways()
 	c.egressOnlyGateways()
 	c.internet()
+	c.links()
 	c.routeTables() // last: routes point to everything else
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)

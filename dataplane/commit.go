@@ -12,6 +12,8 @@ type state struct {
 	fragments    fragmentTable
 	counters     Counters
 	journal      journal
+	links        []*linkState // by the index of the snapshot's directions
+	flights      delayQueue
 }
 
 // commit makes the walk real: tracking, bytes, counters, the frames that go
@@ -34,12 +36,20 @@ func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 	s.counters.Reasons[w.reason]++
 	if w.verdict == VerdictDrop {
 		s.journal.add(w)
+		if w.nPassages > 0 {
+			e.sendGhost(w)
+		}
 		return e.answerDrop(w, out)
 	}
 	if w.verdict != VerdictPass {
 		return out
 	}
-	return w.send(e, out)
+	first := len(out)
+	out = w.send(e, out)
+	if w.nPassages > 0 || w.lag > 0 {
+		out = e.ship(w, out, first)
+	}
+	return out
 }
 
 // commitFlows advances the flows the packet was seen on, then inserts the new

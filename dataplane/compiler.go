@@ -65,6 +65,10 @@ func (c *compiler) register() {
 		add(x.Object, c.firstHost()+i)
 	}
 	c.registerTransitGateways(add)
+	c.registerVPN(add)
+	for i, x := range c.b.Links {
+		add(x.Object, i)
+	}
 	add(c.b.Internet, 0)
 	if c.b.Services.Handle != 0 {
 		add(c.b.Services.Object, 0)
@@ -102,7 +106,7 @@ func (c *compiler) networkACLs() {
 func (c *compiler) vpcs() {
 	c.s.vpcs = make([]vpc, len(c.b.VPCs))
 	for i, v := range c.b.VPCs {
-		c.s.vpcs[i] = vpc{handle: v.Handle, owners: map[packet.Addr]uint32{}, internetGateway: -1, egressOnly: -1, dnsDisabled: v.DNSDisabled}
+		c.s.vpcs[i] = vpc{handle: v.Handle, internetGateway: -1, egressOnly: -1, dnsDisabled: v.DNSDisabled}
 		if len(v.CIDRs) > 0 && v.CIDRs[0].Addr().Is4() {
 			c.s.vpcs[i].resolver = packet.AddrFrom(v.CIDRs[0].Masked().Addr().Next().Next())
 		}
@@ -126,7 +130,6 @@ func (c *compiler) subnets() {
 			zone:       c.zone(s.Zone, c.regionOf(s.VPC)),
 			routerMAC:  routerMAC(s.Handle),
 			byMAC:      map[packet.MAC]uint32{},
-			byAddress:  map[packet.Addr]uint32{},
 		}
 		for _, p := range s.CIDRs {
 			out.prefixes = append(out.prefixes, packet.PrefixFrom(p))
@@ -181,7 +184,7 @@ func (c *compiler) interfaces() {
 	}
 	for i, n := range c.b.NATGateways {
 		ni := networkInterface{
-			handle: n.Handle, gateway: n.Handle, kind: KindNATGateway, mac: n.MAC,
+			handle: n.Handle, gateway: n.Handle, kind: KindNATGateway, mac: n.MAC, stopped: n.Stopped,
 			subnet: c.resolve(n.Object, KindSubnet, n.Subnet), addresses: addresses(n.Addresses),
 			routerMAC: routerMAC(n.Subnet),
 		}
@@ -201,6 +204,7 @@ func (c *compiler) interfaces() {
 		c.s.services = len(all)
 		all = append(all, networkInterface{handle: s.Handle, kind: KindServices, mac: s.MAC, addresses: serviceAddresses, routerMAC: routerMAC(s.Handle)})
 	}
+	all = c.vpnInterfaces(all)
 	c.s.interfaces = all
 	for i := range all {
 		c.link(all[i].handle, uint32(i))
@@ -228,11 +232,11 @@ func (c *compiler) attach(ni *networkInterface, index uint32) {
 	ni.vpc = sub.vpc
 	sub.byMAC[ni.mac] = index
 	for _, a := range ni.addresses {
-		if other, taken := c.s.vpcs[sub.vpc].owners[a]; taken {
+		if other, taken := c.s.vpcs[sub.vpc].owners.get(a); taken {
 			c.errs = append(c.errs, fmt.Errorf("%s: address %s is taken by interface %d", c.s.objects[ni.handle], a, other))
 		}
-		sub.byAddress[a] = index
-		c.s.vpcs[sub.vpc].owners[a] = index
+		sub.byAddress.set(a, index)
+		c.s.vpcs[sub.vpc].owners.set(a, index)
 	}
 }
 
@@ -301,14 +305,15 @@ func (c *compiler) internetGateways() {
 		v := c.resolve(g.Object, KindVPC, g.VPC)
 		igw := internetGateway{
 			handle: g.Handle, vpc: v,
-			public: map[packet.Addr]packet.Addr{}, private: map[packet.Addr]packet.Addr{}, edge: -1,
+			edge: -1,
 		}
 		if g.EdgeRouteTable != 0 {
 			igw.edge = int(c.resolve(g.Object, KindRouteTable, g.EdgeRouteTable))
 		}
 		for _, m := range g.PublicAddresses {
 			public, private := packet.AddrFrom(m.Public), packet.AddrFrom(m.Private)
-			igw.public[private], igw.private[public] = public, private
+			igw.public.set(private, public)
+			igw.private.set(public, private)
 		}
 		if int(v) < len(c.s.vpcs) {
 			c.s.vpcs[v].internetGateway = len(c.s.internetGateways)
@@ -383,6 +388,8 @@ func (c *compiler) target(owner Object, vpc Handle, t Target) Hop {
 		return Hop{hopEgressOnlyGateway, c.resolve(owner, KindEgressOnlyInternetGateway, t.Handle)}
 	case TargetVPCPeering:
 		return c.peeringSide(owner, t.Handle, vpc)
+	case TargetVPNGateway:
+		return Hop{hopVPNGateway, c.resolve(owner, KindVPNGateway, t.Handle)}
 	case TargetTransitGateway:
 		return Hop{hopTransitGateway, c.resolve(owner, KindTransitGatewayAttachment, t.Handle)}
 	}

@@ -142,6 +142,8 @@ func (c *compiler) transitGateways() {
 	if len(c.errs) == 0 {
 		c.applianceZones()
 	}
+	c.transitGatewayVPNAttachments()
+	c.vpnTunnels()
 	c.transitRouteTables()
 }
 
@@ -166,7 +168,7 @@ func (c *compiler) applianceZones() {
 			continue
 		}
 		vpc := c.resolve(c.b.TransitGatewayAttachments[i].Object, KindVPC, c.b.TransitGatewayAttachments[i].VPC)
-		for address, owner := range c.s.vpcs[vpc].owners {
+		for address, owner := range c.s.vpcs[vpc].owners.all {
 			if _, taken := zones[address]; !taken { // of VPCs that overlap, the first counts (T14)
 				zones[address] = c.s.subnets[c.s.interfaces[owner].subnet].zone
 			}
@@ -184,7 +186,13 @@ func (c *compiler) transitRouteTables() {
 			if _, taken := out.table.Get(r.Destination.Masked()); taken {
 				c.errs = append(c.errs, fmt.Errorf("%s: two routes for %s", t.Object, r.Destination))
 			}
-			out.table.Insert(r.Destination.Masked(), routeEntry{c.attachmentHop(t.Object, gateway, r.Attachment), uint32(j)})
+			hop := Hop{}
+			if len(r.Tunnels) > 0 {
+				hop = c.tunnelSet(t.Object, r.Tunnels)
+			} else {
+				hop = c.attachmentHop(t.Object, gateway, r.Attachment)
+			}
+			out.table.Insert(r.Destination.Masked(), routeEntry{hop, uint32(j)})
 			out.texts = append(out.texts, r.Text)
 		}
 		c.s.transitRouteTables[i] = out
@@ -201,6 +209,9 @@ func (c *compiler) attachmentHop(owner Object, gateway uint32, handle Handle) Ho
 	for i := first; int(i) < len(c.s.attachments) && c.s.attachments[i].handle == handle; i++ {
 		switch a := &c.s.attachments[i]; {
 		case a.gateway != gateway:
+		case int(i) >= len(c.b.TransitGatewayAttachments)+2*len(c.b.TransitGatewayPeerings):
+			c.errs = append(c.errs, fmt.Errorf("%s: a route to %s needs a tunnel", owner, c.s.objects[handle]))
+			return Hop{Kind: hopBlackhole}
 		case int(i) >= len(c.b.TransitGatewayAttachments):
 			return Hop{hopTransitGatewayPeer, i}
 		default:

@@ -19,6 +19,7 @@
 //	       │ securityGroups in   securitygroup.go
 //	       └ enterInterface      networkinterface.go  destination check, delivery
 //	    └ Walk.commit            commit.go            tracking, bytes, counters: the only writer
+//	    └ Engine.ship            delayqueue.go        over links: what takes time waits, and goes out later
 //	 └ port.Send
 //
 // # Glossary
@@ -27,6 +28,8 @@
 //   - handle: a resource's number, never reused; state and counters hang on it.
 //   - hop: where a packet goes next, resolved when the snapshot was built.
 //   - walk: one packet's way; its verdict, reason, steps and effects.
+//   - zone, link: where a packet is, and the distance that it crosses to another zone.
+//   - flight: a frame that is under way on a link, after its walk.
 //   - step: what one object said about the packet. Written always, rendered on demand.
 //   - verdict, reason: what becomes of the packet, and why.
 //   - track: AWS-visible connection state of an interface. It outlives snapshots.

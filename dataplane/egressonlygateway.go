@@ -56,7 +56,7 @@ func (w *Walk) fromInternet6(vpcIndex uint32) Hop {
 }
 
 func (w *Walk) answersByEgressOnly(v *vpc) bool {
-	owner, ok := v.owners[w.tuple.Dst]
+	owner, ok := v.owners.get(w.tuple.Dst)
 	if !ok {
 		return false
 	}

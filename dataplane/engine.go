@@ -38,6 +38,11 @@ type Config struct {
 	Journal int
 	// Batch is how many frames are taken per Recv; default 64.
 	Batch int
+	// MaxDelayed bounds the memory for frames that are under way on links with
+	// a delay or bandwidth, in bytes; default 64 MiB.
+	MaxDelayed int
+	// Seed makes repeatable what links leave to chance; 0 is a random one.
+	Seed uint64
 	// Clock returns nanoseconds of a clock that never goes back; default is
 	// the system's monotonic clock.
 	Clock func() int64
@@ -50,13 +55,16 @@ type Config struct {
 type Engine struct {
 	config   Config
 	snapshot atomic.Pointer[Snapshot]
+	due      atomic.Int64 // when the next frame under way is due, or never
 
 	mu          sync.Mutex // guards everything below
 	state       state
 	walk        Walk
+	bound       *Snapshot // whose links state.links are
 	answerFrame packet.Frame
 	segmenter   packet.Segmenter
 	arena       arena
+	touched     uint32 // see lookahead
 }
 
 // NewEngine returns an engine that drops everything until a snapshot is
@@ -74,18 +82,28 @@ func NewEngine(config Config) *Engine {
 	if config.Batch == 0 {
 		config.Batch = 64
 	}
+	if config.MaxDelayed == 0 {
+		config.MaxDelayed = 64 << 20
+	}
+	if config.Seed == 0 {
+		config.Seed = rand.Uint64()
+	}
 	if config.Clock == nil {
 		start := time.Now()
 		config.Clock = func() int64 { return int64(time.Since(start)) }
 	}
 	e := &Engine{config: config}
 	e.state.flows.limit = config.MaxFlows
+	e.state.flows.together = ^uint32(0xff) // a connection's flows of all interfaces
 	e.state.nat.limit = config.MaxMappings
 	e.state.nat.targets = map[natTarget]int{}
 	e.state.serviceFlows.limit = maxServiceFlows
 	e.state.serviceRates = map[Handle]serviceRate{}
 	e.seed(rand.Uint64())
 	e.state.journal.ring = make([]Drop, max(config.Journal, 0))
+	e.state.flights.pool.limit = config.MaxDelayed
+	e.state.flights.random.Seed(config.Seed, 0)
+	e.due.Store(never)
 	e.snapshot.Store(emptySnapshot)
 	return e
 }
@@ -113,7 +131,7 @@ func (e *Engine) Run(port Port) error {
 	in := make([]packet.Frame, e.config.Batch)
 	out := make([]packet.Frame, 0, 2*e.config.Batch)
 	for {
-		n, err := port.Recv(in, idleWait)
+		n, err := port.Recv(in, e.patience())
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
@@ -130,25 +148,76 @@ func (e *Engine) Run(port Port) error {
 	}
 }
 
-// Forward walks the frames of one batch and appends what goes out to out. The
-// frames' bytes are rewritten in place; out refers to them and to the engine's
-// own memory, and is valid until the next Forward.
+// patience is how long the engine may wait for a packet: until the next frame
+// under way is due.
+func (e *Engine) patience() time.Duration {
+	due, waiting := e.NextDue()
+	if !waiting {
+		return idleWait
+	}
+	wait := time.Duration(due - e.config.Clock())
+	if wait > wakeEarly {
+		// A sleeper is woken late, and then its processor has to come back
+		// from wherever it was. What is left after that, a port spins away.
+		wait -= wakeEarly
+	}
+	return min(max(wait, 0), idleWait)
+}
+
+// wakeEarly is about as late as Linux wakes a thread up on an idle machine.
+const wakeEarly = 50 * time.Microsecond
+
+// NextDue returns when the next frame that is under way on a link moves on, on
+// the engine's clock, and false if none is. Run looks after it; who calls Forward
+// calls Due then.
+func (e *Engine) NextDue() (int64, bool) {
+	due := e.due.Load()
+	return due, due != never
+}
+
+// Due appends the frames that have come to the end of their links by now to out.
+// They are valid until the next Due or Forward.
+func (e *Engine) Due(out []packet.Frame) []packet.Frame {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	snap, now := e.snapshot.Load(), e.config.Clock()
+	e.arena.reset()
+	e.begin(&e.walk, snap, now)
+	out = e.release(snap, now, out)
+	e.due.Store(e.state.flights.due())
+	return out
+}
+
+// Forward walks the frames of one batch and appends what goes out to out, what
+// Due would return before it. The frames' bytes are rewritten in place; out refers
+// to them and to the engine's own memory, and is valid until the next Forward or
+// Due.
 func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	snap, now := e.snapshot.Load(), e.config.Clock()
 	e.arena.reset()
 	e.begin(&e.walk, snap, now)
+	out = e.release(snap, now, out)
 	for i := range in {
+		if i%lookaheadBatch == 0 {
+			e.lookahead(in[i:])
+		}
 		out = e.forward(&e.walk, &in[i], out)
 	}
 	e.state.counters.Received += uint64(len(in))
-	e.housekeep(snap, now, len(in) == 0)
+	e.housekeep(snap, now, len(in) == 0 && len(e.state.flights.heap) == 0)
+	if due := e.state.flights.due(); due != e.due.Load() {
+		e.due.Store(due)
+	}
 	return out
 }
 
 func (e *Engine) begin(w *Walk, snap *Snapshot, now int64) {
 	w.snap, w.state, w.now = snap, &e.state, now
+	if snap != e.bound {
+		e.bind(snap, now)
+	}
 }
 
 // forward takes one frame the whole way.
@@ -158,6 +227,9 @@ func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.
 		e.state.counters.Answered++
 		e.state.counters.Reasons[w.reason]++
 		return append(out, packet.Frame{Data: answer, Link: f.Link})
+	}
+	if len(w.snap.directions) > 0 {
+		w.draws, w.random = true, e.state.flights.random.Uint64()
 	}
 	w.run(hop)
 	return w.commit(e, out)
@@ -186,8 +258,10 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	if problem != packet.ProblemNone {
 		return w.drop(StageParse, ReasonMalformed, ni.handle, uint32(problem)), nil
 	}
-	if answer, handled := w.local(ni, e); handled {
-		return Hop{}, answer
+	if ni.kind != KindVPNTunnel { // nobody there asks the platform for neighbours
+		if answer, handled := w.local(ni, e); handled {
+			return Hop{}, answer
+		}
 	}
 	if w.pkt.LaterFragment && !w.adoptFragment(ni) {
 		return Hop{}, nil
@@ -198,18 +272,21 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 // housekeep removes a bounded number of dead flows.
 func (e *Engine) housekeep(snap *Snapshot, now int64, idle bool) {
 	flows := &e.state.flows
-	budget := func(count, limit int) int {
+	budget := func(count, limit, freed int) int {
 		switch {
-		case idle: // no packet waits, and the next call is a second away
+		case idle: // no packet waits, and the next call may be a second away
+			return 256 * sweepSlots
+		case count > limit/4*3 && freed > 0: // nearly full, and there is room to be found
 			return 64 * sweepSlots
-		case count > limit/4*3: // nearly full: look harder
-			return 16 * sweepSlots
 		}
 		return sweepSlots
 	}
-	e.state.nat.sweep(now, budget(e.state.nat.count(), e.state.nat.limit), snap)
-	e.state.sweepServices(now, budget(e.state.serviceFlows.count, e.state.serviceFlows.limit), snap)
-	flows.sweep(budget(flows.count, flows.limit), func(f *slot[flow]) bool {
+	if idle {
+		e.state.flights.rest()
+	}
+	e.state.nat.sweep(now, budget(e.state.nat.count(), e.state.nat.limit, e.state.nat.freed), snap)
+	e.state.sweepServices(now, budget(e.state.serviceFlows.count, e.state.serviceFlows.limit, e.state.serviceFlows.freed), snap)
+	flows.sweep(budget(flows.count, flows.limit, flows.freed), func(f *slot[flow]) bool {
 		return f.value.expires <= now || !snap.tracks(Handle(f.key.scope>>8))
 	})
 }

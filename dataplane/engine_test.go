@@ -1,7 +1,6 @@
 package dataplane
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 
@@ -128,71 +127,4 @@ func TestPublishWhileTrafficRuns(t *testing.T) {
 	}
 	close(stop)
 	wait.Wait()
-}
-
-// BenchmarkWalk measures one packet's whole way in memory, parse to rewritten
-// frame, per kind of way and with 20 rules in every list it meets.
-func BenchmarkWalk(b *testing.B) {
-	for _, c := range []struct {
-		name  string
-		from  Handle
-		spec  packet.Spec
-		rules int
-	}{
-		{"tracked", hI1, syn("10.0.2.30", 8080), 20},
-		{"tracked-3-rules", hI1, syn("10.0.2.30", 8080), 3},
-		{"untracked", hI1, syn("10.0.2.30", 8080), 20},
-		{"same-subnet", hI1, syn("10.0.1.20", 8080), 20},
-		{"internet-out", hI1, syn("203.0.113.10", 8080), 20},
-		{"ipv6", hI1, syn("2001:db8:1:2::30", 8080), 20},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			n := newNetwork(b)
-			n.crowd(c.rules, c.name == "untracked")
-			n.publish()
-			benchmarkForward(b, n, c.from, packet.Append(nil, n.spec(c.from, c.spec)))
-		})
-	}
-}
-
-// crowd puts rules that match nothing before the ones that do.
-func (n *network) crowd(rules int, wide bool) {
-	others := make([]Match, 0, rules)
-	for i := range rules - 1 {
-		others = append(others, tcp(fmt.Sprintf("172.16.%d.0/24", i), uint16(i), uint16(i)))
-	}
-	for i := range n.b.SecurityGroups {
-		g := &n.b.SecurityGroups[i]
-		last := []Match{tcp("10.0.0.0/8", 1024, 65535), tcp("203.0.113.0/24", 1024, 65535), tcp("2001:db8::/32", 1024, 65535)}
-		if wide {
-			last = []Match{anyTraffic("0.0.0.0/0"), anyTraffic("::/0")}
-		}
-		g.Ingress, g.Egress = allow(append(others, last...)...), allow(append(others, last...)...)
-	}
-	for i := range n.b.NetworkACLs {
-		var list []ACLRule
-		for j, m := range others {
-			list = append(list, ACLRule{Number: j + 1, Match: m})
-		}
-		n.b.NetworkACLs[i].Ingress = append(list, openACL()...)
-		n.b.NetworkACLs[i].Egress = append(list[:len(list):len(list)], openACL()...)
-	}
-}
-
-func benchmarkForward(b *testing.B, n *network, from Handle, frame []byte) {
-	const batch = 64
-	in, out := make([]packet.Frame, batch), make([]packet.Frame, 0, batch)
-	buffers := make([]byte, batch*len(frame))
-	b.ReportAllocs()
-	for b.Loop() {
-		copy(buffers, frame)
-		for i := range in {
-			in[i] = packet.Frame{Data: buffers[i*len(frame) : (i+1)*len(frame)], Link: uint32(from)}
-			copy(in[i].Data, frame)
-		}
-		if out = n.e.Forward(in, out[:0]); len(out) != batch {
-			b.Fatalf("%d of %d went out:\n%s", len(out), batch, n.story())
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/packet")
 }

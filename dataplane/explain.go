@@ -89,7 +89,7 @@ func (s *Snapshot) explain(step Step, before, after packet.Tuple, port uint16) T
 		s.explainGroup(&t, step, after, port)
 	case StageNetworkACLIn, StageNetworkACLOut:
 		s.explainACL(&t, step, after, port)
-	case StageRoute, StageTransitGatewayRoute:
+	case StageRoute, StageTransitGatewayRoute, StageVPNGateway:
 		s.explainRoute(&t, step, after)
 	default:
 		t.Text = s.explainPlace(step, before, after)
@@ -208,11 +208,21 @@ func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
 			t.Rule = rt.texts[step.Detail]
 		}
 	}
+	for i := range s.vpnGateways {
+		if g := &s.vpnGateways[i]; g.handle == step.Object && int(step.Detail) < len(g.texts) {
+			t.Rule = g.texts[step.Detail]
+		}
+	}
 	switch step.Reason {
+	case ReasonOK:
+		t.Rule, t.Text = "", fmt.Sprintf("%s is in its VPC", tuple.Dst)
 	case ReasonRouted:
 		t.Text = t.Rule
 	case ReasonBlackhole:
 		t.Text = fmt.Sprintf("%s is a blackhole: its target is not available", t.Rule)
+		if strings.Contains(t.Rule, "→ blackhole") { // written as such (T8)
+			t.Text = fmt.Sprintf("%s: the route drops what it matches", t.Rule)
+		}
 	case ReasonLoop:
 		t.Rule, t.Text = "", "the packet went through more hops than any path has"
 	case ReasonReturnsToNATGateway:
@@ -227,7 +237,7 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 	switch step.Reason {
 	case ReasonOK:
 		if step.Stage == StagePeering {
-			return fmt.Sprintf("from %s to %s, each in its own VPC", after.Src, after.Dst)
+			return s.explainPeering(step)
 		}
 		if step.Stage == StageDestinationCheck {
 			return fmt.Sprintf("destination %s is its own", after.Dst)
@@ -248,6 +258,8 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return fmt.Sprintf("%s is a public address", after.Dst)
 	case ReasonDelivered:
 		return "delivered"
+	case ReasonLink, ReasonLinkLoss, ReasonLinkQueue:
+		return s.explainLink(step)
 	case ReasonFirstSeen:
 		return "later fragment: judged like its first part"
 	case ReasonARP, ReasonNeighbor, ReasonRouterPing:
@@ -273,9 +285,15 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 	case ReasonNoInterface:
 		return fmt.Sprintf("no interface in the VPC has %s", after.Dst)
 	case ReasonInterfaceDown:
-		return "its instance is stopped"
+		if step.Stage == StageDeliver {
+			return "it was stopped or removed while the packet was under way to it"
+		}
+		if step.Stage == StageNATGateway {
+			return "it is down"
+		}
+		return "its instance is stopped or down"
 	case ReasonNoPublicAddress:
-		return fmt.Sprintf("%s has no public address, so the gateway drops it", s.lacksPublic(step, after))
+		return s.explainNoPublicAddress(step, after)
 	case ReasonNotOnInternet:
 		return fmt.Sprintf("%s is a private address: it is not on the Internet", after.Dst)
 	case ReasonNoHost:
@@ -316,28 +334,9 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return "NAT64 has no counterpart for it in the other family"
 	case ReasonHopLimit:
 		return "its hop limit ends here: answered with ICMP time exceeded"
-	case ReasonAttached:
-		return "arrives at the transit gateway by this attachment"
-	case ReasonZone:
-		return "leaves the transit gateway in " + s.zoneName(step.Detail)
-	case ReasonNoZone:
-		if step.Detail == 0 {
-			return "no Availability Zone of the attachment is available"
-		}
-		return fmt.Sprintf("the attachment has no subnet in the sender's Availability Zone %s", s.zoneName(step.Detail))
-	case ReasonNotAssociated:
-		return "the attachment is associated with no transit gateway route table"
-	case ReasonTTLExpired:
-		return "its hop limit ends at the transit gateway, which tells nobody"
-	case ReasonNoListener:
-		return fmt.Sprintf("%s is an interface of a transit gateway, which answers nothing", after.Dst)
-	case ReasonNotTransitive:
-		return fmt.Sprintf("source %s is not in %s: a peering connection is not transitive", after.Src, s.objectOf(Handle(step.Detail)))
-	case ReasonEdgeToEdge:
-		return fmt.Sprintf("destination %s is not in %s: a peering connection leads into the other VPC, not through its gateways", after.Dst, s.objectOf(Handle(step.Detail)))
 	case ReasonTooBig:
-		if step.Stage == StageTransitGateway {
-			return fmt.Sprintf("larger than %d bytes, which a transit gateway does not cut: with DF its sender is told", step.Detail)
+		if step.Stage == StageTransitGateway || step.Stage == StageVPNTunnel {
+			return s.explainCrossing(step, after)
 		}
 		return fmt.Sprintf("larger than %d bytes with DF set: answered with ICMP fragmentation needed", step.Detail)
 	case ReasonFragmentWithoutHead:
@@ -345,7 +344,7 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 	case ReasonNotForwarded:
 		return "its own kernel does not forward IP (forward: true would turn that on)"
 	}
-	return step.Reason.String()
+	return s.explainCrossing(step, after)
 }
 
 // endpoint is an address with its port, or ICMP identifier, where it has one.
@@ -359,16 +358,17 @@ func endpoint(a packet.Addr, port uint16, t packet.Tuple) string {
 	return a.String()
 }
 
-func (s *Snapshot) zoneName(i uint32) string {
-	if int(i) < len(s.zones) && i > 0 {
-		return s.zones[i].name
-	}
-	return "an unknown zone"
-}
-
-func (s *Snapshot) lacksPublic(step Step, t packet.Tuple) packet.Addr {
+// explainNoPublicAddress tells the address that nobody gave a public one from that
+// of another VPC, which none would help.
+func (s *Snapshot) explainNoPublicAddress(step Step, t packet.Tuple) string {
 	if step.Stage == StageInternetGatewayIn {
-		return t.Dst
+		return fmt.Sprintf("%s has no public address, so the gateway drops it", t.Dst)
 	}
-	return t.Src
+	for i := range s.internetGateways {
+		igw := &s.internetGateways[i]
+		if igw.handle == step.Object && !containsAny(s.vpcs[igw.vpc].prefixes, t.Src) {
+			return fmt.Sprintf("source %s is no address of its VPC, and an Internet gateway lets no other VPC out", t.Src)
+		}
+	}
+	return fmt.Sprintf("%s has no public address, so the gateway drops it", t.Src)
 }

@@ -27,6 +27,9 @@ func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
 	var from Hop
 	switch w.reason {
 	case ReasonTooBig:
+		if w.steps[w.nSteps-1].Stage == StageVPNTunnel {
+			return out // AWS discovers no path MTU on its tunnels (V11)
+		}
 		if !w.pkt.DontFragment {
 			return out // dropped where nothing is cut, and nobody told (T20)
 		}
@@ -49,8 +52,9 @@ func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
 	if packet.Parse(&w.pkt, &e.answerFrame) != packet.ProblemNone {
 		return out
 	}
+	lag := w.lagBehind()
 	w.begin()
-	w.routed = true
+	w.routed, w.lag, w.underWay = true, lag, lag > 0
 	w.run(from)
 	return w.commit(e, out)
 }

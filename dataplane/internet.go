@@ -47,6 +47,9 @@ func (w *Walk) leaveHost(index uint32) Hop {
 		return w.drop(StageLinkLayer, ReasonAnnouncement, host.handle, 0)
 	}
 	w.pass(StageSourceCheck, ReasonOK, host.handle, 0)
+	if !w.cross(host.sends) {
+		return Hop{}
+	}
 	return Hop{Kind: hopInternet}
 }
 
@@ -62,28 +65,39 @@ func (w *Walk) acrossInternet() Hop {
 	}
 	w.pass(StageInternet, ReasonInternetAddress, net.handle, 0)
 	if hop.Kind == hopEnterInterface {
+		if !w.cross(w.snap.interfaces[hop.To].receives) {
+			return Hop{}
+		}
 		return w.deliver(hop.To)
 	}
 	return hop
 }
 
-// Address classes. They are no rules of any object. Those that every packet is
-// asked about are arithmetic, for speed.
-var (
-	privatePrefixes = prefixes("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-		"172.16.0.0/12", "192.168.0.0/16", "240.0.0.0/4", "::/127", "fc00::/7", "fe80::/10")
-)
+// Address classes. They are no rules of any object, and arithmetic for speed:
+// packets are asked about them all the time.
 
-func prefixes(texts ...string) []packet.Prefix {
-	list := make([]packet.Prefix, len(texts))
-	for i, t := range texts {
-		list[i] = packet.PrefixFrom(netip.MustParsePrefix(t))
+// isPrivate: no router of the Internet carries it. Of IPv4 that is this network,
+// loopback, link-local, what RFC 1918 and RFC 6598 set aside, and everything
+// from 240.0.0.0 on.
+func isPrivate(a packet.Addr) bool {
+	if !a.Is4() { // ::/127, fc00::/7, fe80::/10
+		return a.Hi == 0 && a.Lo < 2 || a.Hi>>57 == 0xfc>>1 || isLinkLocal(a)
 	}
-	return list
+	switch v := uint32(a.Lo); v >> 24 {
+	case 0, 10, 127:
+		return true
+	case 100: // 100.64.0.0/10
+		return v>>22 == 100<<2|1
+	case 169:
+		return isLinkLocal(a)
+	case 172: // 172.16.0.0/12
+		return v>>20 == 0xac1
+	case 192: // 192.168.0.0/16
+		return v>>16 == 0xc0a8
+	default:
+		return v>>28 == 0xf
+	}
 }
-
-// isPrivate: no router of the Internet carries it.
-func isPrivate(a packet.Addr) bool { return containsAny(privatePrefixes, a) }
 
 // isGroup: broadcast or multicast, which a VPC drops (A34).
 func isGroup(a packet.Addr) bool {

@@ -33,8 +33,8 @@ type internetGateway struct {
 	edge    int // index of the edge route table, -1 without
 	handle  Handle
 	vpc     uint32
-	public  map[packet.Addr]packet.Addr // private → public
-	private map[packet.Addr]packet.Addr // public → private
+	public  addressTable[packet.Addr] // private → public
+	private addressTable[packet.Addr] // public → private
 }
 
 // internetGateway takes a packet out of the VPC: IPv4 sources become their
@@ -51,7 +51,7 @@ func (w *Walk) internetGateway(index uint32) Hop {
 		w.pass(StageInternetGatewayOut, ReasonNotTranslated, igw.handle, 0)
 		return Hop{Kind: hopInternet}
 	}
-	public, ok := igw.public[w.tuple.Src]
+	public, ok := igw.public.get(w.tuple.Src)
 	if !ok {
 		return w.drop(StageInternetGatewayOut, ReasonNoPublicAddress, igw.handle, 0)
 	}
@@ -59,7 +59,7 @@ func (w *Walk) internetGateway(index uint32) Hop {
 	// An ICMP error quotes the packet as its sender had seen it: with the
 	// private address as destination. Outside, that is the public one.
 	if w.pkt.QuotedOK {
-		if quoted, ok := igw.public[w.quoted.Dst]; ok {
+		if quoted, ok := igw.public.get(w.quoted.Dst); ok {
 			w.quoted.Dst = quoted
 		}
 	}
@@ -79,13 +79,13 @@ func (w *Walk) internetGatewayIn(index uint32) Hop {
 		w.pass(StageInternetGatewayIn, ReasonNotTranslated, igw.handle, 0)
 		return w.edgeRoute(igw)
 	}
-	private, ok := igw.private[w.tuple.Dst]
+	private, ok := igw.private.get(w.tuple.Dst)
 	if !ok {
 		return w.drop(StageInternetGatewayIn, ReasonNoPublicAddress, igw.handle, 0)
 	}
 	w.tuple.Dst = private
 	if w.pkt.QuotedOK {
-		if quoted, ok := igw.private[w.quoted.Src]; ok {
+		if quoted, ok := igw.private.get(w.quoted.Src); ok {
 			w.quoted.Src = quoted
 		}
 	}

@@ -7,7 +7,9 @@ type Counters struct {
 	Received  uint64
 	Forwarded uint64
 	Answered  uint64
-	Reasons   [numReasons]uint64 // by the reason that ended the walk
+	// Reasons are by what ended the walk. What links drop behind it, because their
+	// turn came later, or of a superframe only a part, counts besides.
+	Reasons [numReasons]uint64
 }
 
 // Drop is a journal entry: one dropped packet and the step that decided.
@@ -36,16 +38,32 @@ func (j *journal) add(w *Walk) {
 	j.next++
 	d := &j.ring[j.next%uint64(len(j.ring))]
 	d.Sequence, d.Time = j.next, w.now
+	d.describe(w)
+	d.Step = Step{}
+	if w.nSteps > 0 {
+		d.Step = w.steps[w.nSteps-1]
+	}
+}
+
+// keep adds what was dropped after its walk; all but the sequence is in it.
+func (j *journal) keep(late *Drop) {
+	if len(j.ring) == 0 {
+		return
+	}
+	j.next++
+	d := &j.ring[j.next%uint64(len(j.ring))]
+	*d = *late
+	d.Sequence = j.next
+}
+
+// describe notes which packet w walks with.
+func (d *Drop) describe(w *Walk) {
 	d.From = 0
 	if w.pkt.Frame != nil {
 		d.From = Handle(w.pkt.Frame.Link)
 	}
 	d.Original, d.Tuple = w.tuples[0], w.tuple
 	d.TCPFlags, d.ICMPType = w.pkt.TCPFlags, w.pkt.ICMPType
-	d.Step = Step{}
-	if w.nSteps > 0 {
-		d.Step = w.steps[w.nSteps-1]
-	}
 }
 
 // since returns the kept entries with a sequence above after, oldest first.

@@ -167,7 +167,7 @@ func (s *Snapshot) neighbor(ni *networkInterface, a packet.Addr) (packet.MAC, bo
 	if s.isRouterAddress(ni, a) || s.services >= 0 && a == s.vpcs[ni.vpc].resolver {
 		return ni.routerMAC, true
 	}
-	peer, ok := s.subnets[ni.subnet].byAddress[a]
+	peer, ok := s.subnets[ni.subnet].byAddress.get(a)
 	if !ok {
 		return packet.MAC{}, false
 	}

@@ -402,23 +402,3 @@ func TestNATForwardAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations per packet", allocations)
 	}
 }
-
-// BenchmarkWalkNAT measures a packet's way from a private subnet through the NAT
-// gateway and the Internet gateway, with 20 rules in every list it meets.
-func BenchmarkWalkNAT(b *testing.B) {
-	for _, c := range []struct {
-		name string
-		spec packet.Spec
-	}{
-		{"nat-and-internet", datagram("203.0.113.10", 5353)},
-		{"nat64-and-internet", datagram("64:ff9b::203.0.113.10", 5353)},
-		{"egress-only", datagram("2001:db8:ff00::10", 5353)},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			n := newNAT64Network(b)
-			n.crowd(20, true)
-			n.publish()
-			benchmarkForward(b, n, hI3, packet.Append(nil, n.spec(hI3, c.spec)))
-		})
-	}
-}

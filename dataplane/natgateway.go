@@ -14,6 +14,8 @@ type NATGateway struct {
 	MAC    packet.MAC
 	// Addresses are its private IPv4 addresses, the primary first (R38).
 	Addresses []netip.Addr
+	// Stopped: it is broken, and drops what comes to it.
+	Stopped bool
 }
 
 // natMTU is the largest IP packet a NAT gateway takes (R50).
@@ -34,6 +36,9 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	if !w.enterSubnet(ni) {
 		return Hop{}
+	}
+	if ni.stopped {
+		return w.drop(StageNATGateway, ReasonInterfaceDown, ni.gateway, 0)
 	}
 	if !w.fits(natMTU, StageNATGateway, ni.gateway) {
 		return Hop{}
@@ -66,8 +71,9 @@ func (w *Walk) sendOn(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	w.sender = int(index)
 	sub := &w.snap.subnets[ni.subnet]
+	w.zone = sub.zone
 	if sub.contains(w.tuple.Dst) {
-		peer, ok := sub.byAddress[w.tuple.Dst]
+		peer, ok := sub.byAddress.get(w.tuple.Dst)
 		if !ok {
 			return w.drop(StageLinkLayer, ReasonNoNeighbor, sub.handle, 0)
 		}

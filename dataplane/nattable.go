@@ -62,6 +62,7 @@ type natTable struct {
 	limit           int
 	targets         map[natTarget]int
 	hand            int // where the sweeper stopped
+	freed           int // what it released the last time
 }
 
 type natPage [natPageSize]natMapping
@@ -117,7 +118,7 @@ func (w *Walk) findMappingIn(key *flowKey) (*natMapping, uint32, bool) {
 // destination is in use (R42).
 func (w *Walk) proposeMapping(ni *networkInterface, key *flowKey) (*natMapping, bool) {
 	nat := &w.state.nat
-	h := key.hash(nat.inside.seed)
+	h := key.hash(nat.inside.seed, 0)
 	m := &w.newMapping
 	*m = natMapping{key: *key}
 	for i := range ni.addresses {
@@ -210,6 +211,7 @@ func (t *natTable) release(index uint32) {
 // sweep releases a bounded number of mappings that expired or whose gateway is
 // gone (R51).
 func (t *natTable) sweep(now int64, budget int, snap *Snapshot) {
+	before := t.count()
 	for range min(budget, t.used) {
 		t.hand++
 		if t.hand >= t.used {
@@ -220,4 +222,5 @@ func (t *natTable) sweep(now int64, budget int, snap *Snapshot) {
 			t.release(uint32(t.hand))
 		}
 	}
+	t.freed = before - t.count()
 }

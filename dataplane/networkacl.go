@@ -30,6 +30,7 @@ const DefaultRuleNumber = 32767
 type networkACL struct {
 	handle Handle
 	rules  [2][2][]aclRule // [direction][family]
+	index  [2][2]*ruleIndex
 	texts  map[aclRuleKey]string
 }
 
@@ -64,15 +65,18 @@ func (w *Walk) enterSubnet(ni *networkInterface) bool {
 	if !w.routed {
 		return true
 	}
-	acl := &w.snap.networkACLs[w.snap.subnets[ni.subnet].networkACL]
-	return w.networkACL(acl, ingress, StageNetworkACLIn)
+	sub := &w.snap.subnets[ni.subnet]
+	if !w.moveTo(sub.zone) {
+		return false
+	}
+	return w.networkACL(&w.snap.networkACLs[sub.networkACL], ingress, StageNetworkACLIn)
 }
 
 func (w *Walk) networkACL(acl *networkACL, dir direction, stage Stage) bool {
 	remote, port := w.remote(dir), w.port()
 	family := familyOf(remote)
 	rules := acl.rules[dir][family]
-	for i := range rules {
+	for i := acl.index[dir][family].start(w.tuple.Proto, port); i < len(rules); i++ {
 		r := &rules[i]
 		if !r.matches(remote, w.tuple.Proto, port) {
 			continue
@@ -98,7 +102,9 @@ func (a *NetworkACL) compile() networkACL {
 			c.texts[aclRuleKey{direction(dir), packed.number}] = r.Text
 		}
 		for family := range c.rules[dir] {
-			slices.SortStableFunc(c.rules[dir][family], func(a, b aclRule) int { return cmp.Compare(a.number, b.number) })
+			list := c.rules[dir][family]
+			slices.SortStableFunc(list, func(a, b aclRule) int { return cmp.Compare(a.number, b.number) })
+			c.index[dir][family] = indexRules(len(list), func(i int) *match { return &list[i].match })
 		}
 	}
 	return c

@@ -29,17 +29,20 @@ type NetworkInterface struct {
 // networkInterface is an ENI, or an Internet host's interface, compiled.
 type networkInterface struct {
 	handle          Handle
-	kind            Kind // KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindInternetHost or KindServices
+	kind            Kind // KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindInternetHost, KindServices, KindVPNTunnel or KindBGPSpeaker
 	mac             packet.MAC
 	sourceDestCheck bool
 	stopped         bool
 	forwards        bool
 	subnet, vpc     uint32 // ENI only
+	place           uint32 // VPN tunnel only: in vpnTunnels
 	gateway         Handle // the NAT gateway it belongs to, if any
 	groups          *groupSet
 	addresses       []packet.Addr
 	timeouts        Timeouts
 	routerMAC       packet.MAC // what its gateway answers ARP and ND with
+	// sends and receives are the numbers of its own link's directions, 0 without.
+	sends, receives uint32
 }
 
 func (ni *networkInterface) owns(a packet.Addr) bool {
@@ -75,11 +78,11 @@ func (w *Walk) leaveInterface(index uint32) Hop {
 			// Addressed to the router although the destination is on
 			// the link: the platform delivers by address all the same,
 			// inside the subnet.
-			if peer, ok := sub.byAddress[w.tuple.Dst]; ok {
+			if peer, ok := sub.byAddress.get(w.tuple.Dst); ok {
 				return w.leaveToNeighbor(ni, peer)
 			}
 		}
-		if !w.securityGroups(ni, egress) {
+		if !w.securityGroups(ni, egress) || !w.cross(ni.sends) {
 			return Hop{}
 		}
 		return w.leaveSubnet(ni.subnet)
@@ -94,7 +97,7 @@ func (w *Walk) leaveInterface(index uint32) Hop {
 // leaveToNeighbor delivers inside the subnet: no route table, no network ACL,
 // but both sides' security groups (S18, A31).
 func (w *Walk) leaveToNeighbor(ni *networkInterface, peer uint32) Hop {
-	if !w.securityGroups(ni, egress) {
+	if !w.securityGroups(ni, egress) || !w.cross(ni.sends) {
 		return Hop{}
 	}
 	w.pass(StageLinkLayer, ReasonSameSubnet, w.snap.subnets[ni.subnet].handle, 0)
@@ -146,7 +149,7 @@ func (w *Walk) enterInterface(index uint32) Hop {
 	if !w.enterSubnet(ni) {
 		return Hop{}
 	}
-	if !w.securityGroups(ni, ingress) {
+	if !w.cross(ni.receives) || !w.securityGroups(ni, ingress) {
 		return Hop{}
 	}
 	switch {

@@ -33,6 +33,9 @@ const (
 	KindTransitGatewayRouteTable
 	KindTransitGatewayInterface
 	KindLink
+	KindVPNGateway
+	KindVPNTunnel
+	KindBGPSpeaker
 )
 
 // String is the noun as the scenario file spells it, in the singular.
@@ -74,6 +77,12 @@ func (k Kind) String() string {
 		return "networkInterface"
 	case KindLink:
 		return "link"
+	case KindVPNGateway:
+		return "vpnGateway"
+	case KindVPNTunnel:
+		return "vpnTunnel"
+	case KindBGPSpeaker:
+		return "bgpSpeaker"
 	}
 	return "none"
 }

@@ -43,6 +43,7 @@ const (
 	TargetVPCPeering
 	// TargetTransitGateway: Handle is the VPC's attachment to the gateway.
 	TargetTransitGateway
+	TargetVPNGateway
 )
 
 // routeTable resolves a destination to a hop by the longest prefix.

@@ -40,6 +40,7 @@ const (
 type groupSet struct {
 	groups []Handle
 	rules  [2][2][]groupRule // [direction][family]
+	index  [2][2]*ruleIndex
 	// open[direction][family][transport] reports that some rule of that
 	// direction allows every address on every port: what the opposite
 	// direction needs for a flow to stay untracked (S21).
@@ -106,8 +107,9 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 // one, whatever order the rules were written in. References to groups count
 // only if they are of a way among ways.
 func (g *groupSet) find(dir direction, remote packet.Addr, protocol uint8, port uint16, ways Crossing) *groupRule {
-	rules := g.rules[dir][familyOf(remote)]
-	for i := range rules {
+	family := familyOf(remote)
+	rules := g.rules[dir][family]
+	for i := g.index[dir][family].start(protocol, port); i < len(rules); i++ {
 		r := &rules[i]
 		if !r.matches(remote, protocol, port) {
 			continue
@@ -222,7 +224,9 @@ func compileGroupSet(groups []*SecurityGroup, members func(Handle) map[packet.Ad
 	}
 	for dir := range set.rules {
 		for family := range set.rules[dir] {
-			set.rules[dir][family] = wideFirst(set.rules[dir][family])
+			list := wideFirst(set.rules[dir][family])
+			set.rules[dir][family] = list
+			set.index[dir][family] = indexRules(len(list), func(i int) *match { return &list[i].match })
 		}
 	}
 	return set

@@ -133,6 +133,9 @@ func (w *Walk) toService(ni *networkInterface, service packet.Addr) Hop {
 	if w.serviceRate(ni.handle) >= serviceRateLimit {
 		return w.drop(StageService, ReasonServiceRate, ni.handle, serviceRateLimit)
 	}
+	if !w.cross(ni.sends) {
+		return Hop{}
+	}
 	w.serviceEffect = serviceEffect{
 		key: serviceKey(ni.handle, service, w.tuple.Proto, w.tuple.SrcPort, w.tuple.DstPort),
 		src: w.tuple.Src, dst: w.tuple.Dst, used: true,
@@ -177,6 +180,9 @@ func (w *Walk) leaveService(index uint32) Hop {
 	}
 	w.routed = true
 	w.translated(StageService, ReasonService, ni.handle)
+	if !w.cross(ni.receives) {
+		return Hop{}
+	}
 	return w.deliver(uint32(client))
 }
 

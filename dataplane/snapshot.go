@@ -9,10 +9,15 @@ type Snapshot struct {
 	// Revision is control's count of changes.
 	Revision uint64
 
-	objects            map[Handle]Object
-	links              []*linkPage // by Handle / linkPageSize; nil is a page of none
-	interfaces         []networkInterface
-	zones              []zone
+	objects    map[Handle]Object
+	links      []*linkPage // by Handle / linkPageSize; nil is a page of none
+	interfaces []networkInterface
+	zones      []zone
+	// directions are those of links that do something; interfaces and distances
+	// refer to them by index + 1. distances is by the zones from and to; rows are
+	// nil where there is none.
+	directions         []linkDirection
+	distances          [][]uint32
 	vpcs               []vpc
 	subnets            []subnet
 	routeTables        []routeTable
@@ -24,6 +29,10 @@ type Snapshot struct {
 	transitGateways    []transitGateway
 	attachments        []attachment
 	transitRouteTables []transitRouteTable
+	vpnGateways        []vpnGateway
+	vpnTunnels         []vpnTunnel
+	tunnelSets         [][]uint32 // indices of interfaces, in one set those of equal cost
+	speakerTunnels     map[speakerAddress]uint32
 	internet           internet
 	services           int // index in interfaces of the services' own, -1 without
 }
@@ -82,6 +91,9 @@ const (
 	hopTransitGateway     // by an attachment into the gateway
 	hopTransitGatewayOut  // by an attachment into its VPC
 	hopTransitGatewayPeer // by a peering's side into the other gateway
+	hopVPNGateway         // from the VPC into a virtual private gateway
+	hopVPNGatewayIn       // from one of its tunnels
+	hopVPNTunnels         // into a tunnel of a set
 	hopInternet
 	hopInternet6In // IPv6 from the Internet into a VPC
 )
@@ -113,8 +125,8 @@ type zone struct{ name, region string }
 
 type vpc struct {
 	handle    Handle
-	owners    map[packet.Addr]uint32 // private address → index in interfaces
-	prefixes  []packet.Prefix        // all blocks, both families
+	owners    addressTable[uint32] // private address → index in interfaces
+	prefixes  []packet.Prefix      // all blocks, both families
 	prefixes6 []packet.Prefix
 	peerings  []Hop       // the sides of its peerings, as a packet of its own takes them
 	resolver  packet.Addr // base+2 of the primary IPv4 block
@@ -138,7 +150,7 @@ type subnet struct {
 	routerMAC       packet.MAC
 	routerAddresses []packet.Addr
 	byMAC           map[packet.MAC]uint32
-	byAddress       map[packet.Addr]uint32
+	byAddress       addressTable[uint32]
 }
 
 func (s *subnet) contains(a packet.Addr) bool {

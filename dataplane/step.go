@@ -40,10 +40,13 @@ const (
 	StageNetworkACLOut
 	StageRoute
 	StageVPC
+	StageLink
 	StageNATGateway
 	StagePeering
 	StageTransitGateway
 	StageTransitGatewayRoute
+	StageVPNGateway
+	StageVPNTunnel
 	StageEgressOnlyGateway
 	StageInternetGatewayOut
 	StageInternet
@@ -68,10 +71,13 @@ var stageNames = [numStages]string{
 	StageNetworkACLOut:       "network-acl-out",
 	StageRoute:               "route",
 	StageVPC:                 "vpc",
+	StageLink:                "link",
 	StageNATGateway:          "nat-gateway",
 	StagePeering:             "vpc-peering",
 	StageTransitGateway:      "transit-gateway",
 	StageTransitGatewayRoute: "transit-gateway-route",
+	StageVPNGateway:          "vpn-gateway",
+	StageVPNTunnel:           "vpn-tunnel",
 	StageEgressOnlyGateway:   "egress-only-gateway",
 	StageInternetGatewayOut:  "internet-gateway-out",
 	StageInternet:            "internet",
@@ -116,7 +122,10 @@ const (
 	ReasonNATOut          // a NAT gateway gave it its own address and a port (R41)
 	ReasonNATIn           // a NAT gateway brought an answer back (R41)
 
+	ReasonLink                // it goes over the link, which does what Detail's direction of it does
 	ReasonReturnsToNATGateway // an answer to a peer VPC's NAT gateway needs no route (R46)
+	ReasonDecrypted           // it came out of a VPN tunnel
+	ReasonEncrypted           // it goes into a VPN tunnel
 	ReasonAttached            // it came to a transit gateway by this attachment
 	ReasonZone                // it leaves a transit gateway in this Availability Zone (T12)
 
@@ -162,6 +171,8 @@ const (
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // no room for another connection: tracking (S30), NAT or services
+	ReasonLinkLoss            // a link lost it, as it was told to
+	ReasonLinkQueue           // the queue of a link is full, or the memory for frames under way
 	ReasonLoop                // more hops than any path has
 	ReasonNotForwarded        // trace only: the instance's own kernel does not forward
 
@@ -190,7 +201,10 @@ var reasonNames = [numReasons]string{
 	ReasonInternetAddress:     "internet-address",
 	ReasonNATOut:              "nat-out",
 	ReasonNATIn:               "nat-in",
+	ReasonLink:                "link",
 	ReasonReturnsToNATGateway: "returns-to-nat-gateway",
+	ReasonDecrypted:           "decrypted",
+	ReasonEncrypted:           "encrypted",
 	ReasonAttached:            "attached",
 	ReasonZone:                "zone",
 	ReasonMalformed:           "malformed",
@@ -234,6 +248,8 @@ var reasonNames = [numReasons]string{
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",
+	ReasonLinkLoss:            "link-loss",
+	ReasonLinkQueue:           "link-queue-full",
 	ReasonLoop:                "loop",
 	ReasonNotForwarded:        "not-forwarded",
 }
@@ -260,6 +276,7 @@ type Step struct {
 	// Object is the resource that spoke.
 	Object Handle
 	// Detail depends on the stage: a network ACL's rule number, the ordinal
-	// of a security group's rule, the index of a route, a packet.Problem.
+	// of a security group's rule, the index of a route, a packet.Problem, a
+	// link's direction (1 is reverse).
 	Detail uint32
 }

@@ -246,13 +246,18 @@ func (k *flowKey) equals(o *flowKey) bool {
 		k.remote == o.remote && k.local == o.local
 }
 
-// hash mixes the five words of a key with the table's seed.
-func (k *flowKey) hash(seed uint64) uint64 {
-	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
-	hi, lo := bits.Mul64(k.local.Lo^k.local.Hi^seed, k.remote.Lo^m1)
-	h := hi ^ lo ^ bits.RotateLeft64(k.remote.Hi, 17)
-	hi, lo = bits.Mul64(h^m2, uint64(k.scope)<<32|uint64(k.localPort)<<16|uint64(k.remotePort)^seed)
-	h ^= hi ^ lo
-	hi, lo = bits.Mul64(h^m1, m2)
+// hash mixes a key with a table's seed. Both sides of a connection have the
+// same hash, and so have all its interfaces when together leaves the handle out
+// of the scope: a packet that two interfaces track then meets their flows side
+// by side, with one wait for memory. Every word meets a secret before it is
+// multiplied, so nobody can choose keys whose product is nothing.
+func (k *flowKey) hash(seed uint64, together uint32) uint64 {
+	const m1, m2, m3 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93, 0xa0761d6478bd642f
+	turned := bits.RotateLeft64(seed, 32) ^ m1
+	hi1, lo1 := bits.Mul64(k.local.Lo^seed, k.local.Hi^turned)
+	hi2, lo2 := bits.Mul64(k.remote.Lo^seed, k.remote.Hi^turned)
+	low, high := min(k.localPort, k.remotePort), max(k.localPort, k.remotePort)
+	rest := uint64(k.scope&^together)<<32 | uint64(high)<<16 | uint64(low)
+	hi, lo := bits.Mul64((hi1^lo1)+(hi2^lo2)+m3, rest^turned^m2)
 	return hi ^ lo
 }

@@ -36,6 +36,14 @@ type TransitGatewayInterface struct {
 	Addresses []netip.Addr
 }
 
+// TransitGatewayVPNAttachment joins a Site-to-Site VPN connection to a transit
+// gateway: its tunnels name it.
+type TransitGatewayVPNAttachment struct {
+	Object
+	TransitGateway Handle
+	RouteTable     Handle // its association; 0 is none
+}
+
 // TransitGatewayPeering is an active peering attachment of two transit gateways
 // (T16). Both gateways know it by the same object.
 type TransitGatewayPeering struct {
@@ -62,7 +70,10 @@ type TransitGatewayRouteTable struct {
 type TransitGatewayRoute struct {
 	Destination netip.Prefix
 	Attachment  Handle
-	Text        string // "10.1.0.0/16 → transitGatewayAttachment b (propagated)"
+	// Tunnels are instead those of VPN attachments that share the destination
+	// at equal cost (T15): one of them is chosen per flow.
+	Tunnels []Handle
+	Text    string // "10.1.0.0/16 → transitGatewayAttachment b (propagated)"
 }
 
 // transitMTU is the largest packet a transit gateway takes from a VPC or a peer;
@@ -120,12 +131,13 @@ func (w *Walk) enterTransitGateway(index uint32) Hop {
 	if !w.enterSubnet(&w.snap.interfaces[entry]) {
 		return Hop{}
 	}
-	return w.transit(index)
+	return w.transit(index, uint32(entry))
 }
 
 // transit routes a packet that is at the gateway by the table its attachment is
-// associated with (T3).
-func (w *Walk) transit(index uint32) Hop {
+// associated with (T3). By is for the reader: the interface that it came in by, or
+// the side of a peering.
+func (w *Walk) transit(index, by uint32) Hop {
 	a := &w.snap.attachments[index]
 	switch {
 	case w.wireLength() > transitMTU:
@@ -136,7 +148,7 @@ func (w *Walk) transit(index uint32) Hop {
 		return w.drop(StageTransitGateway, ReasonNotAssociated, a.handle, 0)
 	}
 	w.clamp(transitMTU)
-	w.pass(StageTransitGateway, ReasonAttached, a.handle, 0)
+	w.pass(StageTransitGateway, ReasonAttached, a.handle, by)
 	rt := &w.snap.transitRouteTables[a.table]
 	entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
 	if !ok {
@@ -156,7 +168,7 @@ func (w *Walk) acrossTransitGateways(side uint32) Hop {
 	if !w.moveTo(w.snap.transitGateways[w.snap.attachments[other].gateway].zone) {
 		return Hop{}
 	}
-	return w.transit(other)
+	return w.transit(other, other)
 }
 
 // leaveTransitGateway takes a packet from the gateway into a VPC: an interface

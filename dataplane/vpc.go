@@ -26,7 +26,7 @@ type Subnet struct {
 // the destination. AWS has no default delivery: an address nobody has, drops.
 func (w *Walk) toOwner(vpcIndex uint32) Hop {
 	v := &w.snap.vpcs[vpcIndex]
-	owner, ok := v.owners[w.tuple.Dst]
+	owner, ok := v.owners.get(w.tuple.Dst)
 	if !ok {
 		return w.drop(StageVPC, ReasonNoInterface, v.handle, 0)
 	}

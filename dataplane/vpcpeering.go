@@ -35,7 +35,7 @@ func (w *Walk) peering(side uint32) Hop {
 		return Hop{}
 	}
 	w.crossed = CrossesPeering
-	w.pass(StagePeering, ReasonOK, p.handle, 0)
+	w.pass(StagePeering, ReasonOK, p.handle, side%2)
 	return Hop{hopVPC, to}
 }
 
@@ -44,7 +44,7 @@ func (w *Walk) peering(side uint32) Hop {
 func (w *Walk) returnToNATGateway(vpcIndex uint32) (Hop, bool) {
 	for _, hop := range w.snap.vpcs[vpcIndex].peerings {
 		p := &w.snap.peerings[hop.To/2]
-		owner, ok := w.snap.vpcs[p.vpcs[1-hop.To%2]].owners[w.tuple.Dst]
+		owner, ok := w.snap.vpcs[p.vpcs[1-hop.To%2]].owners.get(w.tuple.Dst)
 		if !ok || w.snap.interfaces[owner].kind != KindNATGateway {
 			continue
 		}

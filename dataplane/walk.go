@@ -55,6 +55,16 @@ type Walk struct {
 	assumedMappings []natMapping
 	assumedServices []serviceEffect
 
+	// passages are the links on the way; underWay says that one of them takes
+	// time, and lag how much later than now the way begins.
+	passages  [maxCrossings]passage
+	nPassages uint8
+	underWay  bool
+	lag       int64
+	// draws lets links lose packets, by numbers that start from random.
+	draws  bool
+	random uint64
+
 	natEffect     natEffect
 	serviceEffect serviceEffect
 	newMapping    natMapping // with natEffect: proposed, not yet taken
@@ -81,6 +91,7 @@ func (w *Walk) begin() {
 	w.hops, w.pathMTU, w.clampMSS, w.crossed, w.subnet = 0, 0, 0, 0, 0
 	w.routed, w.judged, w.sender, w.origin, w.zone, w.untracked = false, false, -1, -1, 0, nil
 	w.natEffect.used, w.serviceEffect.used = false, false
+	w.nPassages, w.underWay, w.lag = 0, false, 0
 	w.verdict, w.reason = VerdictDrop, ReasonBug
 	w.nSteps, w.nEffects, w.nNew = 0, 0, 0
 	copyTuple(&w.tuples[0], &w.pkt.Tuple)
@@ -111,6 +122,10 @@ func (w *Walk) run(hop Hop) {
 				hop = w.leaveHost(hop.To)
 			case KindServices:
 				hop = w.leaveService(hop.To)
+			case KindVPNTunnel:
+				hop = w.leaveTunnel(hop.To)
+			case KindBGPSpeaker:
+				hop = w.leaveSpeaker(hop.To)
 			default:
 				hop = w.leaveInterface(hop.To)
 			}
@@ -137,6 +152,12 @@ func (w *Walk) run(hop Hop) {
 			hop = w.leaveTransitGateway(hop.To)
 		case hopTransitGatewayPeer:
 			hop = w.acrossTransitGateways(hop.To)
+		case hopVPNGateway:
+			hop = w.toVPN(hop.To)
+		case hopVPNGatewayIn:
+			hop = w.fromVPN(hop.To)
+		case hopVPNTunnels:
+			hop = w.intoTunnel(hop.To)
 		case hopInternetGateway:
 			hop = w.internetGateway(hop.To)
 		case hopEgressOnlyGateway:
@@ -151,12 +172,6 @@ func (w *Walk) run(hop Hop) {
 			return // verdict is still drop, reason still bug: counted
 		}
 	}
-}
-
-// moveTo takes the packet to another Availability Zone, or Region.
-func (w *Walk) moveTo(zone uint32) bool {
-	w.zone = zone
-	return true
 }
 
 // pass notes that an object let the packet through.

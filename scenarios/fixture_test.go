@@ -77,11 +77,13 @@ func inFamily(text string, family control.Family) string {
 		return strings.NewReplacer(
 			"$any", `"::/0"`, "$i1", `"2001:db8:1:1::10/128"`, "$s1", `"2001:db8:1:1::/64"`, "$s2", `"2001:db8:1:2::/64"`,
 			"$x", `"2001:db8:ff00::5/128"`, "$icmp", "icmpv6", "$echo", "128",
+			"$A", `"2001:db8:a0::/56"`, "$B", `"2001:db8:a1::/56"`, "$C", `"2001:db8:a2::/56"`, // of [joined]
 		).Replace(text)
 	}
 	return strings.NewReplacer(
 		"$any", "0.0.0.0/0", "$i1", "10.0.1.10/32", "$s1", "10.0.1.0/24", "$s2", "10.0.2.0/24",
 		"$x", "203.0.113.5/32", "$icmp", "icmp", "$echo", "8",
+		"$A", "10.0.0.0/16", "$B", "10.1.0.0/16", "$C", "10.2.0.0/16",
 	).Replace(text)
 }
 

@@ -110,9 +110,9 @@ const (
 	requestSegmentSize = 500
 )
 
-// inputTCP is as much of a TCP client as a probe needs. The network reorders and
-// loses nothing by chance, so what does not come was dropped for good: there is
-// no retransmission and no window.
+// inputTCP is as much of a TCP client as a probe needs. There is no
+// retransmission and no window: if something does not come, the driver begins
+// again where that may help.
 func (x *memExchange) inputTCP(msg *message) {
 	switch {
 	case msg.flags&packet.TCPFlagRST != 0:
@@ -181,8 +181,16 @@ type memConnection struct {
 
 // memServer is the server's side of a TCP connection.
 type memServer struct {
+	initial  uint32 // the client's sequence number
 	seq, ack uint32
-	received int
+	segments map[uint32]int // lengths, by sequence number: links double and reorder
+}
+
+func (c *memServer) received() (total int) {
+	for _, length := range c.segments {
+		total += length
+	}
+	return total
 }
 
 // serve handles a TCP segment for a port of the host: it answers a request of
@@ -197,17 +205,22 @@ func (h *memHost) serve(msg *message) {
 	case msg.flags&packet.TCPFlagRST != 0:
 		delete(h.connections, key)
 		return
+	case opens && c != nil && c.initial == msg.seq:
+		return // the same again
 	case opens && h.listens(control.ProtocolTCP, msg.dstPort):
 		h.m.exchange.arrived(msg)
-		h.connections[key] = &memServer{seq: 5001, ack: msg.seq + 1}
+		h.connections[key] = &memServer{initial: msg.seq, seq: 5001, ack: msg.seq + 1, segments: map[uint32]int{}}
 		reply.flags, reply.seq, reply.ack = packet.TCPFlagSYN|packet.TCPFlagACK, 5000, msg.seq+1
 	case c == nil:
 		reply.flags, reply.seq, reply.ack = packet.TCPFlagRST|packet.TCPFlagACK, msg.ack, msg.seq+1
 	case len(msg.payload) > 0:
-		c.received += len(msg.payload)
+		if c.segments[msg.seq] != 0 {
+			return // the same again
+		}
+		c.segments[msg.seq] = len(msg.payload)
 		c.ack = msg.seq + uint32(len(msg.payload))
 		reply.flags, reply.seq, reply.ack = packet.TCPFlagACK, c.seq, c.ack
-		if c.received == requestSize {
+		if c.received() == requestSize {
 			reply.flags |= packet.TCPFlagPSH
 			reply.payload = []byte{'!'}
 			c.seq++

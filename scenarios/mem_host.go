@@ -36,12 +36,12 @@ type memInterface struct {
 	neighbors map[netip.Addr]packet.MAC
 }
 
-// setHosts makes hosts of the world's instances and Internet hosts. Stopped
-// instances have none.
+// setHosts makes hosts of the world's instances and Internet hosts. Instances
+// that are down have none.
 func (m *Memory) setHosts(w *control.World) {
 	m.hosts, m.links = map[string]*memHost{}, map[uint32]*memInterface{}
 	for name, i := range w.Instances {
-		if i.Stopped {
+		if i.Down() {
 			continue
 		}
 		h := m.addHost(name, i.Serve)
@@ -177,13 +177,18 @@ func (n *memInterface) resolve(hop netip.Addr) (packet.MAC, bool) {
 	if hop.Is6() {
 		question = n.neighborSolicitation(hop)
 	}
-	for _, answer := range n.host.m.walk(question) {
-		if mac, ok := neighborIn(answer.Data, hop); ok && answer.Link == n.link {
-			n.neighbors[hop] = mac
-			return mac, true
+	var found packet.MAC
+	var ok bool
+	for _, out := range n.host.m.walk(question) {
+		mac, answers := neighborIn(out.Data, hop)
+		if !answers || out.Link != n.link { // it came over a link just now
+			n.host.m.arrivals = append(n.host.m.arrivals, out)
+			continue
 		}
+		n.neighbors[hop] = mac
+		found, ok = mac, true
 	}
-	return packet.MAC{}, false
+	return found, ok
 }
 
 // receive takes a frame from the wire.

@@ -259,6 +259,9 @@ func (n *testNetwork) records(leg dataplane.Leg) []string {
 			if s.Verdict == dataplane.VerdictDrop {
 				out = nil
 			}
+		case dataplane.StageTransitGateway:
+			add(sender, "egress", out)
+			sender, in, out = s.Objects[0], nil, nil
 		}
 	}
 	add(sender, "egress", out)
@@ -293,6 +296,14 @@ func (n *testNetwork) receiverOf(leg dataplane.Leg) dataplane.Object {
 			vpc = w.InternetGateways[s.Objects[0].Name].VPC
 		case dataplane.StageEgressOnlyGateway:
 			vpc = w.EgressOnlyInternetGateways[s.Objects[0].Name].VPC
+		case dataplane.StagePeering:
+			if p := w.VPCPeerings[s.Objects[0].Name]; p.VPC == vpc {
+				vpc = p.PeerVPC
+			} else {
+				vpc = p.VPC
+			}
+		case dataplane.StageTransitGateway:
+			vpc = w.TransitGatewayAttachments[s.Objects[0].Name].VPC
 		}
 	}
 	if target.Name != "" {

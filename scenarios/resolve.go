@@ -42,9 +42,9 @@ func resolve(w *control.World, c *control.Check) (*resolved, error) {
 }
 
 // destination is the address that the check is sent to: the private one of what
-// is in the sender's own VPC, else the public one. What has none cannot be meant
-// by any other address than its private one, and the check shows what becomes of
-// that.
+// is in the sender's own VPC, or in a peer that lets its names resolve (A48), else
+// the public one. What has none cannot be meant by any other address than its
+// private one, and the check shows what becomes of that.
 func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(c.To); err == nil {
 		return a, nil
@@ -54,7 +54,7 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	}
 	// VPCs may overlap, so it is the sender's VPC that tells, not the address.
 	pick := func(vpc string, private, public netip.Addr) netip.Addr {
-		if vpcOf(w, c.From) != vpc && public.IsValid() {
+		if public.IsValid() && !w.ResolvesPrivately(vpcOf(w, c.From), vpc) {
 			return public
 		}
 		return private
@@ -78,7 +78,7 @@ var errNoEnd = errors.New("no such instance, network interface, NAT gateway or I
 
 // sources are the addresses by one of which the receiver should see the named
 // sender: public ones if the way leads over the Internet, which the destination's
-// not being a private address of the sender's VPC tells.
+// not being a private address of any VPC tells.
 func sources(w *control.World, c *control.Check, to netip.Addr) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(c.Source); err == nil {
 		return []netip.Addr{a}, nil
@@ -101,7 +101,7 @@ func sources(w *control.World, c *control.Check, to netip.Addr) ([]netip.Addr, e
 		return nil, errNoEnd
 	}
 	v4 := n.Status.PublicIP
-	if isPrivateIn(w, n.VPC, to) {
+	if isPrivate(w, to) {
 		v4 = first(n.Status.PrivateIPs)
 	}
 	return only(oneOf(&seen, v4, first(n.Status.IPv6s)))
@@ -113,7 +113,7 @@ func natSources(w *control.World, g *control.NATGateway, to netip.Addr) ([]netip
 	if to.Is6() {
 		return nil, errors.New("a NAT gateway translates no IPv6 but 64:ff9b::/96")
 	}
-	inside := isPrivateIn(w, g.Status.VPC, to)
+	inside := isPrivate(w, to)
 	var list []netip.Addr
 	for _, a := range g.Status.Addresses {
 		if inside || !a.PublicIP.IsValid() {
@@ -157,15 +157,14 @@ func withoutNAT64(a netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
-// isPrivateIn reports whether address a lies in an IPv4 block of the VPC.
-func isPrivateIn(w *control.World, vpc string, a netip.Addr) bool {
-	v := w.VPCs[vpc]
-	if v == nil {
-		return false
-	}
-	for _, block := range v.Status.CIDRs {
-		if block.Contains(a) {
-			return true
+// isPrivate reports whether address a lies in an IPv4 block of a VPC: whoever
+// reaches it does so by a private way, be it a peering or a transit gateway.
+func isPrivate(w *control.World, a netip.Addr) bool {
+	for _, v := range w.VPCs {
+		for _, block := range v.Status.CIDRs {
+			if block.Contains(a) {
+				return true
+			}
 		}
 	}
 	return false

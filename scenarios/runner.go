@@ -17,6 +17,10 @@ type Driver interface {
 	// is an Outcome, not an error: an error means that the driver could not
 	// find out.
 	Probe(ctx context.Context, p Probe) (Outcome, error)
+	// Break injects faults into the lab and returns the world that is then in
+	// force. Repair takes away those that were not there before; it must be
+	// called even if ctx has ended.
+	Break(ctx context.Context, faults control.Faults) (w *control.World, repair func() error, err error)
 }
 
 // Probe is one request: a TCP connection that carries a byte each way, a UDP
@@ -83,11 +87,33 @@ const (
 	lastRetry  = 2 * time.Second
 )
 
-// runCheck repeats the probe until it holds or the check's wait is over.
+// runCheck breaks what the check wants broken, and repairs it afterwards.
 func runCheck(ctx context.Context, w *control.World, d Driver, c *control.Check) (ok bool, got string) {
+	if len(c.Fault) == 0 {
+		return repeatCheck(ctx, w, d, c)
+	}
+	if ctx.Err() != nil {
+		return false, fmt.Sprintf("not run: %v", context.Cause(ctx))
+	}
+	w, repair, err := d.Break(ctx, c.Fault)
+	if err != nil {
+		return false, fmt.Sprintf("%s cannot be broken: %v", c.Fault, err)
+	}
+	ok, got = repeatCheck(ctx, w, d, c)
+	if err := repair(); err != nil {
+		return false, fmt.Sprintf("%s; %s cannot be repaired: %v", got, c.Fault, err)
+	}
+	return ok, got
+}
+
+// repeatCheck repeats the probe until it holds or the check's wait is over.
+func repeatCheck(ctx context.Context, w *control.World, d Driver, c *control.Check) (ok bool, got string) {
 	r, err := resolve(w, c)
 	if err != nil {
 		return false, err.Error()
+	}
+	if i := w.Instances[c.From]; i != nil && i.Status.Fault != "" {
+		return judgeSilence(c, i.Status.Fault)
 	}
 	deadline := time.Now().Add(time.Duration(c.Wait))
 	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
@@ -108,6 +134,17 @@ func runCheck(ctx context.Context, w *control.World, d Driver, c *control.Check)
 		case <-time.After(pause):
 		}
 	}
+}
+
+// judgeSilence is about a sender that a fault has down: nothing is sent, which is
+// a drop at the sender itself.
+func judgeSilence(c *control.Check, fault string) (ok bool, got string) {
+	got = fmt.Sprintf("dropped at instance %s: it is down, fault %s", c.From, fault)
+	at := c.At == control.Decider{} || c.At.Kind == "instance" && (c.At.Name == "" || c.At.Name == c.From)
+	if c.Expect == control.ExpectDrop && !at {
+		got += fmt.Sprintf("; expected a drop at %s", c.At)
+	}
+	return c.Expect == control.ExpectDrop && at, got
 }
 
 // judge compares what happened with what the check expects. A pass means that

@@ -102,6 +102,10 @@ func (d *flakyDriver) Probe(context.Context, Probe) (Outcome, error) {
 	return Outcome{Answered: d.probes >= d.holds}, nil
 }
 
+func (d *flakyDriver) Break(context.Context, control.Faults) (*control.World, func() error, error) {
+	return nil, nil, errors.New("not in this test")
+}
+
 func TestRunRetriesWhileACheckMayWait(t *testing.T) {
 	w := loadText(t, runnerLab+"  - {from: laptop, to: web, tcp: 80, wait: 10s}\n")
 	w.Prepare(nil)

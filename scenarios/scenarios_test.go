@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,22 @@ func TestEveryScenarioChecksBothFamiliesAndVerdicts(t *testing.T) {
 	}
 }
 
+// What crosses from VPC to VPC may be translated on the way, or not: whoever
+// checks that it arrives says as whom.
+func TestEveryScenarioOfJoinedVPCsChecksSources(t *testing.T) {
+	for _, name := range Names() {
+		w := open(t, name)
+		if len(w.VPCPeerings)+len(w.TransitGateways) == 0 {
+			continue
+		}
+		for _, c := range w.Checks {
+			if c.Expect == control.ExpectPass && c.Source == "" {
+				t.Errorf("%s: %s: whom does the receiver see?", name, c.String())
+			}
+		}
+	}
+}
+
 // The other side of every check must fail: a runner that always says yes would
 // pass the test above.
 func TestEveryCheckFailsWhenTurnedAround(t *testing.T) {
@@ -89,8 +106,8 @@ func TestEveryCheckFailsWhenTurnedAround(t *testing.T) {
 }
 
 func TestReadKnowsItsNames(t *testing.T) {
-	if !slices.Contains(Names(), "quickstart") {
-		t.Errorf("no quickstart among %v", Names())
+	if !slices.Contains(Names(), "quickstart") || !slices.IsSorted(Names()) {
+		t.Errorf("no quickstart among %v, or they are not sorted", Names())
 	}
 	file, src, err := Read("quickstart")
 	if err != nil || file != "quickstart.yaml" || len(src) == 0 {
@@ -141,6 +158,31 @@ func TestDropNamesWhatDecides(t *testing.T) {
 			"dropped at networkInterface careless/eth0: destination 10.2.2.10 is not one of its addresses, and its source/dest check is on",
 			"answered; db saw source 10.2.1.10",
 		},
+		"peering": {
+			"answered; stock saw source 10.10.1.10",
+			"the request arrived, its answer was dropped at routeTable archive: no route matches 10.10.1.10",
+			"dropped at routeTable shop: 10.30.0.0/16 → vpcPeering shop-partner is a blackhole",
+		},
+		"peering-not-transitive": {
+			"dropped at vpcPeering hub-red: destination 10.13.1.10 is not in vpc hub: a peering leads to the other VPC, and to no gateway and no other peering behind it",
+			"dropped at vpcPeering hub-red: destination 203.0.113.5 is not in vpc hub",
+		},
+		"transit-hub": {
+			"dropped at transitGatewayRouteTable isolated: no route matches 10.22.1.10",
+			"dropped at transitGatewayRouteTable shared: 10.22.9.0/24 → blackhole (static): the route drops what it matches",
+			"dropped at transitGatewayAttachment hub-red: the attachment has no subnet in the sender's Availability Zone us-east-1b",
+		},
+		"central-egress": {
+			"answered; site saw source 198.51.100.50",
+			"dropped at internetGateway igw: source 2001:db8:32:1::4 is no address of its VPC, and an Internet gateway lets no other VPC out",
+			"the request arrived, its answer was dropped at internetGateway igw: source 203.0.113.5 is no address of its VPC",
+		},
+		"inspection": {
+			"the request arrived, its answer was dropped at securityGroup oblivious: no ingress rule allows icmp type 0 code 0 from 10.43.2.10",
+		},
+		"inter-region-tgw": {
+			"the request arrived, its answer was dropped at transitGatewayRouteTable hub-west/default: no route matches 10.52.1.10",
+		},
 	} {
 		var all strings.Builder
 		for _, r := range checkOnMemory(t, open(t, scenario)) {
@@ -161,7 +203,7 @@ func TestRunReportsEachResultInOrder(t *testing.T) {
 	}
 	var reported []Result
 	results := Run(t.Context(), m.World(), m, func(r Result) { reported = append(reported, r) })
-	if len(results) != len(m.World().Checks) || !slices.Equal(results, reported) {
+	if len(results) != len(m.World().Checks) || !reflect.DeepEqual(results, reported) {
 		t.Errorf("%d results, %d reported", len(results), len(reported))
 	}
 	ctx, cancel := context.WithCancel(t.Context())

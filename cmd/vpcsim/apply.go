@@ -26,25 +26,30 @@ called as the file says, or as --lab says.`,
 			if err != nil {
 				return err
 			}
-			if output(cmd) == formatJSON {
-				err = writeJSON(a.stdout, plan)
-			} else {
-				fmt.Fprint(a.stdout, plan.Text)
-				if len(plan.Changes) > 0 {
-					fmt.Fprintf(a.stdout, "Applied: revision %d.\n", plan.Revision)
-				}
-			}
-			for _, warning := range plan.Warnings {
-				fmt.Fprintln(a.stderr, "vpcsim: applied, but:", warning)
-			}
-			if err == nil && len(plan.Warnings) > 0 {
-				return exitWith(exitFailed)
-			}
-			return err
+			return a.writeApplied(plan, output(cmd))
 		},
 	}
 	outputFlag(c, formatText, formatJSON)
 	return c
+}
+
+// writeApplied says what has changed in a running lab.
+func (a *app) writeApplied(plan *lab.Plan, format string) (err error) {
+	if format == formatJSON {
+		err = writeJSON(a.stdout, plan)
+	} else {
+		fmt.Fprint(a.stdout, plan.Text)
+		if len(plan.Changes) > 0 {
+			fmt.Fprintf(a.stdout, "Applied: revision %d.\n", plan.Revision)
+		}
+	}
+	for _, warning := range plan.Warnings {
+		fmt.Fprintln(a.stderr, "vpcsim: applied, but:", warning)
+	}
+	if err == nil && len(plan.Warnings) > 0 {
+		return exitWith(exitFailed)
+	}
+	return err
 }
 
 func (a *app) planCommand() *cobra.Command {

@@ -23,6 +23,8 @@ func (a *app) benchCommand() *cobra.Command {
 kernel, the kernel with the same rules in nftables, Open vSwitch in user space, and
 vpcsim's own packet socket without the rules. Everything is built in namespaces of
 its own, with a load generator of its own; nothing needs to be installed, nor root.
+Where iperf3 is installed, it makes a TCP stream as well (not with --quick, unless
+--measurements names it).
 What this machine does not have is a row that says so.
 
 The rows take turns, all with the same MTU and congestion control; a figure is the

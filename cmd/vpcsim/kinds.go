@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,9 +42,23 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("CIDR", prefixes(r.Status.CIDRs...))
 		add("IPV6 CIDR", prefixes(r.Status.IPv6CIDR))
 		add("INTERNET GATEWAY", r.Status.InternetGateway)
+		wide("REGION", r.Status.Region)
+		wide("ACCOUNT", r.Status.Account.String())
 		wide("MAIN ROUTE TABLE", r.Status.MainRouteTable)
 		wide("DEFAULT SECURITY GROUP", r.Status.DefaultSecurityGroup)
 		wide("DEFAULT NETWORK ACL", r.Status.DefaultNetworkACL)
+	case *control.VPCPeering:
+		add("STATE", r.Status.State.String())
+		add("REQUESTER", r.VPC)
+		add("ACCEPTER", r.PeerVPC)
+		add("MESSAGE", r.Status.Message)
+		wide("REQUESTER ACCOUNT", r.Status.Requester.Account.String())
+		wide("REQUESTER REGION", r.Status.Requester.Region)
+		wide("ACCEPTER ACCOUNT", r.Status.Accepter.Account.String())
+		wide("ACCEPTER REGION", r.Status.Accepter.Region)
+		wide("DNS RESOLUTION", dnsResolution(&r.Status))
+	case *control.TransitGateway, *control.TransitGatewayAttachment, *control.TransitGatewayRouteTable:
+		describeTransitGateway(r, add, wide)
 	case *control.InternetGateway:
 		add("VPC", r.VPC)
 		add("STATE", r.Status.State)
@@ -124,11 +140,58 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("MAIN", yes(r.Status.Main))
 		add("SUBNETS", strings.Join(r.Status.Subnets, ","))
 		add("ROUTES", routes(r.Status.Routes))
+	case *control.Region:
+		add("ZONES", strings.Join(r.Status.AvailabilityZones, ","))
+		add("ZONE ROUND TRIP", quiet(r.Status.ZoneRoundTrip, r.Status.ZoneRoundTrip == 0))
+		add("ROUND TRIPS", roundTrips(r))
+		add("FAULT", r.Status.Fault)
+	case *control.Link:
+		add("FORWARD", impairment(&r.Status.Forward))
+		add("REVERSE", impairment(&r.Status.Reverse))
+		add("FAULT", r.Status.Fault)
 	case *control.InternetHost:
 		add("IP", address(r.IP))
 		add("IPV6", address(r.Status.IPv6))
 		add("RUNS", runs(r.Serve, r.Run))
 	}
+}
+
+// roundTrips are those to the other Regions in use.
+func roundTrips(r *control.Region) string {
+	var list []string
+	for _, other := range slices.Sorted(maps.Keys(r.Status.RoundTrip)) {
+		list = append(list, other+" "+r.Status.RoundTrip[other].String())
+	}
+	return strings.Join(list, ", ")
+}
+
+// impairment is what a direction of a link does, in the words of link set.
+func impairment(i *control.ImpairmentInForce) string {
+	var list []string
+	add := func(key string, v fmt.Stringer, none bool) {
+		if !none {
+			list = append(list, key+"="+v.String())
+		}
+	}
+	add("delay", i.Delay, i.Delay == 0)
+	add("jitter", i.Jitter, i.Jitter == 0)
+	add("loss", i.Loss, i.Loss == 0)
+	add("duplicate", i.Duplicate, i.Duplicate == 0)
+	add("reorder", i.Reorder, i.Reorder == 0)
+	add("bandwidth", i.Bandwidth, i.Bandwidth == 0)
+	return strings.Join(list, " ")
+}
+
+// dnsResolution names the sides that allow it.
+func dnsResolution(s *control.VPCPeeringStatus) string {
+	var sides []string
+	if s.Requester.AllowDNSResolution {
+		sides = append(sides, "requester")
+	}
+	if s.Accepter.AllowDNSResolution {
+		sides = append(sides, "accepter")
+	}
+	return strings.Join(sides, ",")
 }
 
 func prefixes(list ...netip.Prefix) string {
@@ -188,6 +251,10 @@ func writeDetail(out io.Writer, w *control.World, k control.Kind, name string) {
 		for _, route := range r.Status.Routes {
 			rows = append(rows, []string{route.Destination.String(), strings.TrimSpace(route.TargetKind + " " + route.Target), route.State})
 		}
+	case *control.TransitGatewayAttachment:
+		header, rows = attachmentDetail(r)
+	case *control.TransitGatewayRouteTable:
+		header, rows = transitRouteDetail(r)
 	case *control.SecurityGroup:
 		header = []string{"DIRECTION", "PROTOCOL", "PORTS", "PEER", "DESCRIPTION"}
 		for _, direction := range []struct {
@@ -240,6 +307,8 @@ func ports(p control.Protocol, list control.PortRange, icmpType, icmpCode int) s
 
 func peer(p control.SecurityGroupPermission) string {
 	switch {
+	case p.SecurityGroup != "" && p.Stale:
+		return "securityGroup " + p.SecurityGroup + " (stale)"
 	case p.SecurityGroup != "":
 		return "securityGroup " + p.SecurityGroup
 	case p.PrefixList != "":

@@ -19,8 +19,8 @@ func writeOverview(out io.Writer, w *control.World) {
 	for _, name := range slices.Sorted(maps.Keys(w.Instances)) {
 		i := w.Instances[name]
 		shown := name
-		if i.Stopped {
-			shown += " (stopped)"
+		if i.Down() {
+			shown += " (" + i.Status.State + ")"
 		}
 		rows = append(rows, []string{
 			shown, address(i.Status.PrivateIP), address(i.Status.PublicIP), address(i.Status.IPv6), i.Subnet,

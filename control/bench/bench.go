@@ -31,6 +31,9 @@ type Config struct {
 	IPv6 bool
 	// Rows and Measurements to make, by name; empty: all.
 	Rows, Measurements []string
+	// NoLong leaves out measurements that take a second at least, unless they
+	// are named.
+	NoLong bool
 	// Progress, if not nil, is told what is being done.
 	Progress func(text string)
 }
@@ -47,6 +50,7 @@ func (c Config) Quick() Config {
 	if c.Limit == 0 {
 		c.Limit = 50 * time.Second // what is under way then still ends
 	}
+	c.NoLong = true
 	return c
 }
 
@@ -134,6 +138,9 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 func (r *runner) choose() error {
 	wanted := func(name string, list []string) bool { return len(list) == 0 || slices.Contains(list, name) }
 	for _, m := range measurements() {
+		if m.long && r.config.NoLong && len(r.config.Measurements) == 0 {
+			continue
+		}
 		if wanted(m.id, r.config.Measurements) {
 			r.measurements = append(r.measurements, m)
 		}
@@ -224,6 +231,11 @@ func (r *runner) repeat(ctx context.Context, repetition int) error {
 			if reason := row.excludes(m); reason != "" {
 				c.reason = reason
 				continue
+			}
+			if m.missing != nil {
+				if c.reason = m.missing(); c.reason != "" {
+					continue
+				}
 			}
 			if r.late() && repetition > 0 {
 				continue

@@ -100,10 +100,9 @@ func (n *network) build(ctx context.Context) error {
 	if err := host.InitCore(n.log); err != nil {
 		return err
 	}
-	// InitCore steers received packets to one CPU per flow, as our packet
-	// socket needs it. A Linux router comes without, and is faster without.
-	steer := n.kind == networkReflector || n.kind == networkOVS
-	if err := host.SteerReceived(steer); err != nil {
+	// Open vSwitch's packet sockets keep TCP in order only if each flow is
+	// received on one CPU. The others come without, and are faster without.
+	if err := host.SteerReceived(n.kind == networkOVS); err != nil {
 		n.log.Info("received packets are not steered", "error", err)
 	}
 	config := host.Config{Log: n.log}

@@ -47,6 +47,7 @@ const (
 	loadRequest  = "request"  // TCP, one byte there and one back, over and over
 	loadConnect  = "connect"  // TCP connections, one byte back, closed again
 	loadClosed   = "closed"   // a proof, not a load: the port must not be reachable
+	loadIperf    = "iperf"    // TCP, as many bytes as go, by iperf3
 	loadAwait    = "await"    // when does the first datagram of a steady trickle pass
 )
 
@@ -115,6 +116,7 @@ func (s *loadSpec) run() (*loadResult, error) {
 		loadRequest:  {s.answerRequests, s.sendRequests},
 		loadConnect:  {s.acceptConnections, s.makeConnections},
 		loadClosed:   {s.acceptConnections, s.expectClosed},
+		loadIperf:    {s.receiveIperf, s.sendIperf},
 		loadAwait:    {s.receiveFirst, s.sendTrickle},
 	}[s.Kind]
 	switch {

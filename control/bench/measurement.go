@@ -15,6 +15,10 @@ type measurement struct {
 	kind     string // of load
 	parallel int
 	mtu      int
+	// long: a run takes a second at least, too long for a quick benchmark.
+	long bool
+	// missing, if not nil, says what this machine lacks for it, or "".
+	missing func() string
 	// value of one run, and what else is told about it.
 	value func(*pairResult) float64
 	extra func(*pairResult) extras
@@ -46,6 +50,7 @@ func measurements() []measurement {
 		stream("tcp-1-9001", "TCP, 1 stream, MTU 9001", 1, jumboMTU),
 		stream("tcp-8-1500", "TCP, 8 streams, MTU 1500", 8, ethernetMTU),
 		stream("tcp-8-9001", "TCP, 8 streams, MTU 9001", 8, jumboMTU),
+		iperf("tcp-iperf3", "TCP, 1 stream by iperf3, MTU 9001"),
 		{
 			id: "udp-64", title: "UDP, 64-byte frames, one flow", unit: "kpackets/s", kind: loadDatagram, mtu: ethernetMTU,
 			// The longer of the two times: what is sent while the receiver has
@@ -93,6 +98,19 @@ func stream(id, title string, parallel, mtu int) measurement {
 			return x
 		},
 	}
+}
+
+// iperf is a stream that takes whole seconds, and a program that may be missing.
+func iperf(id, title string) measurement {
+	m := stream(id, title, 1, jumboMTU)
+	m.kind, m.long = loadIperf, true
+	m.missing = func() string {
+		if _, err := findProgram(iperf3); err != nil {
+			return "iperf3 is not installed (Debian: apt install iperf3)"
+		}
+		return ""
+	}
+	return m
 }
 
 // spec is the run of m that takes d, on a port of its own: what a flood has left

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func measuredRunner() *runner {
 	r := &runner{
 		config:       Config{Repetitions: 2, Duration: time.Second}.withDefaults(),
 		start:        time.Now(),
-		measurements: []measurement{all[0], all[5]},
+		measurements: []measurement{all[0], all[slices.IndexFunc(all, func(m measurement) bool { return m.id == "tcp-request" })]},
 	}
 	x := func(cpu, p99 float64) extras {
 		e := noExtras()
@@ -44,7 +45,7 @@ func measuredRunner() *runner {
 	r.rows = []*runningRow{
 		{row: row{name: rowNft, about: "kernel, rules", rules: true}, cells: []cell{bulk(40, 20), request(10, 20)}},
 		{row: row{name: "ovs", about: "a switch", rules: true}, missing: "not installed <here>", cells: make([]cell, 2)},
-		{row: row{name: rowVPCSim, about: "a lab", rules: true, lab: true}, cells: []cell{bulk(20, 15), failed}},
+		{row: row{name: rowVPCSim, about: "a lab", rules: true, lab: &labNetwork{}}, cells: []cell{bulk(20, 15), failed}},
 	}
 	return r
 }

@@ -20,10 +20,18 @@ type row struct {
 	about string
 	// Exactly one of the two: a network of a daemon of ours, or a lab.
 	network string
-	lab     bool
-	// gateways: the lab's client reaches a server on the emulated Internet.
-	gateways bool
-	rules    bool // it has rules, and must prove them
+	lab     *labNetwork
+	rules   bool // it has rules, and must prove them
+}
+
+// labNetwork is the network of a row that is a lab. It has the nodes client and
+// server, and lets [rules] pass from the one to the other.
+type labNetwork struct {
+	scenario         string
+	server4, server6 netip.Addr // as the client calls it
+	// mtu is the most that the way carries, where the nodes' MTU is not to be
+	// touched; 0 leaves it to the measurement.
+	mtu int
 }
 
 // The rows that others are compared with.
@@ -36,14 +44,16 @@ const (
 
 // rows in the order in which they are shown: from the least work to the most.
 func rows() []row {
+	routed := &labNetwork{scenario: scenario(false), server4: serverPrefix4.Addr(), server6: serverPrefix6.Addr()}
+	gateways := &labNetwork{scenario: scenario(true), server4: internetServer4, server6: internetServer6, mtu: ethernetMTU}
 	return []row{
 		{name: "direct", network: networkDirect, about: "client and server on one veth pair, no router: the limit of this machine"},
 		{name: rowKernel, network: networkKernel, about: "Linux forwards between two veth pairs"},
 		{name: rowNft, network: networkNft, rules: true, about: fmt.Sprintf("the same, with the lab's security groups as stateful nftables rules (%d per list)", rulesPerList)},
 		{name: "ovs", network: networkOVS, rules: true, about: "Open vSwitch's userspace datapath, connections tracked, the same rules"},
 		{name: rowReflector, network: networkReflector, about: "vpcsim's packet socket, only the Ethernet header rewritten: the limit of our I/O"},
-		{name: rowVPCSim, lab: true, rules: true, about: fmt.Sprintf("a lab: security groups (%d rules per list and family), network ACLs (%d rules), two route tables", rulesPerList, aclRules)},
-		{name: "vpcsim+nat", lab: true, rules: true, gateways: true, about: "a lab: the same, out to the Internet by NAT gateway and internet gateway (IPv6: egress-only gateway)"},
+		{name: rowVPCSim, lab: routed, rules: true, about: fmt.Sprintf("a lab: security groups (%d rules per list and family), network ACLs (%d rules), two route tables", rulesPerList, aclRules)},
+		{name: "vpcsim+nat", lab: gateways, rules: true, about: "a lab: the same, out to the Internet by NAT gateway and internet gateway (IPv6: egress-only gateway)"},
 	}
 }
 
@@ -54,7 +64,7 @@ type contender interface {
 }
 
 func (r *row) up(ctx context.Context) (contender, error) {
-	if r.lab {
+	if r.lab != nil {
 		return r.startLab(ctx)
 	}
 	return r.startDaemon(ctx)
@@ -62,28 +72,27 @@ func (r *row) up(ctx context.Context) (contender, error) {
 
 // server is the address that the client calls.
 func (r *row) server(ipv6 bool) netip.Addr {
-	switch {
-	case r.gateways && ipv6:
-		return internetServer6
-	case r.gateways:
-		return internetServer4
-	case ipv6:
-		return serverPrefix6.Addr()
+	server4, server6 := serverPrefix4.Addr(), serverPrefix6.Addr()
+	if r.lab != nil {
+		server4, server6 = r.lab.server4, r.lab.server6
 	}
-	return serverPrefix4.Addr()
+	if ipv6 {
+		return server6
+	}
+	return server4
 }
 
 // excludes says why m makes no sense for r, or "".
 func (r *row) excludes(m *measurement) string {
-	if r.gateways && m.mtu > ethernetMTU {
-		return "the Internet carries 1500 bytes"
+	if r.lab != nil && r.lab.mtu > 0 && m.mtu > r.lab.mtu {
+		return fmt.Sprintf("its way carries %d bytes", r.lab.mtu)
 	}
 	return ""
 }
 
-// mtu is what the nodes set for m. The Internet's is the lab's own business.
+// mtu is what the nodes set for m.
 func (r *row) mtu(m *measurement) int {
-	if r.gateways {
+	if r.lab != nil && r.lab.mtu > 0 {
 		return 0
 	}
 	return m.mtu
@@ -98,7 +107,7 @@ type labRow struct {
 func (r *row) startLab(ctx context.Context) (contender, error) {
 	running, err := lab.Start(ctx, lab.StartConfig{
 		Name:   fmt.Sprintf("bench-%d-%s", os.Getpid(), strings.ReplaceAll(r.name, "+", "-")),
-		File:   lab.File{Name: r.name + ".yaml", Source: scenario(r.gateways)},
+		File:   lab.File{Name: r.name + ".yaml", Source: r.lab.scenario},
 		Log:    lab.LogConfig{Format: "text", Level: logLevel},
 		Stderr: os.Stderr,
 	})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -33,9 +32,6 @@ func InitCore(log *slog.Logger) error {
 	if err := writeSysctls(coreSysctls); err != nil {
 		return fmt.Errorf("core namespace: %w", err)
 	}
-	if err := steerReceived(); err != nil {
-		log.Info("received packets are not steered: TCP between instances may arrive out of order", "error", err)
-	}
 	s, err := openRouteSocket()
 	if err != nil {
 		return fmt.Errorf("core namespace: %w", err)
@@ -45,16 +41,6 @@ func InitCore(log *slog.Logger) error {
 		return Explain(fmt.Errorf("core namespace: interface lo: %w", err))
 	}
 	return nil
-}
-
-// steerReceived makes the veths of the core receive each flow on one CPU
-// (receive packet steering, Linux 6.3). A sender's frames leave now on the CPU
-// of its program, now on the one where an acknowledgement came in, and each CPU
-// queues frames for the packet socket on its own: without steering they
-// overtake each other, and TCP retransmits.
-func steerReceived() error {
-	cpus := min(runtime.NumCPU(), 32)
-	return writeExisting("/proc/sys/net/core/rps_default_mask", fmt.Sprintf("%x", uint64(1)<<cpus-1))
 }
 
 // closeOnExecByOne is close_range for kernels before 5.11.

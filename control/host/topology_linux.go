@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"unsafe"
 
 	"github.com/vishvananda/netlink"
@@ -174,15 +175,17 @@ func SetMTU(name string, mtu int) error {
 	return nil
 }
 
-// SteerReceived undoes (or does again) what [InitCore] sets for the veths that
-// are made from now on: that each flow is received on one CPU. Linux as a router
-// comes without.
+// SteerReceived makes each flow be received on one CPU at the veths that are made
+// in the core from now on (receive packet steering, Linux 6.3), or wherever its
+// frames come in. A lab does without: it costs more than it is worth there, see
+// port.AFPacket.
 func SteerReceived(on bool) error {
+	mask := uint64(0)
 	if on {
-		return steerReceived()
+		mask = 1<<min(runtime.NumCPU(), 32) - 1
 	}
-	err := writeExisting("/proc/sys/net/core/rps_default_mask", "0")
-	if errors.Is(err, unix.ENOENT) { // before Linux 6.3: it never was on
+	err := writeExisting("/proc/sys/net/core/rps_default_mask", fmt.Sprintf("%x", mask))
+	if !on && errors.Is(err, unix.ENOENT) { // before Linux 6.3: it never was on
 		return nil
 	}
 	return err

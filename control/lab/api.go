@@ -12,8 +12,10 @@ import (
 //	GET  /v1/world   the world in force: control.World
 //	GET  /v1/status  Status
 //	GET  /v1/drops   []Drop, after the sequence number ?after=N
+//	GET  /v1/links   []Link, with what they have done so far
 //	POST /v1/plan    File → Plan, changing nothing
 //	POST /v1/apply   File → Plan, which is now in force
+//	POST /v1/operate control.Operation → Plan, which is now in force
 //	POST /v1/trace   TraceQuery → Trace
 //	POST /v1/check   → CheckResult by CheckResult, a line each
 //	POST /v1/probe   TraceQuery → ProbeResult: the same question to real packets

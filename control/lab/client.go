@@ -108,6 +108,12 @@ func (c *Client) Drops(ctx context.Context, after uint64) ([]Drop, error) {
 	return list, c.call(ctx, http.MethodGet, fmt.Sprintf("/v1/drops?after=%d", after), nil, &list)
 }
 
+// Links returns the links of the world in force, with their counters, by name.
+func (c *Client) Links(ctx context.Context) ([]Link, error) {
+	var list []Link
+	return list, c.call(ctx, http.MethodGet, "/v1/links", nil, &list)
+}
+
 // Plan says what Apply would change.
 func (c *Client) Plan(ctx context.Context, file File) (*Plan, error) {
 	p := &Plan{}
@@ -118,6 +124,12 @@ func (c *Client) Plan(ctx context.Context, file File) (*Plan, error) {
 func (c *Client) Apply(ctx context.Context, file File) (*Plan, error) {
 	p := &Plan{}
 	return p, c.call(ctx, http.MethodPost, "/v1/apply", file, p)
+}
+
+// Operate does one operation to the world in force, all or nothing.
+func (c *Client) Operate(ctx context.Context, op control.Operation) (*Plan, error) {
+	p := &Plan{}
+	return p, c.call(ctx, http.MethodPost, "/v1/operate", op, p)
 }
 
 // Trace asks what would become of a packet.

@@ -73,8 +73,8 @@ func findSender(w *control.World, text string) (sender, error) {
 }
 
 // findDestination understands TO, seen from the sender: an address is itself;
-// an instance is its private address within a VPC and its public one from
-// anywhere else. An instance without a public address is still meant by its
+// an instance is its private address within a VPC, and across a peering that allows
+// it, and its public one from anywhere else. An instance without a public address is still meant by its
 // private one: that no packet gets there is what the trace will show.
 func findDestination(w *control.World, from *sender, text string, family control.Family) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(text); err == nil {
@@ -96,7 +96,7 @@ func findDestination(w *control.World, from *sender, text string, family control
 		if len(eni.Status.IPv6s) > 0 {
 			a = eni.Status.IPv6s[0]
 		}
-	case eni.VPC != from.VPC && eni.Status.PublicIP.IsValid():
+	case eni.Status.PublicIP.IsValid() && !w.ResolvesPrivately(from.VPC, eni.VPC):
 		a = eni.Status.PublicIP
 	case len(eni.Status.PrivateIPs) > 0:
 		a = eni.Status.PrivateIPs[0]

@@ -14,8 +14,9 @@ import (
 // hostsFile is /etc/hosts as the node sees it: every name of the lab with the
 // addresses that lead there from this node, so that "curl web" works from
 // anywhere. It stands in for DNS and is like AWS's names of instances: a name is
-// the IPv4 address alone (private within the VPC, public from outside), for with
-// both, programs would try IPv6 first, about which rules often say nothing. The
+// the IPv4 address alone (private within the VPC and where a peering allows it,
+// public from outside), for with both, programs would try IPv6 first, about which
+// rules often say nothing. The
 // IPv6 address has the name with ".ipv6" behind.
 func hostsFile(w *control.World, node string) string {
 	var b strings.Builder
@@ -38,7 +39,9 @@ func hostsFile(w *control.World, node string) string {
 }
 
 // addressesFrom are the addresses by which node reaches the instance or
-// Internet host called name: private ones within a VPC, public ones otherwise.
+// Internet host called name: private ones within a VPC, public ones otherwise. An
+// instance of another VPC that has no public one is meant by its private address,
+// unless here that would be somebody else's.
 func addressesFrom(w *control.World, node, name string) []netip.Addr {
 	var list []netip.Addr
 	add := func(a netip.Addr) {
@@ -52,13 +55,24 @@ func addressesFrom(w *control.World, node, name string) []netip.Addr {
 		return list
 	}
 	target := w.Instances[name]
-	if viewer := w.Instances[node]; viewer != nil && viewer.Status.VPC == target.Status.VPC {
-		add(target.Status.PrivateIP)
-	} else {
-		add(target.Status.PublicIP)
+	viewer := w.Instances[node]
+	switch public, private := target.Status.PublicIP, target.Status.PrivateIP; {
+	case viewer == nil:
+		add(public)
+	case w.ResolvesPrivately(viewer.Status.VPC, target.Status.VPC):
+		add(private)
+	case public.IsValid():
+		add(public)
+	case !hasAddress(w.VPCs[viewer.Status.VPC], private):
+		add(private)
 	}
 	add(target.Status.IPv6) // global: the same from everywhere
 	return list
+}
+
+// hasAddress reports whether a lies in a block of the VPC.
+func hasAddress(vpc *control.VPC, a netip.Addr) bool {
+	return vpc != nil && slices.ContainsFunc(vpc.Status.CIDRs, func(block netip.Prefix) bool { return block.Contains(a) })
 }
 
 // resolvFile is /etc/resolv.conf of the node: what a DHCP client would write

@@ -266,15 +266,34 @@ func (l *lab) apply(ctx context.Context, file File) (*Plan, error) {
 		return nil, err
 	}
 	l.file = file
+	return l.converge(changes), nil
+}
+
+// operate does one operation to the world in force. The file stays what it was:
+// to apply it again is to undo what it does not say.
+func (l *lab) operate(ctx context.Context, op control.Operation) (*Plan, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	changes, err := l.store.Operate(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	l.log.Info("operation done", "kind", op.Kind, "name", op.Name, "action", op.Action)
+	return l.converge(changes), nil
+}
+
+// converge starts and stops what runs in the nodes of the world in force, and
+// reports the changes that led to it. The caller holds l.mu.
+func (l *lab) converge(changes []control.Change) *Plan {
 	w, revision := l.store.World()
 	plan := newPlan(changes, revision)
-	for _, err := range []error{l.platform.converge(w), l.servers.converge(w), l.programs.converge(w, file.Dir)} {
+	for _, err := range []error{l.platform.converge(w), l.servers.converge(w), l.programs.converge(w, l.file.Dir)} {
 		if err != nil {
 			plan.Warnings = append(plan.Warnings, err.Error())
 			l.log.Warn("not everything could be started", "error", err)
 		}
 	}
-	return plan, nil
+	return plan
 }
 
 // plan says what apply would do.

@@ -35,7 +35,7 @@ func (p plumbing) Prune(w *control.World) { p.host.Prune(nodes(w)) }
 // Internet hosts share one space of names. The handle in it makes a replaced
 // instance a new node, so that nothing of the old one lives on.
 func nodeName(w *control.World, name string) string {
-	if i := w.Instances[name]; i != nil && !i.Stopped {
+	if i := w.Instances[name]; i != nil && !i.Down() {
 		return fmt.Sprintf("%s#%d", name, i.Status.Handle)
 	}
 	if h := w.InternetHosts[name]; h != nil {
@@ -49,7 +49,7 @@ func nodeName(w *control.World, name string) string {
 func nodes(w *control.World) []host.Node {
 	list := []host.Node{platformHost()}
 	for _, name := range slices.Sorted(maps.Keys(w.Instances)) {
-		if instance := w.Instances[name]; !instance.Stopped {
+		if instance := w.Instances[name]; !instance.Down() {
 			list = append(list, instanceNode(w, name, instance))
 		}
 	}

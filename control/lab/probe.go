@@ -50,13 +50,19 @@ func (d *prober) Probe(ctx context.Context, p scenarios.Probe) (scenarios.Outcom
 		case err := <-answered:
 			return x.outcome(err, x.dropped()), nil
 		case <-look.C:
-			if step := x.dropped(); step != nil {
+			// What a link lost is sent again, as ever: only a rule's no is final.
+			if step := x.dropped(); step != nil && step.Stage != dataplane.StageLink {
 				cancel()
 				// What was answered was not dropped, whatever else was.
 				return x.outcome(<-answered, step), nil
 			}
 		}
 	}
+}
+
+// Break injects faults into the lab.
+func (d *prober) Break(ctx context.Context, faults control.Faults) (*control.World, func() error, error) {
+	return d.lab.breakWorld(ctx, faults)
 }
 
 // exchange is one probe under way.
@@ -88,7 +94,7 @@ func (d *prober) prepare(w *control.World, p scenarios.Probe) (*exchange, error)
 	}
 	x := &exchange{lab: d.lab, probe: p, node: nodeName(w, from.Node), senders: handlesOf(w, from.Node)}
 	if x.node == "" {
-		return nil, fmt.Errorf("instance %s is stopped", from.Node)
+		return nil, fmt.Errorf("instance %s is %s", from.Node, w.Instances[from.Node].Status.State)
 	}
 	if err := x.prepareReceiver(w, &from); err != nil {
 		x.close()
@@ -105,7 +111,11 @@ func (d *prober) prepare(w *control.World, p scenarios.Probe) (*exchange, error)
 }
 
 func (x *exchange) prepareReceiver(w *control.World, from *sender) (err error) {
-	name, address := receiverOf(w, from, withoutNAT64(x.probe.To))
+	to := withoutNAT64(x.probe.To)
+	name, address := receiverOf(w, from, to)
+	if name == "" {
+		name, address = x.elsewhere(w, from, to), to
+	}
 	node := nodeName(w, name)
 	if node == "" {
 		return nil // nobody, or stopped
@@ -230,6 +240,30 @@ func receiverOf(w *control.World, from *sender, to netip.Addr) (name string, add
 		}
 	}
 	return "", netip.Addr{}
+}
+
+// elsewhere is the instance of another VPC, behind a peering or a transit gateway,
+// that has the private address. Where VPCs overlap only the way there tells which.
+func (x *exchange) elsewhere(w *control.World, from *sender, to netip.Addr) string {
+	owners := map[dataplane.Handle]string{}
+	for _, n := range w.NetworkInterfaces {
+		if slices.Contains(n.Status.PrivateIPs, to) {
+			owners[dataplane.Handle(n.Status.Handle)] = n.Instance
+		}
+	}
+	if len(owners) > 1 {
+		request := dataplane.TraceRequest{From: from.Handle}
+		request.Dst, request.SrcPort, request.DstPort = packet.AddrFrom(x.probe.To), tracePort, x.probe.Port
+		if request.Proto = x.probe.Protocol.Number(); x.probe.Protocol == control.ProtocolICMP {
+			request.ICMPType = icmpEchoRequest
+		}
+		trace := x.lab.engine.Trace(request)
+		return owners[trace.Last().To.Handle]
+	}
+	for _, name := range owners {
+		return name
+	}
+	return ""
 }
 
 // nat64 is the prefix under which NAT gateways show IPv4 to IPv6 (R54).

@@ -36,8 +36,10 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("GET /v1/world", s.world)
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/drops", s.drops)
+	mux.HandleFunc("GET /v1/links", s.links)
 	mux.HandleFunc("POST /v1/plan", s.plan)
 	mux.HandleFunc("POST /v1/apply", s.apply)
+	mux.HandleFunc("POST /v1/operate", s.operate)
 	mux.HandleFunc("POST /v1/trace", s.trace)
 	mux.HandleFunc("POST /v1/check", s.check)
 	mux.HandleFunc("POST /v1/probe", s.probe)
@@ -167,6 +169,13 @@ func (s *apiServer) apply(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (s *apiServer) operate(w http.ResponseWriter, r *http.Request) {
+	var op control.Operation
+	if receive(w, r, maxRequest, &op) {
+		answer(w)(s.lab.operate(s.ctx, op)) // finished once begun, like an apply
+	}
+}
+
 func (s *apiServer) trace(w http.ResponseWriter, r *http.Request) {
 	var query TraceQuery
 	if receive(w, r, maxRequest, &query) {
@@ -200,7 +209,9 @@ func (s *apiServer) down(w http.ResponseWriter, _ *http.Request) {
 
 // unknownNode is the error about a name that no program can run under.
 func unknownNode(w *control.World, name string) error {
-	if i := w.Instances[name]; i != nil && i.Stopped {
+	if i := w.Instances[name]; i != nil && i.Status.Fault != "" {
+		return &UsageError{fmt.Sprintf("instance %s is down: fault %s", name, i.Status.Fault), "repair it: vpcsim fault clear " + i.Status.Fault}
+	} else if i != nil && i.Stopped {
 		return &UsageError{fmt.Sprintf("instance %s is stopped", name), "remove stopped: true from the file and apply it"}
 	}
 	names := NodeNames(w)

@@ -277,11 +277,11 @@ func builtIn(w *control.World, name string) []control.Service {
 }
 
 // NodeNames are the names under which programs can run: instances that are not
-// stopped, and Internet hosts.
+// down, and Internet hosts.
 func NodeNames(w *control.World) []string {
 	names := slices.Collect(maps.Keys(w.InternetHosts))
 	for name, i := range w.Instances {
-		if !i.Stopped {
+		if !i.Down() {
 			names = append(names, name)
 		}
 	}

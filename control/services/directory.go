@@ -16,7 +16,8 @@ import (
 // It is a struct and no interface: it has no other implementation, and the
 // tests of the servers use real worlds.
 type Directory struct {
-	region     string
+	// zones are the names' apexes, and who knows the names below.
+	zones      []zone
 	interfaces map[uint32]*networkInterface
 	// instances by ID, which is their resource name (A46).
 	instances map[string]*instance
@@ -62,6 +63,8 @@ type (
 	vpc struct {
 		*control.VPC
 		name string
+		// peers are the VPCs whose names the resolver of this one knows.
+		peers map[*vpc]peerNames
 	}
 	group struct{ name, id string }
 )
@@ -71,7 +74,6 @@ type (
 // it does not fit together is left out.
 func NewDirectory(w *control.World) *Directory {
 	d := &Directory{
-		region:     w.Region,
 		interfaces: map[uint32]*networkInterface{},
 		instances:  map[string]*instance{},
 		public:     map[netip.Addr]translation{},
@@ -84,8 +86,10 @@ func NewDirectory(w *control.World) *Directory {
 	}
 	vpcs := map[string]*vpc{}
 	for name, v := range w.VPCs {
-		vpcs[name] = &vpc{VPC: v, name: name}
+		vpcs[name] = &vpc{VPC: v, name: name, peers: map[*vpc]peerNames{}}
 	}
+	d.addZones(w)
+	introducePeers(w, vpcs)
 	// Elastic IPs have public names whatever they are associated with.
 	for _, gateway := range w.NATGateways {
 		for _, a := range gateway.Status.Addresses {
@@ -207,11 +211,11 @@ func (e *networkInterface) privateName() string {
 
 // publicName is "" unless the interface has a public address and the VPC names
 // (A47).
-func (e *networkInterface) publicName(region string) string {
+func (e *networkInterface) publicName() string {
 	if !e.Status.PublicIP.IsValid() || !e.vpc.names() {
 		return ""
 	}
-	return control.PublicName(region, e.Status.PublicIP)
+	return control.PublicName(e.vpc.Status.Region, e.Status.PublicIP)
 }
 
 func first(list []netip.Addr) netip.Addr {

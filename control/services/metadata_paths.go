@@ -89,6 +89,7 @@ func (t items) list(prefix string) map[string]bool {
 // describeInstance adds what is the instance's own, or its primary interface's.
 func (d *Directory) describeInstance(tree items, i *instance) {
 	eni, zone := i.primary(), i.primary().subnet.Status.AvailabilityZone
+	region := eni.vpc.Status.Region
 	set := func(path, text string) { tree.set("meta-data/"+path, text) }
 	set("ami-id", imageID(i))
 	set("ami-launch-index", "0")
@@ -107,16 +108,16 @@ func (d *Directory) describeInstance(tree items, i *instance) {
 	set("local-ipv4", text(eni.privateIPv4()))
 	set("mac", eni.Status.MAC.String())
 	set("placement/availability-zone", zone)
-	set("placement/availability-zone-id", zoneID(d.region, zone))
-	set("placement/region", d.region)
+	set("placement/availability-zone-id", zoneID(region, zone))
+	set("placement/region", region)
 	set("profile", "default-hvm")
 	// A public name needs the VPC's attributes, the address does not (A-C24).
-	set("public-hostname", eni.publicName(d.region))
+	set("public-hostname", eni.publicName())
 	set("public-ipv4", text(eni.Status.PublicIP))
 	set("reservation-id", "r-"+strings.TrimPrefix(i.Status.ID, "i-"))
 	set("security-groups", eni.groupNames())
-	set("services/domain", serviceDomain(d.region))
-	set("services/partition", partition(d.region))
+	set("services/domain", serviceDomain(region))
+	set("services/partition", partition(region))
 	set("system", "nitro")
 	if i.Status.MetadataOptions.InstanceMetadataTags == control.Enabled { // opt-in, as on AWS: tags may say too much
 		for key, value := range i.Tags {
@@ -140,7 +141,7 @@ func (d *Directory) describeInterface(tree items, eni *networkInterface) {
 	set("local-hostname", eni.privateName())
 	set("local-ipv4s", lines(eni.Status.PrivateIPs...))
 	set("mac", eni.Status.MAC.String())
-	set("owner-id", accountID)
+	set("owner-id", eni.vpc.Status.Account.String())
 	set("security-group-ids", strings.Join(ids, "\n"))
 	set("security-groups", eni.groupNames())
 	set("subnet-id", eni.subnet.Status.ID)
@@ -150,7 +151,7 @@ func (d *Directory) describeInterface(tree items, eni *networkInterface) {
 	set("vpc-ipv4-cidr-block", block(eni.vpc.CIDR))
 	set("vpc-ipv4-cidr-blocks", lines(eni.vpc.Status.CIDRs...))
 	set("vpc-ipv6-cidr-blocks", block(eni.vpc.Status.IPv6CIDR))
-	set("public-hostname", eni.publicName(d.region))
+	set("public-hostname", eni.publicName())
 	public := make([]netip.Addr, len(eni.Status.Associations))
 	for n, a := range eni.Status.Associations {
 		public[n] = a.PublicIP
@@ -188,10 +189,10 @@ func (d *Directory) identityDocument(i *instance, launched time.Time) string {
 		Region       string  `json:"region"`
 		Version      string  `json:"version"`
 	}{
-		Account: accountID, Architecture: "x86_64", Zone: i.primary().subnet.Status.AvailabilityZone,
+		Account: i.primary().vpc.Status.Account.String(), Architecture: "x86_64", Zone: i.primary().subnet.Status.AvailabilityZone,
 		Image: imageID(i), ID: i.Status.ID, Type: instanceType,
 		Pending: timestamp(launched), PrivateIP: text(i.primary().privateIPv4()),
-		Region: d.region, Version: "2017-09-30",
+		Region: i.primary().vpc.Status.Region, Version: "2017-09-30",
 	})
 }
 

@@ -23,12 +23,13 @@ func (d *Directory) describeRole(tree items, i *instance, now time.Time) {
 	if role == "" {
 		return
 	}
+	owner := &i.primary().vpc.Status
 	issued := now.Truncate(credentialsRenew)
 	tree.set("meta-data/iam/info", document(struct {
 		Code, LastUpdated, InstanceProfileArn, InstanceProfileId string
 	}{
 		"Success", timestamp(issued),
-		fmt.Sprintf("arn:%s:iam::%s:instance-profile/%s", partition(d.region), accountID, role),
+		fmt.Sprintf("arn:%s:iam::%s:instance-profile/%s", partition(owner.Region), owner.Account, role),
 		"AIPA" + identifier("profile", role),
 	}))
 	seed := i.Status.ID + "\x00" + role + "\x00" + timestamp(issued)

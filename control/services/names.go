@@ -2,6 +2,7 @@ package services
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -31,6 +32,29 @@ type meaning struct {
 	note string
 }
 
+// zone is one of the domains that have names of the lab.
+type zone struct {
+	apex string
+	// lookup gets the name without the apex; the zone of its result is set by
+	// Directory.lookup.
+	lookup func(asker *networkInterface, host string) meaning
+}
+
+// addZones lists the zones: private and public names live in their Region's.
+func (d *Directory) addZones(w *control.World) {
+	regions := map[string]bool{w.Region: true}
+	for _, v := range w.VPCs {
+		regions[v.Status.Region] = true
+	}
+	for _, region := range slices.Sorted(maps.Keys(regions)) {
+		in := func(lookup func(region string, asker *networkInterface, host string) meaning) func(*networkInterface, string) meaning {
+			return func(asker *networkInterface, host string) meaning { return lookup(region, asker, host) }
+		}
+		d.zones = append(d.zones, zone{internalDomain(region), in(d.privateName)}, zone{publicDomain(region), in(d.publicName)})
+	}
+	d.zones = append(d.zones, zone{LabZone, d.labName}, zone{reverseIPv4, d.reverseName}, zone{reverseIPv6, d.reverseNameIPv6})
+}
+
 // found is a name with these addresses, of which there may be none.
 func found(zone string, addresses ...netip.Addr) meaning {
 	return meaning{zone: zone, exists: true, addresses: addresses}
@@ -42,17 +66,7 @@ func (d *Directory) lookup(asker *networkInterface, name string) meaning {
 	if strings.Contains(name, `\`) { // an escaped octet: no name of ours has one
 		return d.nowhere(name)
 	}
-	for _, zone := range []struct {
-		apex string
-		// lookup gets the name without the apex; the zone of its result is set here.
-		lookup func(asker *networkInterface, host string) meaning
-	}{
-		{internalDomain(d.region), d.privateName},
-		{publicDomain(d.region), d.publicName},
-		{LabZone, d.labName},
-		{reverseIPv4, d.reverseName},
-		{reverseIPv6, d.reverseNameIPv6},
-	} {
+	for _, zone := range d.zones {
 		if name == zone.apex {
 			return found(zone.apex)
 		}
@@ -75,8 +89,8 @@ func (d *Directory) lookup(asker *networkInterface, name string) meaning {
 // exist. SERVFAIL would make programs retry for seconds and then speak of a
 // temporary failure; this says at once what is true here.
 func (d *Directory) nowhere(name string) meaning {
-	for _, apex := range []string{internalDomain(d.region), publicDomain(d.region), LabZone, reverseIPv4, reverseIPv6} {
-		if name == "" || strings.HasSuffix(apex, "."+name) {
+	for _, zone := range d.zones {
+		if name == "" || strings.HasSuffix(zone.apex, "."+name) {
 			return meaning{exists: true} // above a zone of ours
 		}
 	}
@@ -84,25 +98,26 @@ func (d *Directory) nowhere(name string) meaning {
 }
 
 // privateName resolves ip-10-0-1-5 and resource names (A46). Names exist for the
-// asker's own VPC only: others have resolvers of their own (A45).
-func (d *Directory) privateName(asker *networkInterface, host string) meaning {
+// asker's own VPC and those of peers that it may know; others have resolvers of
+// their own (A45).
+func (d *Directory) privateName(region string, asker *networkInterface, host string) meaning {
 	if !asker.vpc.names() {
 		return asker.vpc.noNames()
 	}
 	if a, ok := parseIPName("ip-", host); ok {
-		// AWS names every address of the VPC, whether or not something has it.
-		if !asker.vpc.has(a) {
+		// AWS names every address of a VPC, whether or not something has it.
+		if asker.vpc.knowing(region, a) == nil {
 			return meaning{}
 		}
 		return found("", a)
 	}
-	if host == "instance-data" {
+	if host == "instance-data" && region == asker.vpc.Status.Region {
 		return found("", IMDSIPv4)
 	}
 	// A resource name follows its instance: to the primary interface, with the
 	// families that the subnet allows.
 	i := d.instances[host]
-	if i == nil || i.primary().vpc != asker.vpc {
+	if i == nil || i.primary().vpc.Status.Region != region || !asker.vpc.knowsPrivateNames(i.primary().vpc) {
 		return meaning{}
 	}
 	m := found("")
@@ -117,28 +132,23 @@ func (d *Directory) privateName(asker *networkInterface, host string) meaning {
 }
 
 // publicName resolves ec2-203-0-113-25 to the private address inside the VPC and
-// to the public one elsewhere (A48).
-func (d *Directory) publicName(asker *networkInterface, host string) meaning {
+// where a peering allows it, and to the public one elsewhere (A48, P11).
+func (d *Directory) publicName(region string, asker *networkInterface, host string) meaning {
 	a, ok := parseIPName("ec2-", host)
 	if !ok {
 		return meaning{}
 	}
 	behind, ok := d.public[a]
 	switch {
-	case !ok:
+	case !ok || behind.vpc.Status.Region != region:
 		return meaning{}
 	case !behind.vpc.names():
 		return behind.vpc.noNames()
-	case sharesPrivateNames(asker.vpc, behind.vpc):
+	case asker.vpc == behind.vpc || asker.vpc.peers[behind.vpc].public:
 		return found("", behind.private)
 	}
 	return found("", a)
 }
-
-// sharesPrivateNames reports whether the asker's resolver knows the private
-// addresses behind the owner's public names: in the same VPC, and, once there is
-// peering, across one with DNS resolution enabled (A48).
-func sharesPrivateNames(asker, owner *vpc) bool { return asker == owner }
 
 // noNames is the answer about Amazon's names of a VPC that has none (A49).
 func (v *vpc) noNames() meaning {
@@ -167,17 +177,17 @@ func (d *Directory) reverseName(asker *networkInterface, host string) meaning {
 		return meaning{}
 	case !whole:
 		return meaning{exists: true}
-	case asker.vpc.has(a):
-		if !asker.vpc.names() {
-			return asker.vpc.noNames()
-		}
-		return meaning{exists: true, pointer: control.PrivateIPName(d.region, a)}
+	case asker.vpc.has(a) && !asker.vpc.names():
+		return asker.vpc.noNames()
+	}
+	if owner := asker.vpc.knowing("", a); owner != nil {
+		return meaning{exists: true, pointer: control.PrivateIPName(owner.Status.Region, a)}
 	}
 	if behind, ok := d.public[a]; ok {
 		if !behind.vpc.names() {
 			return behind.vpc.noNames()
 		}
-		return meaning{exists: true, pointer: control.PublicName(d.region, a)}
+		return meaning{exists: true, pointer: control.PublicName(behind.vpc.Status.Region, a)}
 	}
 	return d.hostPointer(a)
 }
@@ -198,7 +208,7 @@ func (d *Directory) reverseNameIPv6(asker *networkInterface, host string) meanin
 		return meaning{exists: true, alias: fmt.Sprintf("%d.%d.%d.%d.%s", b[15], b[14], b[13], b[12], reverseIPv4)}
 	}
 	if i := d.ipv6[vpcAddress{asker.vpc, a}]; i != nil && asker.vpc.names() {
-		return meaning{exists: true, pointer: control.ResourceName(d.region, i.Status.ID)}
+		return meaning{exists: true, pointer: control.ResourceName(asker.vpc.Status.Region, i.Status.ID)}
 	}
 	return d.hostPointer(a)
 }

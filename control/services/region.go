@@ -8,9 +8,6 @@ import (
 	"github.com/vpcsim/vpcsim/control"
 )
 
-// accountID owns everything in a lab. It is the account of AWS's own examples.
-const accountID = "123456789012"
-
 // internalDomain is where private names live (A46).
 func internalDomain(region string) string { return domainOf(control.ResourceName(region, "i-0")) }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,11 +20,12 @@ type AFPacketConfig struct {
 	// and 64 no difference in TCP throughput could be measured; a batch holds
 	// up the garbage collector for as long as one system call takes.
 	Batch int
-	// Spin is how long Recv polls an empty socket before it blocks, 50 µs
-	// when 0; negative blocks at once. It is for latency on a machine with a
-	// CPU to spare, where a wake-up costs more than a packet. With all CPUs
-	// busy it does not help: one TCP stream on two CPUs was as fast without,
-	// and a quarter faster where the thread was dedicated.
+	// Spin is how long Recv asks an empty socket again before it sleeps;
+	// negative: not at all. It is for latency on a machine with a CPU to spare,
+	// where a wake-up costs more than a packet. 0 is 50 µs on a machine with
+	// more than two CPUs, and none on others: sender, receiver and forwarder
+	// want those CPUs, and what spins keeps the scheduler from running the
+	// three of them one after the other on the same CPU, which is fastest.
 	Spin time.Duration
 	// ReceiveBuffer and SendBuffer are what is asked for as socket buffers, in
 	// bytes, 32 MiB each when 0. The kernel doubles them for its own
@@ -38,7 +40,7 @@ func (c AFPacketConfig) withDefaults() AFPacketConfig {
 	if c.Batch <= 0 {
 		c.Batch = 64
 	}
-	if c.Spin == 0 {
+	if c.Spin == 0 && runtime.NumCPU() > 2 {
 		c.Spin = 50 * time.Microsecond
 	}
 	if c.ReceiveBuffer <= 0 {
@@ -58,15 +60,14 @@ func (c AFPacketConfig) withDefaults() AFPacketConfig {
 // a quarter slower and three times the latency when measured. Attaching an
 // interface costs no system call, so a thousand cost no more than one.
 //
-// Whoever makes the namespace decides about order and speed:
-//
-// Receive packet steering must be on for the core-side veths (write a CPU mask
-// to /proc/sys/net/core/rps_default_mask of the namespace before making them;
-// Linux 6.3, no privilege beyond the namespace's). A sender's TCP runs now on
-// the CPU of its program, now on the one where an acknowledgement came in, and
-// each CPU queues frames for the socket on its own: without steering, frames of
-// one connection overtake each other. Eleven seconds of one TCP stream counted
-// 9,200 retransmissions without and 12 to 46 with, and 8 % more throughput.
+// Frames of one connection may overtake each other on their way to the socket, as
+// on their way through a Linux router: a sender's TCP runs now on the CPU of its
+// program, now on the one where an acknowledgement came in, and each CPU queues
+// frames on its own. A stream at full rate sends one segment in some thousand
+// again because of that. Receive packet steering on the core-side veths would
+// keep the order (write a CPU mask to /proc/sys/net/core/rps_default_mask of the
+// namespace before making them), and cost every packet a call to another CPU:
+// a third to a half more round trip, and a third fewer connections per second.
 //
 // The namespace's own network stack sees each frame too, after the socket. It
 // drops them first thing if the core-side veths are kept out of its sight: a
@@ -75,9 +76,9 @@ func (c AFPacketConfig) withDefaults() AFPacketConfig {
 //
 // Against the kernel's forwarding a superframe is copied twice more, into our
 // buffer and out of it. With sender and receiver on the same two CPUs, one TCP
-// stream came to 0.3 to 0.45 of the kernel's rate, and with [DedicateThread] to
-// 0.4 to 0.7, the less the busier the machine was otherwise (Linux 6.18, two
-// vCPUs, kernel forwarding at 45 to 55 Gbit/s; BenchmarkForwardTCP).
+// stream comes to 0.45 to 0.7 of the kernel's rate where the port may run ahead
+// of programs, which it tries while bulk traffic passes, and to 0.3 to 0.5 where
+// it may not, in a user namespace (Linux 6.18, two vCPUs).
 type AFPacket struct {
 	config AFPacketConfig
 	fd     int // the packet socket; closed by Close, under all three locks
@@ -131,7 +132,7 @@ func (p *AFPacket) open() (err error) {
 	// Protocol 0 receives nothing yet. The one bind at the end starts
 	// reception; socket(ETH_P_ALL) followed by a bind would stop it in
 	// between, which waits for every CPU to pass a quiescent state.
-	const flags = unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	const flags = unix.SOCK_RAW | unix.SOCK_CLOEXEC
 	if p.fd, err = unix.Socket(unix.AF_PACKET, flags, 0); errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("%w: run as root, or in a user namespace that owns the network namespace", err)
 	} else if err != nil {
@@ -156,6 +157,10 @@ func (p *AFPacket) open() (err error) {
 	p.sendBuffer, err = setBuffer(p.fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, p.config.SendBuffer)
 	if err != nil {
 		return fmt.Errorf("send buffer: %w", err)
+	}
+	doze := unix.NsecToTimeval(int64(dozeTime))
+	if err := unix.SetsockoptTimeval(p.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &doze); err != nil {
+		return fmt.Errorf("receive timeout: %w", err)
 	}
 	if p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("eventfd: %w", err)

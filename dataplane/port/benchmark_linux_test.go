@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -25,28 +24,16 @@ import (
 // about the machine; the ratio is the result.
 //
 //	go test -run '^$' -bench ForwardTCP -benchtime 7x ./dataplane/port
-//
-// "shared" is a forwarder like any other goroutine; "dedicated" has called
-// DedicateThread for CPU 0 and has the veths' softirqs steered to the others.
 func BenchmarkForwardTCP(b *testing.B) {
 	for _, network := range []string{"tcp4", "tcp6"} {
-		b.Run(network+"/shared", func(b *testing.B) {
-			benchmarkForward(b, network, newLab(b), func() {})
-		})
-		b.Run(network+"/dedicated", func(b *testing.B) {
-			first := min(1, runtime.NumCPU()-1)
-			benchmarkForward(b, network, newSteeredLab(b, first), func() {
-				if err := DedicateThread(0); err != nil {
-					b.Log(err)
-				}
-			})
-		})
+		b.Run(network, func(b *testing.B) { benchmarkForward(b, network) })
 	}
 }
 
-func benchmarkForward(b *testing.B, network string, user *lab, setup func()) {
+func benchmarkForward(b *testing.B, network string) {
+	user := newLab(b)
 	p := user.openPort(b, AFPacketConfig{})
-	user.forward(b, p, setup)
+	user.forward(b, p)
 	kernel := newLab(b)
 	kernel.forwardInKernel(b)
 	var userRates, kernelRates []float64

@@ -175,31 +175,31 @@ type lab struct {
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
-	return newSteeredLab(t, 0)
-}
-
-// newSteeredLab keeps the softirqs of the core's veths off the CPUs below first.
-func newSteeredLab(t testing.TB, first int) *lab {
-	t.Helper()
 	l := &lab{core: newNamespace(t, "core")}
-	l.steer(t, first)
-	for i := range l.instances {
-		l.instances[i] = l.addInstance(t, uint32(i+1))
-	}
+	l.addInstances(t)
 	return l
 }
 
-// steer makes the veths that are made in the core from now on receive each flow
-// on one CPU (receive packet steering), on any CPU from first up. See AFPacket
-// for why.
-func (l *lab) steer(t testing.TB, first int) {
+// newSteeredLab keeps the softirqs of the core's veths off the CPUs below first:
+// each flow is received on one of the others (receive packet steering).
+func newSteeredLab(t testing.TB, first int) *lab {
 	t.Helper()
+	l := &lab{core: newNamespace(t, "core")}
 	mask := (1<<min(runtime.NumCPU(), 32) - 1) &^ (1<<first - 1)
 	err := l.core.do(func() error {
 		return os.WriteFile("/proc/sys/net/core/rps_default_mask", fmt.Appendf(nil, "%x", mask), 0)
 	})
 	if err != nil {
-		t.Logf("receive packet steering, which keeps TCP in order: %v (Linux 6.3 has it)", err)
+		t.Logf("receive packet steering: %v (Linux 6.3 has it)", err)
+	}
+	l.addInstances(t)
+	return l
+}
+
+func (l *lab) addInstances(t testing.TB) {
+	t.Helper()
+	for i := range l.instances {
+		l.instances[i] = l.addInstance(t, uint32(i+1))
 	}
 }
 

@@ -33,6 +33,8 @@ type receiver struct {
 	controls []control
 	slots    []byte
 	slotSize int
+	traffic  traffic
+	thread   thread
 	poll     [2]unix.PollFd
 	timeout  unix.Timespec
 }
@@ -92,22 +94,22 @@ func (r *receiver) arm(i int) {
 func (p *AFPacket) Recv(frames []packet.Frame, wait time.Duration) (int, error) {
 	p.receiving.Lock()
 	defer p.receiving.Unlock()
-	frames = frames[:min(len(frames), len(p.receive.messages))]
+	frames = frames[:min(len(frames), p.receive.most())]
 	if len(frames) == 0 {
 		return 0, nil
 	}
-	var emptySince time.Time
+	waiting := p.receive.waiting(wait, p.config.Spin)
 	for {
 		if p.closed.Load() {
 			return 0, errClosed("receive")
 		}
-		n, errno := p.receive.recvmmsg(p.fd, len(frames))
+		n, errno := p.receive.recvmmsg(p.fd, len(frames), waiting.flags())
 		switch errno {
 		case 0:
-			return p.decode(frames, n), nil
-		case unix.EAGAIN:
-		case unix.EINTR:
-			continue
+			filled, superframes := p.decode(frames, n)
+			p.receive.observe(filled, superframes)
+			return filled, nil
+		case unix.EAGAIN, unix.EINTR:
 		case unix.EINVAL:
 			// The kernel has no virtio header for this frame: SCTP's or
 			// ESP's superframes, UDP's before Linux 6.2. It is gone.
@@ -116,56 +118,37 @@ func (p *AFPacket) Recv(frames []packet.Frame, wait time.Duration) (int, error) 
 		default:
 			return 0, fmt.Errorf("packet socket: receive: %w", errno)
 		}
-		if wait <= 0 {
-			return 0, nil
-		}
-		if emptySince.IsZero() {
-			emptySince = time.Now()
-		}
-		waited := time.Since(emptySince)
-		if waited >= wait {
-			return 0, nil
-		}
-		if waited < p.config.Spin {
+		again, left := waiting.next()
+		switch {
+		case again:
 			continue
+		case left <= 0:
+			if wait >= dozeFrom {
+				p.receive.rest()
+			}
+			return 0, nil
 		}
-		if err := p.receive.wait(p.fd, p.wake, wait-waited); err != nil {
+		if err := p.receive.block(p.fd, p.wake, left); err != nil {
 			return 0, fmt.Errorf("packet socket: wait: %w", err)
 		}
 	}
 }
 
-// recvmmsg takes what is there and never blocks. RawSyscall because the call is
-// short: telling the Go scheduler about it costs as much as a packet.
-func (r *receiver) recvmmsg(fd, n int) (int, unix.Errno) {
+// recvmmsg takes what is there. RawSyscall because the call is short: telling the
+// Go scheduler about it costs as much as a packet.
+func (r *receiver) recvmmsg(fd, n int, flags uintptr) (int, unix.Errno) {
 	got, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(r.messages))), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(r.messages))), uintptr(n), flags, 0, 0)
 	return int(got), errno
-}
-
-// wait blocks until a frame is there, Close is called, the time is over or a
-// signal came, which the runtime sends for preemption. It must be a system call
-// that the Go scheduler knows of, or nobody else could use this processor
-// meanwhile.
-func (r *receiver) wait(fd, wake int, atMost time.Duration) error {
-	r.poll = [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
-	r.timeout = unix.NsecToTimespec(int64(atMost)) // the kernel writes to it
-	// Linux wakes a thread up to 50 µs late, to save wake-ups, unless told
-	// otherwise. Each time, because the goroutine may be on another thread now.
-	_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1, 0)
-	if _, err := unix.Ppoll(r.poll[:], &r.timeout, nil); err != unix.EINTR {
-		return err
-	}
-	return nil
 }
 
 // decode turns the first n messages into frames, and leaves out those that are
 // nobody's or cannot be described.
 //
 // Each counter is added to once per batch: an atomic per frame would show.
-func (p *AFPacket) decode(frames []packet.Frame, n int) (filled int) {
+func (p *AFPacket) decode(frames []packet.Frame, n int) (filled, superframes int) {
 	r, attached := &p.receive, p.attachments.Load().links
-	var superframes, partial, unattached, truncated, malformed uint64
+	var partial, unattached, truncated, malformed uint64
 	for i := range n {
 		m := &r.messages[i]
 		buffer := r.slots[i*r.slotSize:][:m.length:m.length]
@@ -208,13 +191,13 @@ func (p *AFPacket) decode(frames []packet.Frame, n int) (filled int) {
 	for _, x := range [...]struct {
 		counter *atomic.Uint64
 		n       uint64
-	}{{&c.superframes, superframes}, {&c.partialChecksums, partial}, {&c.unattached, unattached},
+	}{{&c.superframes, uint64(superframes)}, {&c.partialChecksums, partial}, {&c.unattached, unattached},
 		{&c.truncated, truncated}, {&c.malformed, malformed}} {
 		if x.n > 0 {
 			x.counter.Add(x.n)
 		}
 	}
-	return filled
+	return filled, superframes
 }
 
 // tag returns the VLAN tag of message i. Linux takes the outer tag out of every

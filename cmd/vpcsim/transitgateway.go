@@ -1,0 +1,94 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/vpcsim/vpcsim/control"
+)
+
+// describeTransitGateway adds the columns of a transit gateway or of what belongs to
+// one.
+func describeTransitGateway(r control.Resource, add, wide func(title, cell string)) {
+	switch r := r.(type) {
+	case *control.TransitGateway:
+		add("STATE", r.Status.State)
+		add("REGION", r.Status.Region)
+		add("ASN", r.Status.ASN.String())
+		add("ATTACHMENTS", strings.Join(r.Status.Attachments, ","))
+		add("ROUTE TABLES", strings.Join(r.Status.RouteTables, ","))
+		wide("ACCOUNT", r.Status.Account.String())
+		wide("DEFAULT ASSOCIATION", r.Status.AssociationDefaultRouteTable)
+		wide("DEFAULT PROPAGATION", r.Status.PropagationDefaultRouteTable)
+		wide("GROUP REFERENCING", yes(r.SecurityGroupReferencing))
+	case *control.TransitGatewayAttachment:
+		target := r.VPC
+		if r.Status.ResourceType == control.AttachmentPeering {
+			target = r.Peer
+		}
+		add("STATE", r.Status.State.String())
+		add("TRANSIT GATEWAY", r.TransitGateway)
+		add("TYPE", r.Status.ResourceType)
+		add("TO", target)
+		add("ZONES", strings.Join(r.Status.AvailabilityZones, ","))
+		add("ASSOCIATION", r.Status.Association)
+		wide("PEER ASSOCIATION", r.Status.PeerAssociation)
+		wide("PROPAGATIONS", strings.Join(r.Status.Propagations, ","))
+		wide("APPLIANCE MODE", yes(r.ApplianceMode))
+		wide("GROUP REFERENCING", yes(r.Status.SecurityGroupReferencing))
+	case *control.TransitGatewayRouteTable:
+		add("TRANSIT GATEWAY", r.TransitGateway)
+		add("DEFAULT", defaultUse(&r.Status))
+		add("ASSOCIATIONS", strings.Join(r.Status.Associations, ","))
+		add("PROPAGATIONS", strings.Join(r.Status.Propagations, ","))
+		add("ROUTES", transitRoutes(r.Status.Routes))
+		wide("OVERLAPPING", strings.Join(r.Status.Overlapping, ","))
+	}
+}
+
+// defaultUse says what a table is its gateway's default for.
+func defaultUse(s *control.TransitGatewayRouteTableStatus) string {
+	var uses []string
+	if s.DefaultAssociation {
+		uses = append(uses, "association")
+	}
+	if s.DefaultPropagation {
+		uses = append(uses, "propagation")
+	}
+	return strings.Join(uses, ",")
+}
+
+// transitRoutes counts routes, and those that drop.
+func transitRoutes(list []control.TransitGatewayRoute) string {
+	blackholes := 0
+	for _, r := range list {
+		if r.State == control.RouteBlackhole {
+			blackholes++
+		}
+	}
+	text := strconv.Itoa(len(list))
+	if blackholes > 0 {
+		text += " (" + counted(blackholes, "blackhole") + ")"
+	}
+	return text
+}
+
+// attachmentDetail lists the gateway's interfaces in the VPC.
+func attachmentDetail(a *control.TransitGatewayAttachment) (header []string, rows [][]string) {
+	for _, n := range a.Status.Interfaces {
+		rows = append(rows, []string{n.ID, n.Subnet, n.AvailabilityZone, address(n.PrivateIP), address(n.IPv6), n.MAC.String()})
+	}
+	return []string{"INTERFACE", "SUBNET", "ZONE", "PRIVATE IP", "IPV6", "MAC"}, rows
+}
+
+// transitRouteDetail lists the routes in force.
+func transitRouteDetail(t *control.TransitGatewayRouteTable) (header []string, rows [][]string) {
+	for _, r := range t.Status.Routes {
+		destination := r.Destination.String()
+		if r.PrefixList != "" {
+			destination += " (" + r.PrefixList + ")"
+		}
+		rows = append(rows, []string{destination, r.Attachment, r.Type, r.State})
+	}
+	return []string{"DESTINATION", "ATTACHMENT", "TYPE", "STATE"}, rows
+}
