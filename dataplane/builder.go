@@ -27,6 +27,7 @@ type Builder struct {
 	VPNGateways                []VPNGateway
 	VPNTunnels                 []VPNTunnel
 	BGPSpeakers                []BGPSpeaker
+	Wires                      []Wire
 	InternetHosts              []InternetHost
 
 	TransitGatewayVPNAttachments []TransitGatewayVPNAttachment
@@ -58,6 +59,7 @@ func (b *Builder) Seal() (*Snapshot, error) {
 	c.groups()
 	c.transitGateways()
 	c.vpnGateways()
+	c.wires()
 	c.internetGateways()
 	c.egressOnlyGateways()
 	c.internet()

@@ -66,6 +66,9 @@ func (c *compiler) register() {
 	}
 	c.registerTransitGateways(add)
 	c.registerVPN(add)
+	for i, x := range c.b.Wires {
+		add(x.Object, i)
+	}
 	for i, x := range c.b.Links {
 		add(x.Object, i)
 	}

@@ -222,6 +222,9 @@ func (e *Engine) begin(w *Walk, snap *Snapshot, now int64) {
 
 // forward takes one frame the whole way.
 func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.Frame {
+	if out, done := e.overWire(w, f, out); done {
+		return out
+	}
 	hop, answer := w.start(f, e)
 	if len(answer) > 0 {
 		e.state.counters.Answered++

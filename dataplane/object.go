@@ -36,6 +36,7 @@ const (
 	KindVPNGateway
 	KindVPNTunnel
 	KindBGPSpeaker
+	KindWire
 )
 
 // String is the noun as the scenario file spells it, in the singular.
@@ -83,6 +84,8 @@ func (k Kind) String() string {
 		return "vpnTunnel"
 	case KindBGPSpeaker:
 		return "bgpSpeaker"
+	case KindWire:
+		return "siteHost"
 	}
 	return "none"
 }

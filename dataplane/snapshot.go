@@ -33,6 +33,7 @@ type Snapshot struct {
 	vpnTunnels         []vpnTunnel
 	tunnelSets         [][]uint32 // indices of interfaces, in one set those of equal cost
 	speakerTunnels     map[speakerAddress]uint32
+	wires              map[uint32]uint32 // link → the other end's; nil without
 	internet           internet
 	services           int // index in interfaces of the services' own, -1 without
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"syscall"
@@ -119,3 +120,18 @@ func PeerIsOwner(*net.UnixConn) (bool, error)                 { return false, er
 func SendFiles(*net.UnixConn, ...*os.File) error              { return errNeedsLinux }
 func ReceiveFiles(*net.UnixConn) ([]*os.File, error)          { return nil, errNeedsLinux }
 func RunTerminal(_, _ *os.File, _ func(*os.File) error) error { return errNeedsLinux }
+
+// LearnedRoute and NextHop: see the files for Linux.
+type LearnedRoute struct {
+	Destination netip.Prefix
+	Hops        []NextHop
+}
+
+// NextHop is not used here.
+type NextHop struct {
+	Device string
+	Via    netip.Addr
+}
+
+func (h *Host) Device(string, string, []netip.Prefix, int) error { return errNeedsLinux }
+func (h *Host) LearnedRoutes(string, []LearnedRoute) error       { return errNeedsLinux }
