@@ -62,7 +62,7 @@ func newTestNetwork(t *testing.T, family control.Family, text string) *testNetwo
 
 func loadText(t *testing.T, text string) *control.World {
 	t.Helper()
-	if !strings.HasPrefix(strings.TrimSpace(text), "name:") {
+	if !strings.HasPrefix(strings.TrimSpace(text), "name:") && !strings.Contains(text, "\nname:") {
 		text = "name: test\n" + text
 	}
 	w, err := control.Load("test.yaml", []byte(text))

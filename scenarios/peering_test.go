@@ -105,6 +105,15 @@ func TestPeeringSemantics(t *testing.T) {
 			{from: "a1", to: "b1", msg: tcp(40000, 80, syn), want: fromAToB},
 			{from: "a1", to: "b1", msg: tcp(40000, 22, syn), want: "dropped at networkAcl b-1 rule 90 | a1 egress ACCEPT, b1 ingress REJECT"},
 		}},
+		{name: "P8 P9 what a transit gateway brings to the peer goes no further", world: joined{
+			vpcs: 3, more: peered("ab") + hub("a", "c").with("hub/default", "routes: {"+to("hub-a", "b")+"}").String(),
+			routes: map[string]string{"a": to("ab", "b") + ", " + to("hub", "c"), "b": toPrivate("ab"), "c": toPrivate("hub")},
+		}.String(), steps: []step{
+			{from: "a1", to: "b1", msg: ping(), want: fromAToB},
+			{from: "c1", to: "a1", msg: ping(), want: "delivered to a1 | c1 egress ACCEPT, a1 ingress ACCEPT"},
+			{from: "c1", to: "b1", msg: ping(), want: "dropped at vpcPeering ab | c1 egress ACCEPT"},
+			{from: "b1", to: "c1", msg: ping(), want: "dropped at vpcPeering ab | b1 egress ACCEPT"},
+		}},
 		{name: "P8 to an address of the peer that nobody has", world: bothWays.String(), steps: []step{
 			{from: "a1", to: "10.1.1.99", msg: ping(), want: "dropped at vpc b | a1 egress ACCEPT"},
 			{from: "a1", to: "2001:db8:a1:1::99", msg: ping(), want: "dropped at vpc b | a1 egress ACCEPT"},

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,7 +113,7 @@ func TestTransitGatewaySemantics(t *testing.T) {
 			{from: "a1", to: "b2", msg: udp(40000, 53), want: "delivered to b2 | a1 egress ACCEPT, b2 ingress ACCEPT"},
 			{from: "a1", to: "b1", msg: udp(40000, 53), want: fromAToB},
 		}},
-		{name: "T5 T14 a VPC's own route does not make the other side's", world: joined{vpcs: 2, more: defaults, routes: map[string]string{"a": to("hub", "b")}}.String(), steps: []step{
+		{name: "T5 only the transit gateway's table learns: the other VPC needs its own route", world: joined{vpcs: 2, more: defaults, routes: map[string]string{"a": to("hub", "b")}}.String(), steps: []step{
 			{from: "a1", to: "b1", msg: ping(), want: fromAToB},
 			{from: "b1", reply: true, want: "dropped at routeTable b | b1 egress ACCEPT"},
 		}},
@@ -356,4 +357,54 @@ func TestA32TransitGatewayIsAHop(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestTraceTellsTheWayBetweenVPCs holds what a learner reads about what joins VPCs:
+// which of them the packet is in, and by which subnet and zone it came there.
+func TestTraceTellsTheWayBetweenVPCs(t *testing.T) {
+	for _, c := range []struct {
+		scenario, from, to string
+		want               []string
+	}{
+		{"peering", "web", "stock", []string{"from vpc shop to vpc stock, in another Region"}},
+		{"peering-not-transitive", "green", "red", []string{"from vpc green to vpc red"}},
+		{"transit-hub", "red", "shared", []string{
+			"enters transitGateway hub by its interface in subnet red-hub-a (us-east-1a)",
+			"leaves transitGateway hub by its interface in subnet shared-hub-a (us-east-1a)",
+		}},
+		{"inter-region-tgw", "east", "west", []string{
+			"enters transitGateway hub-east by its interface in subnet east-hub (us-east-1a)",
+			"enters transitGateway hub-west over this peering",
+			"leaves transitGateway hub-west by its interface in subnet west-hub (us-west-2a)",
+		}},
+		{"inspection", "office", "server-a", []string{
+			"leaves transitGateway hub by its interface in subnet inspect-hub-a (us-east-1a), the zone of this flow in both directions (appliance mode)",
+			"leaves transitGateway hub by its interface in subnet servers-hub-a (us-east-1a)",
+		}},
+	} {
+		n := newTestNetwork(t, control.IPv4, scenarioText(t, c.scenario))
+		n.send(c.from, c.to, tcp(40000, 80, syn))
+		var got []string
+		for _, leg := range n.legs {
+			for _, s := range leg.Steps {
+				if s.Stage == dataplane.StagePeering || s.Stage == dataplane.StageTransitGateway {
+					got = append(got, s.Text)
+				}
+			}
+		}
+		for _, want := range c.want {
+			if !slices.Contains(got, want) {
+				t.Errorf("%s, %s to %s: nothing says %q in:\n%s", c.scenario, c.from, c.to, want, strings.Join(got, "\n"))
+			}
+		}
+	}
+}
+
+func scenarioText(t *testing.T, name string) string {
+	t.Helper()
+	_, src, err := Read(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(src)
 }
