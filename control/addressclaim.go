@@ -15,6 +15,11 @@ func (v *validation) addressClaims() {
 		c.claimPublic(field(path, "ip"), host.IP, name, addressInUse)
 		c.claimPublic(field(path, "ipv6"), host.IPv6.Addr, name, addressInUse)
 	}
+	for _, name := range sorted(v.w.Sites) {
+		site, path := v.w.Sites[name], field("sites", name)
+		c.claimPublic(field(path, "publicIp"), site.PublicIP, name, addressInUse)
+		c.claimPublic(field(path, "ipv6"), site.IPv6.Addr, name, addressInUse)
+	}
 	for _, name := range sorted(v.w.Instances) {
 		for i, spec := range v.w.Instances[name].interfaceSpecs() {
 			c.networkInterface(interfacePath(name, i), NetworkInterfaceName(name, i), spec)

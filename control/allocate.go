@@ -10,7 +10,8 @@ import (
 
 // Allocate gives a completed world the addresses that AWS would pick: IPv6
 // blocks of VPCs and subnets, private, IPv6 and public addresses of network
-// interfaces and NAT gateways, IPv6 addresses of Internet hosts. What the file writes is
+// interfaces and NAT gateways, IPv6 addresses of Internet hosts, addresses of sites
+// and of tunnels. What the file writes is
 // reserved first. A resource keeps what it had in previous as long as that is
 // still possible, so that adding an instance never moves another's address; a
 // nil previous means w itself. The result depends on nothing but the two
@@ -28,6 +29,8 @@ func (w *World) Allocate(previous *World) Problems {
 	a.privateAddresses()
 	a.publicAddresses()
 	a.internetHosts()
+	a.sites()
+	a.insideCIDRs()
 	a.keepAttachmentAges()
 	w.computeStatus()
 	return a.v.problems.sorted()
@@ -53,6 +56,11 @@ func (a *allocation) vpcBlocks() {
 	taken := []netip.Prefix{internetIPv6}
 	for _, host := range a.w.InternetHosts {
 		if addr := host.IPv6.Addr; addr.Is6() {
+			taken = append(taken, netip.PrefixFrom(addr, 128))
+		}
+	}
+	for _, site := range a.w.Sites {
+		if addr := site.IPv6.Addr; addr.Is6() {
 			taken = append(taken, netip.PrefixFrom(addr, 128))
 		}
 	}

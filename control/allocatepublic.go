@@ -23,6 +23,9 @@ func (a *allocation) publicAddresses() {
 	for _, host := range a.w.InternetHosts {
 		taken[host.IP] = true
 	}
+	for _, site := range a.w.Sites {
+		taken[site.PublicIP] = true
+	}
 	var open []publicDemand
 	for _, name := range sorted(a.w.NetworkInterfaces) {
 		open = append(open, a.interfacePublic(name, taken)...)
@@ -30,6 +33,7 @@ func (a *allocation) publicAddresses() {
 	for _, name := range sorted(a.w.NATGateways) {
 		open = append(open, a.natGatewayPublic(name, taken)...)
 	}
+	open = append(open, a.sitePublic(taken)...)
 	for i := range open {
 		d := &open[i]
 		inPool := slices.ContainsFunc(publicPools, func(p netip.Prefix) bool { return p.Contains(d.had) })

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,9 +14,9 @@ type Check struct {
 	Name string `json:"name,omitempty"`
 	// What the check shows.
 	Description string `json:"description,omitempty"`
-	// Instance or Internet host that sends.
+	// Instance, Internet host or site host that sends.
 	From string `json:"from"`
-	// Instance, interface, Internet host or address that is sent to.
+	// Instance, interface, Internet host, site host or address that is sent to.
 	To string `json:"to"`
 	// TCP port to connect to.
 	TCP Port `json:"tcp,omitempty"`
@@ -96,7 +97,7 @@ const longestWait = 10 * time.Minute
 
 // Kinds that a check can name beside those with a map of their own: what is no
 // resource but decides all the same.
-var otherDeciders = []string{"internet", "router"}
+var otherDeciders = []string{"internet", "router", "vpnTunnel"}
 
 // validate checks what can be known without sending a packet. Whether the
 // sender runs is not: an instance may be stopped after its checks were written.
@@ -120,11 +121,11 @@ func (c *Check) validate(v *validation, path string) {
 // validateFrom checks the sender: a machine of the lab, since an address alone
 // cannot send.
 func (c *Check) validateFrom(v *validation, path string) {
-	senders := []string{"instances", "internetHosts"}
+	senders := []string{"instances", "internetHosts", "siteHosts"}
 	switch {
 	case c.From == "":
-		v.missing(path, "write the instance or Internet host that sends")
-	case v.w.Instances[c.From] == nil && v.w.InternetHosts[c.From] == nil:
+		v.missing(path, "write the instance, Internet host or site host that sends")
+	case v.w.Instances[c.From] == nil && v.w.InternetHosts[c.From] == nil && v.w.SiteHosts[c.From] == nil:
 		bad := v.w.dangling(c.From, senders)
 		bad.code = ""
 		v.reportAt(path, false, bad)
@@ -148,7 +149,7 @@ func (c *Check) validateEnd(v *validation, path, value, required string) netip.A
 			return netip.Addr{}
 		}
 	}
-	ends := []string{"instances", "internetHosts", "natGateways", "networkInterfaces"}
+	ends := []string{"instances", "internetHosts", "siteHosts", "natGateways", "networkInterfaces"}
 	for _, plural := range ends {
 		if k, _ := KindNamed(plural); k.Get(v.w, value) != nil {
 			return netip.Addr{}
@@ -190,6 +191,9 @@ func (c *Check) validateAt(v *validation, path string) {
 		v.report(path, "", "only a drop has something that decides it", "add expect: drop, or remove at")
 	}
 	if slices.Contains(otherDeciders, c.At.Kind) {
+		if t, _ := v.w.VPNTunnel(c.At.Name); c.At.Kind == "vpnTunnel" && c.At.Name != "" && t == nil {
+			v.reportf(path, "", "there is "+cmp.Or(someOf(v.w.vpnTunnelNames()), "none"), "no VPN tunnel named %q", c.At.Name)
+		}
 		return
 	}
 	k, known := KindNamed(c.At.Kind)

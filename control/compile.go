@@ -31,6 +31,10 @@ func build(w *World, revision uint64) *dataplane.Builder {
 	compileAll(c, w.TransitGatewayAttachments)
 	compileAll(c, w.TransitGatewayRouteTables)
 	compileAll(c, w.InternetHosts)
+	compileAll(c, w.Sites)
+	compileAll(c, w.SiteHosts)
+	compileAll(c, w.VPNGateways)
+	compileAll(c, w.VPNConnections)
 	compileAll(c, w.Links)
 	return &c.b
 }
@@ -60,6 +64,14 @@ var internetObject = dataplane.Object{Handle: internetHandle, Kind: dataplane.Ki
 // object is how a snapshot knows a resource.
 func object(kind dataplane.Kind, name string, id Identity) dataplane.Object {
 	return dataplane.Object{Handle: dataplane.Handle(id.Handle), Kind: kind, Name: name, ID: id.ID}
+}
+
+// addressList is a list of one address, empty if there is none.
+func addressList(a netip.Addr) []netip.Addr {
+	if !a.IsValid() {
+		return nil
+	}
+	return []netip.Addr{a}
 }
 
 // withIPv6 lists the valid blocks among v4 and v6.

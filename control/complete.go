@@ -32,6 +32,7 @@ func (w *World) Complete() {
 		w.resolveReferences()
 		w.completeVPCs()
 		w.completeTransitGateways()
+		w.completeVPNAttachments()
 		w.deriveNetworkInterfaces()
 		w.completeDistances()
 	}
@@ -237,7 +238,9 @@ func (w *World) computeStatus() {
 	for name, gateway := range w.NATGateways {
 		gateway.computeStatus(w, name)
 	}
+	w.computeVPN()
 	w.computeTransitGateways()
+	w.countAnnouncements()
 	for name, acl := range w.NetworkACLs {
 		acl.computeStatus(w, name)
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -87,6 +88,27 @@ func describe(w *World, r Resource) description {
 		if x.usesDefaultDHCPOptions() {
 			delete(d, "dhcpOptions")
 		}
+	case *Site: // as in force, like those below
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["publicIp"], d["ipv6"] = nil, nil
+		d.set("publicIp", validText(x.Status.PublicIP))
+		d.set("ipv6", validText(x.Status.IPv6))
+		d["router"], d["asn"] = []string{x.Status.Router.String()}, []string{x.Status.ASN.String()}
+		delete(d, "networks")
+		d["networks+"] = prefixTexts(x.Networks)
+	case *SiteHost:
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["ip"], d["ipv6"] = nil, nil
+		d.set("ip", validText(x.Status.IP))
+		d.set("ipv6", validText(x.Status.IPv6))
+	case *CustomerGateway:
+		d.set("site", x.Site)
+		d.set("asn", x.Status.ASN.String())
+	case *VPNGateway:
+		d.set("vpc", x.VPC)
+		d.set("asn", x.Status.ASN.String())
+	case *VPNConnection:
+		d.vpnConnection(x)
 	case *InternetHost:
 		d.fields("", reflect.ValueOf(x).Elem())
 		d["ipv6"] = nil
@@ -94,8 +116,38 @@ func describe(w *World, r Resource) description {
 	default:
 		d.fields("", reflect.ValueOf(r).Elem())
 	}
-	d.set("fault", faultOf(r))
+	d.set("fault", FaultOf(r))
 	return d
+}
+
+// vpnConnection lays a connection flat, with the options of its tunnels that are in
+// force. A secret is told by a hash.
+func (d description) vpnConnection(c *VPNConnection) {
+	d.set("customerGateway", c.CustomerGateway)
+	d.set("vpnGateway", c.VPNGateway)
+	d.set("transitGateway", c.TransitGateway)
+	d.set("routing", c.Status.Routing)
+	d.set("tunnelInsideIpVersion", c.Status.TunnelInsideIPVersion.String())
+	d["staticRoutes+"] = prefixTexts(c.StaticRoutes)
+	for i := range c.Status.Tunnels {
+		t := &c.Status.Tunnels[i]
+		at := index("tunnels", i) + "."
+		d.set(at+"insideCidr", t.InsideCIDR.String())
+		if t.InsideIPv6CIDR.IsValid() {
+			d.set(at+"insideIpv6Cidr", t.InsideIPv6CIDR.String())
+		}
+		d.set(at+"presharedKey", fmt.Sprintf("sha256:%.4x", sha256.Sum256([]byte(t.PresharedKey))))
+		d.set(at+"dpdTimeout", t.DPDTimeout.String())
+		d.set(at+"dpdAction", t.DPDAction.String())
+		d.set(at+"startupAction", t.StartupAction.String())
+	}
+}
+
+func prefixTexts(list []netip.Prefix) (texts []string) {
+	for _, p := range list {
+		texts = append(texts, p.String())
+	}
+	return texts
 }
 
 // set gives path a text; an absent value has no path at all.

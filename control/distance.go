@@ -105,7 +105,8 @@ func (w *World) zonesInUse() []string {
 // completeDistances makes the Regions in use, and a link between each two places
 // that are some way apart; it takes away those that are no longer wanted.
 func (w *World) completeDistances() {
-	regions := w.regionsInUse()
+	used := w.placesInUse()
+	regions := used.regions
 	for name, r := range w.Regions {
 		if r.Status.Derived && r.unwritten() && !slices.Contains(regions, name) {
 			delete(w.Regions, name)
@@ -127,10 +128,9 @@ func (w *World) completeDistances() {
 		}
 	}
 	want(regions)
-	zones := w.zonesInUse()
 	for _, region := range regions {
 		if w.Regions[region].zoneRoundTrip() > 0 {
-			want(slices.DeleteFunc(slices.Clone(zones), func(z string) bool { return regionOfZone(z) != region }))
+			want(slices.DeleteFunc(slices.Clone(used.zones), func(z string) bool { return regionOfZone(z) != region }))
 		}
 	}
 	for name, l := range w.Links {
@@ -143,7 +143,15 @@ func (w *World) completeDistances() {
 			w.Links[name] = &Link{Status: LinkStatus{Derived: true}}
 		}
 	}
+	for name, l := range w.Links {
+		l.Status.LinkEnds, _ = w.linkEnds(name, used)
+	}
 }
+
+// places are the Regions and Availability Zones in use, sorted.
+type places struct{ regions, zones []string }
+
+func (w *World) placesInUse() places { return places{w.regionsInUse(), w.zonesInUse()} }
 
 // zoneRoundTrip is the time in force between two zones of the Region.
 func (r *Region) zoneRoundTrip() Duration {
@@ -223,6 +231,7 @@ func validateDelay(v *validation, path string, d Duration) {
 // validateDistances reports Regions whose distance nobody knows: to take any
 // would be to guess.
 func (w *World) validateDistances(v *validation) {
+	w.duplicateLinks(v)
 	for _, name := range sorted(w.Links) {
 		l := w.Links[name]
 		a, b := l.Status.regions()

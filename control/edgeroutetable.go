@@ -3,26 +3,55 @@ package control
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
-// validateEdge checks a table that is associated with an internet gateway: an edge
-// route table, which routes what comes in (R2, R10 to R12). AWS's words for most
-// of this are not known.
-func (t *RouteTable) validateEdge(v *validation, name, path string) {
-	gateway := v.w.InternetGateways[t.InternetGateway]
-	if gateway == nil || gateway.VPC != "" && gateway.VPC != t.VPC {
-		return // a bad reference, which is reported as such
+// edge is a gateway that an edge route table is associated with.
+type edge struct {
+	key, kind  string // in the table, and the plural
+	name, vpc  string
+	routeTable string // the one that is associated with it
+}
+
+// edges are the gateways whose incoming packets the table routes: those that are
+// there, and not another VPC's.
+func (t *RouteTable) edges(w *World) (list []edge) {
+	if g := w.InternetGateways[t.InternetGateway]; g != nil {
+		list = append(list, edge{"internetGateway", "internetGateways", t.InternetGateway, g.VPC, g.Status.EdgeRouteTable})
 	}
-	at := field(path, "internetGateway")
+	if g := w.VPNGateways[t.VPNGateway]; g != nil {
+		list = append(list, edge{"vpnGateway", "vpnGateways", t.VPNGateway, g.VPC, g.Status.EdgeRouteTable})
+	}
+	return slices.DeleteFunc(list, func(e edge) bool { return e.vpc != "" && e.vpc != t.VPC })
+}
+
+// isEdge reports whether a gateway is written that the table shall serve.
+func (t *RouteTable) isEdge() bool { return t.InternetGateway != "" || t.VPNGateway != "" }
+
+// validateEdge checks a table that is associated with an internet gateway or a
+// virtual private gateway: an edge route table, which routes what comes in (R2, R10
+// to R12). AWS's words for most of this are not known.
+func (t *RouteTable) validateEdge(v *validation, name, path string) {
+	edges := t.edges(v.w)
+	for _, e := range edges {
+		t.validateAssociation(v, name, field(path, e.key), e)
+	}
+	if len(edges) > 0 && len(t.Propagate) > 0 { // R11, RT-07
+		v.reportf(field(path, "propagate"), "InvalidParameterValue", "make a table of its own for the gateway",
+			"route table %s is associated with a gateway and cannot have propagated routes.", name)
+	}
+}
+
+func (t *RouteTable) validateAssociation(v *validation, name, at string, e edge) {
 	switch {
-	case gateway.VPC == "": // QG4
-		v.reportf(at, "Gateway.NotAttached", fmt.Sprintf("write vpc: %s under internetGateways.%s", t.VPC, t.InternetGateway),
-			"resource %s is not attached to network %s", t.InternetGateway, t.VPC)
+	case e.vpc == "": // QG4
+		v.reportf(at, "Gateway.NotAttached", fmt.Sprintf("write vpc: %s under %s.%s", t.VPC, e.kind, e.name),
+			"resource %s is not attached to network %s", e.name, t.VPC)
 	case v.w.mainRouteTable(t.VPC) == name: // R2
 		v.reportf(at, "InvalidParameterValue", "make a table of its own for the gateway",
 			"the main route table %s cannot be associated with a gateway", name)
-	case gateway.Status.EdgeRouteTable != name: // QG19
-		v.reportf(at, "Resource.AlreadyAssociated", fmt.Sprintf("%s is associated with %s", gateway.Status.EdgeRouteTable, t.InternetGateway),
+	case e.routeTable != name: // QG19
+		v.reportf(at, "Resource.AlreadyAssociated", fmt.Sprintf("%s is associated with %s", e.routeTable, e.name),
 			"the specified association for route table %s conflicts with an existing association", name)
 	}
 }
@@ -33,8 +62,9 @@ func (t *RouteTable) validateEdge(v *validation, name, path string) {
 // reports false.
 func (t *RouteTable) validateEdgeRoute(v *validation, name, path string, d Destination) bool {
 	target := string(t.Routes[d])
-	vpc, gateway := v.w.VPCs[t.VPC], v.w.InternetGateways[t.InternetGateway]
-	if vpc == nil || gateway == nil || gateway.VPC != t.VPC || target == TargetLocal {
+	vpc := v.w.VPCs[t.VPC]
+	edges := slices.DeleteFunc(t.edges(v.w), func(e edge) bool { return e.vpc == "" })
+	if vpc == nil || len(edges) == 0 || target == TargetLocal {
 		return true
 	}
 	if d.PrefixList != "" {
@@ -53,7 +83,7 @@ func (t *RouteTable) validateEdgeRoute(v *validation, name, path string, d Desti
 			"use a whole block of the VPC ("+joinPrefixes(vpc.blocks())+") or of one of its subnets")
 		return false
 	}
-	return t.validateEdgeTarget(v, path, d.Prefix, target)
+	return t.VPNGateway != "" && t.InternetGateway == "" || t.validateEdgeTarget(v, path, d.Prefix, target)
 }
 
 // validateEdgeTarget holds R12: the Internet's packets reach an interface only if

@@ -40,6 +40,11 @@ func (w *World) withoutImplicit() *World {
 			delete(c.SecurityGroups, name)
 		}
 	}
+	for name, a := range c.TransitGatewayAttachments {
+		if a == nil || a.isVPN() {
+			delete(c.TransitGatewayAttachments, name)
+		}
+	}
 	for name, t := range c.TransitGatewayRouteTables {
 		if t == nil || t.implicit(name) {
 			delete(c.TransitGatewayRouteTables, name)

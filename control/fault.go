@@ -36,12 +36,15 @@ type faultKind struct {
 // faultKinds are all sorts of things that can break, by the word before their
 // name. A new one is a line here and a look at its fault where it is completed.
 var faultKinds = map[string]faultKind{
-	"az":                       {names: (*World).zonesInUse, does: "its instances and NAT gateways are gone, and transit gateways use other zones"},
-	"region":                   {names: (*World).regionsInUse, does: "all its zones are down, and so are its transit gateways"},
-	"instance":                 {plural: "instances", does: "its programs are gone, and routes to it become blackholes"},
+	"az":                       {names: (*World).zonesInUse, does: "its instances and NAT gateways are gone"},
+	"region":                   {names: (*World).regionsInUse, does: "all its zones and its transit gateways are down"},
+	"instance":                 {plural: "instances", does: "its programs end, and routes to it are blackholes"},
 	"natGateway":               {plural: "natGateways", does: "it drops what comes to it; routes to it stay active"},
-	"transitGatewayAttachment": {plural: "transitGatewayAttachments", does: "routes to it become blackholes, and its propagated routes go"},
-	"vpcPeering":               {plural: "vpcPeerings", does: "routes to it become blackholes"},
+	"transitGatewayAttachment": {plural: "transitGatewayAttachments", does: "routes to it are blackholes, propagated ones go"},
+	"vpcPeering":               {plural: "vpcPeerings", does: "routes to it are blackholes"},
+	"site":                     {plural: "sites", does: "its router and hosts are gone, unannounced"},
+	"tunnel":                   {names: (*World).vpnTunnelNames, does: "its routes go at once, and other tunnels take over"},
+	"vpnConnection":            {plural: "vpnConnections", does: "AWS's ends of both its tunnels are gone"},
 	"link":                     {plural: "links", does: "it loses every packet"},
 }
 
@@ -118,7 +121,7 @@ func (f *Fault) spell(w *World) {
 	if f.Kind != "link" || w.Links[f.Name] != nil {
 		return
 	}
-	ends, _ := w.linkEnds(f.Name)
+	ends, _ := w.linkEnds(f.Name, w.placesInUse())
 	if name, reversed := w.linkAt(ends); name != "" && !ends.isZero() {
 		f.Name = name
 		if reversed {
@@ -215,8 +218,20 @@ func (w *World) computeFaults() {
 	for name, p := range w.VPCPeerings {
 		p.Status.Fault = w.faultOf("vpcPeering", name)
 	}
+	for name, s := range w.Sites {
+		s.Status.Fault = w.faultOf("site", name)
+	}
+	for _, h := range w.SiteHosts {
+		h.Status.Fault = w.faultOf("site", h.Site)
+	}
+	for name, c := range w.VPNConnections {
+		c.Status.Fault = cmp.Or(w.faultOf("vpnConnection", name), w.faultOf("region", c.place(w).region))
+	}
 	for name, a := range w.TransitGatewayAttachments {
 		a.Status.Fault = cmp.Or(w.faultOf("transitGatewayAttachment", name), w.gatewayFault(a.TransitGateway), w.gatewayFault(a.Peer))
+		if a.isVPN() && a.Status.Fault == "" {
+			a.Status.Fault = w.VPNConnections[name].Status.Fault
+		}
 	}
 }
 
@@ -230,8 +245,8 @@ func (w *World) faultOf(kind, name string) string {
 	return ""
 }
 
-// faultOf is what has a resource down, or "".
-func faultOf(r Resource) string {
+// FaultOf is what has a resource down, in the words of a fault, or "".
+func FaultOf(r Resource) string {
 	switch x := r.(type) {
 	case *Region:
 		return x.Status.Fault
@@ -244,6 +259,10 @@ func faultOf(r Resource) string {
 	case *VPCPeering:
 		return x.Status.Fault
 	case *TransitGatewayAttachment:
+		return x.Status.Fault
+	case *Site:
+		return x.Status.Fault
+	case *VPNConnection:
 		return x.Status.Fault
 	case *Link:
 		return x.Status.Fault

@@ -63,7 +63,7 @@ natGateways:
 			`egressOnlyInternetGateways.e2.vpc [InvalidParameterValue] Network a already has an egress-only internet gateway attached`,
 			`egressOnlyInternetGateways.e3.vpc [MissingParameter] The request must contain the parameter vpc`}},
 		"a NAT gateway that a route still names": {base + subnets + "routeTables: {r: {vpc: a, routes: {0.0.0.0/0: nat}}}", []string{
-			`routeTables.r.routes["0.0.0.0/0"] [InvalidInternetGatewayID.NotFound] no internet gateway, NAT gateway, egress-only internet gateway, VPC peering connection, transit gateway or instance named "nat"`}},
+			`routeTables.r.routes["0.0.0.0/0"] [InvalidInternetGatewayID.NotFound] no internet gateway, NAT gateway, egress-only internet gateway, VPC peering connection, transit gateway, virtual private gateway or instance named "nat"`}},
 		"names of targets are unique": {base + subnets + "natGateways: {igw: {subnet: s}}\negressOnlyInternetGateways: {igw: {vpc: a}}", []string{
 			`natGateways.igw [] "igw" is also the name of an internet gateway`,
 			`egressOnlyInternetGateways.igw [] "igw" is also the name of a NAT gateway`}},

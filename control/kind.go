@@ -49,6 +49,7 @@ var kinds = []Kind{
 	kind("vpcs", "vpc", "VPC", "vpc", "InvalidVpcID.NotFound", func(w *World) *map[string]*VPC { return &w.VPCs }),
 	kind("vpcPeerings", "vpcPeering", "VPC peering connection", "pcx", "InvalidVpcPeeringConnectionID.NotFound", func(w *World) *map[string]*VPCPeering { return &w.VPCPeerings }),
 	kind("internetGateways", "internetGateway", "internet gateway", "igw", "InvalidInternetGatewayID.NotFound", func(w *World) *map[string]*InternetGateway { return &w.InternetGateways }),
+	kind("vpnGateways", "vpnGateway", "virtual private gateway", "vgw", "InvalidVpnGatewayID.NotFound", func(w *World) *map[string]*VPNGateway { return &w.VPNGateways }),
 	kind("egressOnlyInternetGateways", "egressOnlyInternetGateway", "egress-only internet gateway", "eigw", "InvalidGatewayID.NotFound", func(w *World) *map[string]*EgressOnlyInternetGateway { return &w.EgressOnlyInternetGateways }),
 	kind("prefixLists", "prefixList", "prefix list", "pl", "InvalidPrefixListID.NotFound", func(w *World) *map[string]*PrefixList { return &w.PrefixLists }),
 	kind("networkAcls", "networkAcl", "network ACL", "acl", "InvalidNetworkAclID.NotFound", func(w *World) *map[string]*NetworkACL { return &w.NetworkACLs }),
@@ -56,6 +57,10 @@ var kinds = []Kind{
 	kind("securityGroups", "securityGroup", "security group", "sg", "InvalidGroup.NotFound", func(w *World) *map[string]*SecurityGroup { return &w.SecurityGroups }),
 	kind("natGateways", "natGateway", "NAT gateway", "nat", "NatGatewayNotFound", func(w *World) *map[string]*NATGateway { return &w.NATGateways }),
 	kind("transitGateways", "transitGateway", "transit gateway", "tgw", "InvalidTransitGatewayID.NotFound", func(w *World) *map[string]*TransitGateway { return &w.TransitGateways }),
+	kind("sites", "site", "site", "site", "", func(w *World) *map[string]*Site { return &w.Sites }),
+	kind("siteHosts", "siteHost", "site host", "sitehost", "", func(w *World) *map[string]*SiteHost { return &w.SiteHosts }),
+	kind("customerGateways", "customerGateway", "customer gateway", "cgw", "InvalidCustomerGatewayID.NotFound", func(w *World) *map[string]*CustomerGateway { return &w.CustomerGateways }),
+	kind("vpnConnections", "vpnConnection", "VPN connection", "vpn", "InvalidVpnConnectionID.NotFound", func(w *World) *map[string]*VPNConnection { return &w.VPNConnections }),
 	kind("transitGatewayAttachments", "transitGatewayAttachment", "transit gateway attachment", "tgw-attach", "InvalidTransitGatewayAttachmentID.NotFound", func(w *World) *map[string]*TransitGatewayAttachment { return &w.TransitGatewayAttachments }),
 	kind("transitGatewayRouteTables", "transitGatewayRouteTable", "transit gateway route table", "tgw-rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*TransitGatewayRouteTable {
 		return &w.TransitGatewayRouteTables
@@ -70,8 +75,7 @@ var kinds = []Kind{
 // laterKinds are AWS's nouns whose words are fixed but whose emulation is not
 // in this version: the loader says so instead of "unknown key".
 var laterKinds = []string{
-	"vpnGateways",
-	"customerGateways", "vpnConnections", "clientVpnEndpoints", "directConnectConnections", "virtualInterfaces",
+	"clientVpnEndpoints", "directConnectConnections", "virtualInterfaces",
 	"directConnectGateways", "vpcEndpoints", "flowLogs",
 }
 

@@ -80,11 +80,10 @@ func (l *Link) implicit() bool {
 	return l.Status.Derived && l.Impairment == (Impairment{}) && l.Forward == (Impairment{}) && l.Reverse == (Impairment{})
 }
 
-// computeLinks says where every link lies and what it does. Regions are asked
-// for distances, and the world for faults.
+// computeLinks says what every link does. Regions are asked for distances, and the
+// world for faults.
 func (w *World) computeLinks() {
 	for name, l := range w.Links {
-		l.Status.LinkEnds, _ = w.linkEnds(name)
 		delay := w.distanceOf(&l.Status.LinkEnds)
 		forward, reverse := w.cut(name)
 		l.Status.Forward = l.inForce(&l.Forward, delay, forward)
@@ -159,6 +158,8 @@ func (l *Link) compile(c *compilation, name string) {
 	switch {
 	case s.NetworkInterface != "":
 		out.Interface = dataplane.Handle(c.w.NetworkInterfaces[s.NetworkInterface].Status.Handle)
+	case s.Site != "":
+		out.Interface = dataplane.Handle(c.w.Sites[s.Site].Status.Handle)
 	case s.InternetHost != "":
 		out.Interface = dataplane.Handle(c.w.InternetHosts[s.InternetHost].Status.Handle)
 	}

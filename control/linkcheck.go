@@ -4,13 +4,11 @@ import "fmt"
 
 func (l *Link) validate(v *validation, name string) {
 	path := field("links", name)
-	ends, bad := v.w.linkEnds(name)
-	if bad != nil {
-		v.reportAt(path, true, *bad)
+	if l.Status.LinkEnds.isZero() {
+		if _, bad := v.w.linkEnds(name, v.w.placesInUse()); bad != nil {
+			v.reportAt(path, true, *bad)
+		}
 		return
-	}
-	if first, _ := v.w.linkAt(ends); first != name {
-		v.reportKey(path, "", fmt.Sprintf("link %s is the same", first), "write one of the two")
 	}
 	for _, d := range []struct {
 		path      string
@@ -25,6 +23,21 @@ func (l *Link) validate(v *validation, name string) {
 		if d.inForce != nil {
 			l.validateInForce(v, path, d.path, d.direction, d.inForce)
 		}
+	}
+}
+
+// duplicateLinks reports links that lie at the same place.
+func (w *World) duplicateLinks(v *validation) {
+	first := map[LinkEnds]string{}
+	for _, name := range sorted(w.Links) {
+		ends := w.Links[name].Status.LinkEnds
+		if ends.From > ends.To {
+			ends = ends.reversed()
+		}
+		if other, taken := first[ends]; taken && !ends.isZero() {
+			v.reportKey(field("links", name), "", fmt.Sprintf("link %s is the same", other), "write one of the two")
+		}
+		first[ends] = name
 	}
 }
 

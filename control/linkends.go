@@ -7,10 +7,11 @@ import (
 )
 
 // LinkEnds is where a link lies: at an interface of an instance, at an Internet
-// host, or between two places. The fields that do not apply are "".
+// host or a site, or between two places. The fields that do not apply are "".
 type LinkEnds struct {
 	NetworkInterface string `json:"networkInterface,omitempty"`
 	InternetHost     string `json:"internetHost,omitempty"`
+	Site             string `json:"site,omitempty"` // its router's way to the Internet
 	// From and To are two Regions or two Availability Zones.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
@@ -19,10 +20,12 @@ type LinkEnds struct {
 // linkEnds finds out what a link's name means. A machine's own link is known by
 // its name, so that later kinds of ends (tunnels, connections) are further cases
 // here.
-func (w *World) linkEnds(name string) (LinkEnds, *badValue) {
+func (w *World) linkEnds(name string, used places) (LinkEnds, *badValue) {
 	switch {
 	case w.InternetHosts[name] != nil:
 		return LinkEnds{InternetHost: name}, nil
+	case w.Sites[name] != nil:
+		return LinkEnds{Site: name}, nil
 	case w.NetworkInterfaces[name] != nil:
 		return LinkEnds{NetworkInterface: name}, nil
 	case w.Instances[name] != nil:
@@ -36,10 +39,10 @@ func (w *World) linkEnds(name string) (LinkEnds, *badValue) {
 	}
 	from, to, ok := strings.Cut(name, "/")
 	if !ok {
-		bad := w.dangling(name, []string{"instances", "internetHosts"})
+		bad := w.dangling(name, []string{"instances", "internetHosts", "sites"})
 		bad.code, bad.message = "", fmt.Sprintf("%q is no machine and no pair of places", name)
 		if !strings.HasPrefix(bad.hint, "did you mean") {
-			bad.hint = "write an instance, an interface such as web/eth1, an Internet host, or two Regions or Availability Zones such as us-east-1/eu-west-1"
+			bad.hint = "write an instance, an interface such as web/eth1, an Internet host, a site, or two Regions or Availability Zones such as us-east-1/eu-west-1"
 		}
 		return LinkEnds{}, &bad
 	}
@@ -49,7 +52,7 @@ func (w *World) linkEnds(name string) (LinkEnds, *badValue) {
 			hint:    "it has " + someOf(w.interfaceNames(from)),
 		}
 	}
-	return w.placeEnds(from, to)
+	return used.linkEnds(from, to)
 }
 
 func (w *World) interfaceNames(instance string) (names []string) {
@@ -59,19 +62,18 @@ func (w *World) interfaceNames(instance string) (names []string) {
 	return names
 }
 
-// placeEnds are two places of the same sort.
-func (w *World) placeEnds(from, to string) (LinkEnds, *badValue) {
-	regions, zones := w.regionsInUse(), w.zonesInUse()
+// linkEnds are two places of the same sort.
+func (p places) linkEnds(from, to string) (LinkEnds, *badValue) {
 	for _, place := range []string{from, to} {
-		if slices.Contains(regions, place) || slices.Contains(zones, place) {
+		if p.isRegion(place) || p.isZone(place) {
 			continue
 		}
-		places := slices.Concat(regions, zones)
-		bad := &badValue{message: fmt.Sprintf("nothing of the lab is in %q", place), hint: "there is " + someOf(places)}
-		switch near := closest(place, places); {
+		all := slices.Concat(p.regions, p.zones)
+		bad := &badValue{message: fmt.Sprintf("nothing of the lab is in %q", place), hint: "there is " + someOf(all)}
+		switch near := closest(place, all); {
 		case near != "":
 			bad.hint = fmt.Sprintf("did you mean %q?", near)
-		case len(places) == 0:
+		case len(all) == 0:
 			bad.hint = "the file has no VPC"
 		}
 		return LinkEnds{}, bad
@@ -79,10 +81,18 @@ func (w *World) placeEnds(from, to string) (LinkEnds, *badValue) {
 	switch {
 	case from == to:
 		return LinkEnds{}, &badValue{message: fmt.Sprintf("both ends are %s", from), hint: "for all Availability Zones of a Region write zoneRoundTrip under regions"}
-	case slices.Contains(regions, from) != slices.Contains(regions, to):
+	case p.isRegion(from) != p.isRegion(to):
 		return LinkEnds{}, &badValue{message: fmt.Sprintf("%s and %s are not of the same sort", from, to), hint: "write two Regions, or two Availability Zones"}
 	}
 	return LinkEnds{From: from, To: to}, nil
+}
+
+func (p places) isRegion(name string) bool { return isIn(p.regions, name) }
+func (p places) isZone(name string) bool   { return isIn(p.zones, name) }
+
+func isIn(sorted []string, name string) bool {
+	_, found := slices.BinarySearch(sorted, name)
+	return found
 }
 
 // regions are the two Regions that a link leads across, "" if it leads across
@@ -112,10 +122,11 @@ func (e LinkEnds) reversed() LinkEnds {
 
 // linkAt is the link that has these ends, however its name spells them, and
 // whether it counts its directions the other way round. Name is "" if there is
-// none. Of several, which Validate reports, it is the first.
+// none. Of several, which Validate reports, it is the first. Links know their ends
+// once the world is complete.
 func (w *World) linkAt(ends LinkEnds) (name string, reversed bool) {
 	for _, name := range sorted(w.Links) {
-		switch other, _ := w.linkEnds(name); {
+		switch other := w.Links[name].Status.LinkEnds; {
 		case other.isZero():
 		case other == ends:
 			return name, false

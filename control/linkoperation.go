@@ -63,7 +63,7 @@ func setText[T any, P interface {
 // setLink changes the link of that name, or of the same ends; a place or machine
 // without one gets one.
 func setLink(w *World, op Operation) error {
-	ends, bad := w.linkEnds(op.Name)
+	ends, bad := w.linkEnds(op.Name, w.placesInUse())
 	if bad != nil {
 		return op.problem("", bad.message, bad.hint)
 	}
@@ -117,7 +117,7 @@ func resetLinks(w *World, op Operation) error {
 	}
 	names := slices.Concat(slices.Collect(maps.Keys(w.Links)), slices.Collect(maps.Keys(said)))
 	if op.Name != "" {
-		ends, bad := w.linkEnds(op.Name)
+		ends, bad := w.linkEnds(op.Name, w.placesInUse())
 		if bad != nil {
 			return op.problem("", bad.message, bad.hint)
 		}

@@ -48,6 +48,7 @@ var operations = map[string]map[string]operation{
 	"links":                     linkOperations,
 	"vpcPeerings":               peeringOperations,
 	"transitGatewayAttachments": attachmentOperations,
+	"vpnConnections":            vpnOperations,
 }
 
 // Operate does op to a world that Prepare has seen and must see again. An error

@@ -110,14 +110,16 @@ func (p *planner) goesWithoutSaying(name string, action Action) bool {
 	return action == ActionUpdate
 }
 
-// implicit reports that a Region or link is there only because its places are: it
-// comes and goes with them.
+// implicit reports that a Region, a link or a VPN connection's attachment is there
+// only because something else is: it comes and goes with that.
 func implicit(r Resource) bool {
 	switch x := r.(type) {
 	case *Region:
 		return x.Status.Derived && x.unwritten()
 	case *Link:
 		return x.implicit()
+	case *TransitGatewayAttachment:
+		return x.isVPN()
 	}
 	return false
 }
@@ -132,9 +134,16 @@ func (p *planner) foundations(plural, name string) []string {
 		return []string{"vpcs " + p.VPC, "vpcs " + p.PeerVPC}
 	case "transitGatewayAttachments":
 		a := p.new.TransitGatewayAttachments[name]
+		if a.isVPN() {
+			return []string{"transitGateways " + a.TransitGateway, "vpnConnections " + name}
+		}
 		return []string{"transitGateways " + a.TransitGateway, "transitGateways " + a.Peer, "vpcs " + a.VPC}
 	case "transitGatewayRouteTables":
 		return []string{"transitGateways " + p.new.TransitGatewayRouteTables[name].TransitGateway}
+	case "siteHosts":
+		return []string{"sites " + p.new.SiteHosts[name].Site}
+	case "customerGateways":
+		return []string{"sites " + p.new.CustomerGateways[name].Site}
 	case "instances":
 		return []string{"subnets " + p.new.Instances[name].Subnet}
 	case "natGateways":
@@ -161,6 +170,11 @@ var immutableFields = map[string][]string{
 	"transitGateways":            {"region", "account"},
 	"transitGatewayAttachments":  {"transitGateway", "vpc", "peer"},
 	"transitGatewayRouteTables":  {"transitGateway"},
+	"sites":                      {"publicIp", "ipv6"},
+	"siteHosts":                  {"site", "ip", "ipv6"},
+	"customerGateways":           {"site", "asn"},
+	"vpnGateways":                {"asn"}, // V1
+	"vpnConnections":             {"routing", "tunnelInsideIpVersion"},
 	"routeTables":                {"vpc"},
 	"networkAcls":                {"vpc"},
 	"securityGroups":             {"vpc"},

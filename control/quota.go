@@ -33,6 +33,14 @@ type Quotas struct {
 	RouteTablesPerTransitGateway int `json:"routeTablesPerTransitGateway,omitempty"`
 	// Routes in all tables of a transit gateway, static and propagated, 10000 unless written.
 	RoutesPerTransitGateway int `json:"routesPerTransitGateway,omitempty"`
+	// Customer gateways per Region, 50 unless written.
+	CustomerGatewaysPerRegion int `json:"customerGatewaysPerRegion,omitempty"`
+	// Virtual private gateways per Region, 5 unless written.
+	VPNGatewaysPerRegion int `json:"vpnGatewaysPerRegion,omitempty"`
+	// VPN connections per Region, 50 unless written.
+	VPNConnectionsPerRegion int `json:"vpnConnectionsPerRegion,omitempty"`
+	// VPN connections per virtual private gateway, 10 unless written.
+	VPNConnectionsPerVPNGateway int `json:"vpnConnectionsPerVpnGateway,omitempty"`
 	// Route tables per VPC, the main one included, 200 unless written.
 	RouteTablesPerVPC int `json:"routeTablesPerVpc,omitempty"`
 	// Static routes per route table and family, 500 unless written.
@@ -78,6 +86,10 @@ func (q *Quotas) table() []quota {
 		{"transitGatewaysPerRegion", &q.TransitGatewaysPerRegion, 5, 1000},
 		{"routeTablesPerTransitGateway", &q.RouteTablesPerTransitGateway, 20, 1000},
 		{"routesPerTransitGateway", &q.RoutesPerTransitGateway, 10_000, 100_000},
+		{"customerGatewaysPerRegion", &q.CustomerGatewaysPerRegion, 50, 1000},
+		{"vpnGatewaysPerRegion", &q.VPNGatewaysPerRegion, 5, 1000},
+		{"vpnConnectionsPerRegion", &q.VPNConnectionsPerRegion, 50, 1000},
+		{"vpnConnectionsPerVpnGateway", &q.VPNConnectionsPerVPNGateway, 10, 1000},
 		{"routeTablesPerVpc", &q.RouteTablesPerVPC, 200, 4096},
 		{"routesPerRouteTable", &q.RoutesPerRouteTable, 500, 1000},
 		{"securityGroupsPerRegion", &q.SecurityGroupsPerRegion, 2500, 65536},

@@ -20,6 +20,7 @@ func (w *World) validateQuotas(v *validation) {
 	w.natGatewayQuotas(v)
 	w.peeringQuotas(v)
 	w.transitGatewayQuotas(v)
+	w.vpnQuotas(v)
 	counts := w.regional()
 	for _, at := range slices.SortedFunc(maps.Keys(counts), func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.region, b.region), cmp.Compare(a.account, b.account))

@@ -17,7 +17,7 @@ type Route struct {
 	TargetKind string `json:"targetKind"`
 	// Target is the name of the target; "" for local.
 	Target string `json:"target,omitempty"`
-	Origin string `json:"origin"` // OriginCreateRouteTable or OriginCreateRoute
+	Origin string `json:"origin"` // OriginCreateRouteTable, OriginCreateRoute or OriginEnableVGWRoutePropagation
 	State  string `json:"state"`  // RouteActive or RouteBlackhole
 }
 
@@ -30,9 +30,13 @@ const (
 	TargetNetworkInterface          = "networkInterface"
 	TargetVPCPeering                = "vpcPeering"
 	TargetTransitGateway            = "transitGateway"
+	TargetVPNGateway                = "vpnGateway"
 
 	OriginCreateRouteTable = "CreateRouteTable"
 	OriginCreateRoute      = "CreateRoute"
+	// OriginEnableVGWRoutePropagation is a route that a virtual private gateway
+	// brought (R23).
+	OriginEnableVGWRoutePropagation = "EnableVgwRoutePropagation"
 
 	RouteActive    = "active"
 	RouteBlackhole = "blackhole"
@@ -50,7 +54,7 @@ type Destination struct {
 type Target string
 
 // routeTargets are the kinds that a route can lead to, beside local.
-var routeTargets = []string{"internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "instances", "networkInterfaces"}
+var routeTargets = []string{"internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "vpnGateways", "instances", "networkInterfaces"}
 
 // isInterfaceTarget reports whether a route's target as written is an instance or
 // an interface rather than a gateway.
@@ -80,6 +84,9 @@ func (w *World) routeTarget(vpc, target string) (kind, state string) {
 		kind = TargetTransitGateway
 		a := w.attachmentTo(vpc, target)
 		active = a != nil && a.available()
+	case w.VPNGateways[target] != nil: // R20
+		kind = TargetVPNGateway
+		active = own != nil && own.Status.VPNGateway == target
 	default:
 		kind = TargetNetworkInterface
 		eni := w.NetworkInterfaces[target]
@@ -101,7 +108,11 @@ func (r *Route) text(p netip.Prefix, list string) string {
 	if r.TargetKind == TargetLocal {
 		return destination + " → " + TargetLocal
 	}
-	return destination + " → " + r.TargetKind + " " + r.Target
+	text := destination + " → " + r.TargetKind + " " + r.Target
+	if r.Origin == OriginEnableVGWRoutePropagation {
+		text += " (propagated)"
+	}
+	return text
 }
 
 // destinations are the keys of Routes in a stable order: IPv4, IPv6, prefix

@@ -15,6 +15,7 @@ func (t *RouteTable) validate(v *validation, name string) {
 			"route table %s cannot be the main route table of VPC %s as well", name, t.VPC)
 	}
 	t.validateEdge(v, name, path)
+	t.validatePropagation(v, path)
 	var count [2]int // by family (R24)
 	for _, d := range t.destinations() {
 		at := field(field(path, "routes"), d.String())

@@ -20,9 +20,15 @@ type RouteTable struct {
 	// Internet gateway whose incoming packets the table routes, which makes it
 	// an edge route table (AWS: gateway route table).
 	InternetGateway string `json:"internetGateway,omitempty"`
+	// Virtual private gateway whose incoming packets the table routes, likewise.
+	VPNGateway string `json:"vpnGateway,omitempty"`
+	// Virtual private gateways that bring the routes of their VPN connections to
+	// the table.
+	Propagate []string `json:"propagate,omitempty"`
 	// Destination (a CIDR block or a prefix list) to target: an internet
 	// gateway, a NAT gateway, an egress-only internet gateway, a VPC peering
-	// connection, an instance, or one of its interfaces such as fw/eth1.
+	// connection, a transit gateway, a virtual private gateway, an instance, or
+	// one of its interfaces such as fw/eth1.
 	Routes map[Destination]Target `json:"routes,omitempty"`
 
 	Status RouteTableStatus `json:"status" yaml:"-"`
@@ -45,7 +51,7 @@ func (t *RouteTable) identity() *Identity { return &t.Status.Identity }
 // implicit reports whether the table is one that exists by itself and says
 // nothing of its own.
 func (t *RouteTable) implicit(name string) bool {
-	return strings.HasSuffix(name, "/main") && len(t.Routes) == 0 && t.InternetGateway == ""
+	return strings.HasSuffix(name, "/main") && len(t.Routes) == 0 && len(t.Propagate) == 0 && !t.isEdge()
 }
 
 // references takes the kind of a route's target from the world, since the file
@@ -58,7 +64,17 @@ func (t *RouteTable) references(w *World, name string) []reference {
 	}, {
 		path: field(path, "internetGateway"), value: t.InternetGateway, set: func(s string) { t.InternetGateway = s },
 		kinds: []string{"internetGateways"}, vpc: t.VPC, foreign: differentGateway(name, t.InternetGateway),
+	}, {
+		path: field(path, "vpnGateway"), value: t.VPNGateway, set: func(s string) { t.VPNGateway = s },
+		kinds: []string{"vpnGateways"}, vpc: t.VPC, foreign: differentGateway(name, t.VPNGateway),
 	}}
+	for i, gateway := range t.Propagate {
+		refs = append(refs, reference{
+			path: index(field(path, "propagate"), i), value: gateway, set: func(s string) { t.Propagate[i] = s },
+			kinds: []string{"vpnGateways"}, vpc: t.VPC, required: "write a virtual private gateway",
+			foreign: badValue{code: "Gateway.NotAttached", message: fmt.Sprintf("resource %s is not attached to network %s", gateway, t.VPC)},
+		})
+	}
 	for _, d := range t.destinations() {
 		at := field(field(path, "routes"), d.String()) // set below changes d, in place
 		if d.PrefixList != "" {
@@ -120,7 +136,9 @@ func (t *RouteTable) computeStatus(w *World, name string) {
 		route.TargetKind, route.State = w.routeTarget(t.VPC, string(target))
 		s.Routes = append(s.Routes, route)
 	}
-	slices.SortFunc(s.Routes, func(a, b Route) int { return compareDestinations(a.Destination, b.Destination) })
+	s.Routes = append(s.Routes, t.propagatedRoutes(w)...)
+	// Of two with one destination the static one comes first, as it does in force.
+	slices.SortStableFunc(s.Routes, func(a, b Route) int { return compareDestinations(a.Destination, b.Destination) })
 }
 
 // compile hands over one route per destination. Among routes of the same prefix
@@ -132,26 +150,30 @@ func (t *RouteTable) compile(c *compilation, name string) {
 		VPC:    dataplane.Handle(c.w.VPCs[t.VPC].Status.Handle),
 		Routes: make([]dataplane.Route, 0, len(t.Status.Routes)),
 	}
-	var lists []*Route
+	var lists, propagated []*Route
 	for i := range t.Status.Routes { // static routes have a prefix each
 		r := &t.Status.Routes[i]
 		if r.Destination.PrefixList != "" {
 			lists = append(lists, r)
 			continue
 		}
+		if r.Origin == OriginEnableVGWRoutePropagation {
+			propagated = append(propagated, r)
+			continue
+		}
 		p := r.Destination.Prefix
 		out.Routes = append(out.Routes, dataplane.Route{Destination: p, Target: c.target(t, r), Text: r.text(p, "")})
 	}
-	if len(lists) > 0 {
-		out.Routes = c.expandPrefixLists(t, out.Routes, lists)
+	if len(lists)+len(propagated) > 0 {
+		out.Routes = c.expandRoutes(t, out.Routes, lists, propagated)
 	}
 	c.b.RouteTables = append(c.b.RouteTables, out)
 }
 
-// expandPrefixLists adds routes to prefix lists, each entry a route of its own
-// length (R22). Of equal prefixes in two lists AWS picks one arbitrarily and keeps
+// expandRoutes adds to the static routes those to prefix lists, each entry a route of
+// its own length (R22), and then those that are propagated. Of equal prefixes in two lists AWS picks one arbitrarily and keeps
 // it; here it is the lowest list ID's.
-func (c *compilation) expandPrefixLists(t *RouteTable, routes []dataplane.Route, lists []*Route) []dataplane.Route {
+func (c *compilation) expandRoutes(t *RouteTable, routes []dataplane.Route, lists, propagated []*Route) []dataplane.Route {
 	taken := make(map[netip.Prefix]bool, len(routes))
 	for i := range routes {
 		taken[routes[i].Destination] = true
@@ -165,6 +187,12 @@ func (c *compilation) expandPrefixLists(t *RouteTable, routes []dataplane.Route,
 				taken[p] = true
 				routes = append(routes, dataplane.Route{Destination: p, Target: target, Text: r.text(p, r.Destination.PrefixList)})
 			}
+		}
+	}
+	for _, r := range propagated {
+		if p := r.Destination.Prefix; !taken[p] {
+			taken[p] = true
+			routes = append(routes, dataplane.Route{Destination: p, Target: c.target(t, r), Text: r.text(p, "")})
 		}
 	}
 	return routes
@@ -191,6 +219,8 @@ func (c *compilation) target(t *RouteTable, r *Route) dataplane.Target {
 		return to(dataplane.TargetVPCPeering, c.w.VPCPeerings[r.Target].Status.Identity)
 	case TargetTransitGateway: // the VPC's way to it
 		return to(dataplane.TargetTransitGateway, c.w.attachmentTo(t.VPC, r.Target).Status.Identity)
+	case TargetVPNGateway:
+		return to(dataplane.TargetVPNGateway, c.w.VPNGateways[r.Target].Status.Identity)
 	case TargetNetworkInterface:
 		return to(dataplane.TargetNetworkInterface, c.w.NetworkInterfaces[r.Target].Status.Identity)
 	}

@@ -104,6 +104,9 @@ var required = map[string][]string{
 	"Instance":             {"subnet"},
 	"InternetHost":         {"ip"},
 	"Check":                {"from", "to"},
+	"SiteHost":             {"site"},
+	"CustomerGateway":      {"site"},
+	"VPNConnection":        {"customerGateway"},
 
 	"EgressOnlyInternetGateway": {"vpc"},
 	"TransitGatewayAttachment":  {"transitGateway"},
@@ -145,6 +148,12 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return text(`^(http|tcp|udp)/[0-9]{1,5}$`)
 	case reflect.TypeFor[Seconds]():
 		return either(number("1", "4294967295"), text(`^([0-9.]+(s|m|h))+$`))
+	case reflect.TypeFor[Router]():
+		return word("builtin", "bird", "frr")
+	case reflect.TypeFor[DPDAction]():
+		return word("clear", "none", "restart")
+	case reflect.TypeFor[StartupAction]():
+		return word("add", "start")
 	case reflect.TypeFor[ASN]():
 		return number("1", "4294967295")
 	case reflect.TypeFor[AttachmentState]():

@@ -84,6 +84,7 @@ func (s *Store) Preview(next *World) ([]Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next = next.Clone()
+	next.RIB = s.world.RIB
 	if problems := next.Prepare(s.world); len(problems) > 0 {
 		return nil, problems
 	}
@@ -103,6 +104,7 @@ func (s *Store) update(ctx context.Context, change func(*World) error) ([]Change
 	if err := change(next); err != nil {
 		return nil, err
 	}
+	next.RIB = s.world.RIB // no document knows it
 	if problems := next.Prepare(s.world); len(problems) > 0 {
 		return nil, problems
 	}
@@ -127,6 +129,26 @@ func (s *Store) update(ctx context.Context, change func(*World) error) ([]Change
 	}
 	s.log.Info("world applied", "revision", s.revision, "changes", len(changes))
 	return changes, nil
+}
+
+// SetRIB makes what tunnels and BGP sessions are doing known: the world in force
+// chooses its routes anew and is published. Nothing else changes, so nothing is
+// validated or plumbed. The caller waits until a burst of news is over (50 ms is a
+// good time), and leaves rib alone afterwards; nil is the assumed one.
+func (s *Store) SetRIB(rib *RIB) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.world.Clone()
+	next.RIB = rib
+	next.computeStatus()
+	snapshot, err := Compile(next, s.revision+1)
+	if err != nil {
+		return fmt.Errorf("compile: %w (this is a bug in vpcsim: please report it with the scenario)", err)
+	}
+	s.publish(snapshot)
+	s.world, s.revision = next, s.revision+1
+	s.log.Debug("routes learned", "revision", s.revision)
+	return nil
 }
 
 // assignHandles gives every resource its handle: the one it had, or a new one
@@ -162,6 +184,9 @@ func (s *Store) assignHandles(next *World, changes []Change) (uint32, error) {
 		}
 	}
 	if err := next.assignTransitGatewayHandles(s.world, replaced, give); err != nil {
+		return 0, err
+	}
+	if err := next.assignVPNHandles(s.world, replaced, give); err != nil {
 		return 0, err
 	}
 	for _, n := range next.NetworkInterfaces {

@@ -58,6 +58,9 @@ type TransitGatewayStatus struct {
 	// attachment of both its gateways.
 	Attachments []string `json:"attachments"`
 	RouteTables []string `json:"routeTables"`
+	// SpeakerHandle is that of the interface of the gateway's BGP speaker. Store
+	// assigns it to a gateway with VPN connections.
+	SpeakerHandle uint32 `json:"-"`
 }
 
 func (g *TransitGateway) identity() *Identity { return &g.Status.Identity }
@@ -145,6 +148,7 @@ func (g *TransitGateway) compile(c *compilation, name string) {
 		Object: object(dataplane.KindTransitGateway, name, g.Status.Identity),
 		Region: g.Status.Region,
 	})
+	c.speaker(name, g.Status.SpeakerHandle, c.w.hasVPN(g))
 }
 
 // attachmentsByAge are the names of the attachments, the oldest first: by handle

@@ -39,8 +39,10 @@ type TransitGatewayAttachment struct {
 type TransitGatewayAttachmentStatus struct {
 	Identity
 	State AttachmentState `json:"state"`
-	// ResourceType is AttachmentVPC or AttachmentPeering.
+	// ResourceType is AttachmentVPC, AttachmentVPN or AttachmentPeering.
 	ResourceType string `json:"resourceType"`
+	// VPNConnection is the one whose attachment this is, or "".
+	VPNConnection string `json:"vpnConnection,omitempty"`
 	// Association is the route table for what comes from the attachment; "" is
 	// none, and drops (T3). PeerAssociation is that on the other gateway of a
 	// peering.
@@ -62,6 +64,7 @@ type TransitGatewayAttachmentStatus struct {
 // them.
 const (
 	AttachmentVPC     = "vpc"
+	AttachmentVPN     = "vpn"
 	AttachmentPeering = "peering"
 )
 
@@ -116,6 +119,9 @@ func (a *TransitGatewayAttachment) references(_ *World, name string) []reference
 // isPeering reports whether the attachment joins two gateways.
 func (a *TransitGatewayAttachment) isPeering() bool { return a.Peer != "" }
 
+// isVPN reports whether a VPN connection has made the attachment (T1).
+func (a *TransitGatewayAttachment) isVPN() bool { return a != nil && a.Status.VPNConnection != "" }
+
 // available reports whether packets can pass. What is not available is no part of
 // a snapshot.
 func (a *TransitGatewayAttachment) available() bool { return a.exists() && a.Status.Fault == "" }
@@ -138,11 +144,14 @@ func (a *TransitGatewayAttachment) computeStatus(w *World, name string) {
 		s.State = AttachmentAvailable
 	}
 	s.ResourceType = AttachmentVPC
-	if a.isPeering() {
+	switch {
+	case a.isPeering():
 		s.ResourceType = AttachmentPeering
+	case a.isVPN():
+		s.ResourceType = AttachmentVPN
 	}
 	s.Association, s.PeerAssociation, s.Propagations = "", "", []string{}
-	s.SecurityGroupReferencing = !a.isPeering() && onUnlessWritten(a.SecurityGroupReferencing)
+	s.SecurityGroupReferencing = s.ResourceType == AttachmentVPC && onUnlessWritten(a.SecurityGroupReferencing)
 	a.computeInterfaces(w, name)
 	s.AvailabilityZones = nil
 	for _, n := range s.Interfaces {
@@ -166,7 +175,7 @@ func (a *TransitGatewayAttachment) computeStatus(w *World, name string) {
 func (a *TransitGatewayAttachment) computeInterfaces(w *World, name string) {
 	had := a.Status.Interfaces
 	a.Status.Interfaces = nil
-	if !a.exists() || a.isPeering() {
+	if !a.exists() || a.Status.ResourceType != AttachmentVPC {
 		return
 	}
 	for _, subnet := range a.Subnets {
@@ -232,6 +241,12 @@ func (a *TransitGatewayAttachment) compile(c *compilation, name string) {
 				{TransitGateway: gateway(a.TransitGateway), RouteTable: table(a.Status.Association)},
 				{TransitGateway: gateway(a.Peer), RouteTable: table(a.Status.PeerAssociation)},
 			},
+		})
+		return
+	}
+	if a.isVPN() {
+		c.b.TransitGatewayVPNAttachments = append(c.b.TransitGatewayVPNAttachments, dataplane.TransitGatewayVPNAttachment{
+			Object: o, TransitGateway: gateway(a.TransitGateway), RouteTable: table(a.Status.Association),
 		})
 		return
 	}

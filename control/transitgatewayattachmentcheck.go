@@ -8,6 +8,7 @@ func (a *TransitGatewayAttachment) validate(v *validation, name string) {
 		v.reportKey(path, "", fmt.Sprintf("%q cannot be the name of an attachment", name), "rename it: in routes the word drops what matches")
 	}
 	switch {
+	case a.isVPN():
 	case a.isPeering():
 		a.validatePeering(v, name, path)
 	case a.VPC == "":

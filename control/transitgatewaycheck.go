@@ -96,7 +96,9 @@ func (w *World) transitRouteCount(g *TransitGateway) (n int) {
 	for _, table := range g.Status.RouteTables {
 		t := w.TransitGatewayRouteTables[table]
 		for _, r := range t.Status.Routes {
-			if r.PrefixList == "" {
+			// What a peer announces today must not refuse a file tomorrow.
+			learned := r.Type == RoutePropagated && len(r.Tunnels) > 0
+			if r.PrefixList == "" && !learned {
 				n++
 			}
 		}

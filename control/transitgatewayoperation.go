@@ -41,6 +41,9 @@ func answerAttachment(w *World, op Operation, answer AttachmentState) error {
 // lab as deleted, and what routes to it becomes a blackhole (R20).
 func deleteAttachment(w *World, op Operation) error {
 	a := w.TransitGatewayAttachments[op.Name]
+	if a.isVPN() { // AWS's words are not known
+		return op.problemf("UnsupportedOperation", "it goes with VPN connection "+op.Name, "Transit Gateway Attachment %s is not a VPC attachment.", op.Name)
+	}
 	other := w.placeOf(a.VPC).account
 	if a.isPeering() {
 		other = w.TransitGateways[a.Peer].Status.Account

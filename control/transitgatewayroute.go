@@ -17,8 +17,14 @@ type TransitGatewayRoute struct {
 	// Attachment that the route leads to; "" is the blackhole that the file
 	// writes.
 	Attachment string `json:"attachment,omitempty"`
-	Type       string `json:"type"`  // RouteStatic or RoutePropagated
-	State      string `json:"state"` // RouteActive or RouteBlackhole
+	// Attachments are all, if several VPN connections share the destination, and
+	// Tunnels those that it takes (T15); none if Attachment is no VPN connection.
+	Attachments []string `json:"attachments,omitempty"`
+	Tunnels     []string `json:"tunnels,omitempty"`
+	// ASPath is that of a route learned by BGP.
+	ASPath []ASN  `json:"asPath,omitempty"`
+	Type   string `json:"type"`  // RouteStatic or RoutePropagated
+	State  string `json:"state"` // RouteActive or RouteBlackhole
 }
 
 // Values of TransitGatewayRoute.Type, spelled as AWS spells them.
@@ -33,12 +39,13 @@ const (
 // its own routes in order, by AS_PATH and MED where they have such.
 //
 // After the VPCs' blocks come, in AWS's order and as soon as they are emulated:
-// Direct Connect gateways, Connect, private-IP VPN, VPN, VPN concentrators, Client
-// VPN. Peering attachments come last and bring nothing: theirs are static routes.
+// Direct Connect gateways, Connect and private-IP VPN; and after VPN its concentrators
+// and Client VPN. Peering attachments come last and bring nothing: theirs are static routes.
 var transitRouteSources = []func(t *TransitGatewayRouteTable, w *World, add func(TransitGatewayRoute)){
 	(*TransitGatewayRouteTable).staticRoutes,
 	(*TransitGatewayRouteTable).prefixListRoutes,
 	(*TransitGatewayRouteTable).vpcRoutes,
+	(*TransitGatewayRouteTable).vpnRoutes,
 }
 
 // computeRoutes chooses one route per destination among all sources.
@@ -100,6 +107,11 @@ func (w *World) transitStaticRoute(p netip.Prefix, list string, target Target) T
 		r.Attachment = string(target)
 		if a := w.TransitGatewayAttachments[r.Attachment]; a != nil && a.available() {
 			r.State = RouteActive
+			if a.isVPN() { // without a tunnel there is no way
+				if r.State = RouteBlackhole; w.VPNConnections[r.Attachment].staticTunnel() != "" {
+					r.State, r.Tunnels = RouteActive, []string{w.VPNConnections[r.Attachment].staticTunnel()}
+				}
+			}
 		}
 	}
 	return r

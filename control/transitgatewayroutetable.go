@@ -17,8 +17,9 @@ type TransitGatewayRouteTable struct {
 	// Attachments whose packets the table routes; each is in one table. Of the
 	// default table, unless written: all that no other table lists.
 	Associations []string `json:"associations,omitempty"`
-	// VPC attachments whose CIDR blocks are routes of the table. Of the default
-	// table, unless written: all of the gateway.
+	// VPC attachments whose CIDR blocks are routes of the table, and VPN
+	// connections whose learned routes are. Of the default table, unless written:
+	// all of the gateway.
 	Propagations []string `json:"propagations,omitempty"`
 	// Static routes: destination (a CIDR block or a prefix list) to attachment,
 	// or to blackhole, which drops.
@@ -148,10 +149,10 @@ func (w *World) associate(t *TransitGatewayRouteTable, table, attachment string)
 }
 
 // propagateTransitGateways settles which attachments propagate to each table, the
-// oldest first until the routes are chosen. Only VPC attachments do: a peering has
+// oldest first until the routes are chosen. VPC and VPN attachments do: a peering has
 // static routes (T5), so no table ever learns from another gateway what that one
-// may have learned from it, and propagation cannot loop. Virtual private networks
-// and Direct Connect will enter here.
+// may have learned from it, and propagation cannot loop. Direct Connect will enter
+// here.
 func (w *World) propagateTransitGateways() {
 	listed := map[string]map[string]bool{} // by attachment, then by table
 	for name, t := range w.TransitGatewayRouteTables {
@@ -190,7 +191,14 @@ func (t *TransitGatewayRouteTable) compile(c *compilation, name string) {
 	for i := range t.Status.Routes {
 		r := &t.Status.Routes[i]
 		route := dataplane.TransitGatewayRoute{Destination: r.Destination, Text: r.String()}
-		if r.State == RouteActive {
+		switch {
+		case r.State != RouteActive:
+		case len(r.Tunnels) > 0:
+			for _, name := range r.Tunnels {
+				tunnel, _ := c.w.VPNTunnel(name)
+				route.Tunnels = append(route.Tunnels, dataplane.Handle(tunnel.Handle))
+			}
+		default:
 			route.Attachment = dataplane.Handle(c.w.TransitGatewayAttachments[r.Attachment].Status.Handle)
 		}
 		out.Routes = append(out.Routes, route)
@@ -207,6 +215,12 @@ func (r *TransitGatewayRoute) String() string {
 	}
 	if r.Attachment != "" {
 		target = "transitGatewayAttachment " + r.Attachment
+	}
+	if len(r.Attachments) > 0 {
+		target = "transitGatewayAttachments " + strings.Join(r.Attachments, ", ")
+	}
+	if len(r.Tunnels) > 0 {
+		target += " by " + strings.Join(r.Tunnels, ", ")
 	}
 	return fmt.Sprintf("%s → %s (%s)", destination, target, r.Type)
 }

@@ -26,6 +26,7 @@ func (w *World) Validate() Problems {
 		}
 	}
 	w.duplicateAttachments(v)
+	w.insideCIDRClaims(v)
 	w.duplicateAssociations(v)
 	w.validateDistances(v)
 	w.Faults.validate(v, "faults")
@@ -168,6 +169,10 @@ func (w *World) vpcOf(plural, name string) string {
 		if r := w.EgressOnlyInternetGateways[name]; r != nil {
 			return r.VPC
 		}
+	case "vpnGateways":
+		if r := w.VPNGateways[name]; r != nil {
+			return r.VPC
+		}
 	case "natGateways":
 		if r := w.NATGateways[name]; r != nil {
 			return w.vpcOf("subnets", r.Subnet)
@@ -204,7 +209,7 @@ const longestName = 63
 // sharedNames are the kinds among which a bare name must tell one object: the
 // ends of checks and the targets of routes; the peers of rules.
 var sharedNames = [][]string{
-	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways"},
+	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "vpnGateways", "sites", "siteHosts"},
 	{"securityGroups", "prefixLists"},
 }
 
@@ -215,6 +220,9 @@ func (w *World) validateNames(v *validation) {
 			continue
 		}
 		for _, name := range k.Names(w) {
+			if a, ok := k.Get(w, name).(*TransitGatewayAttachment); ok && a.isVPN() {
+				continue // its name is the connection's
+			}
 			path := field(k.Plural, name)
 			base, own := name, false
 			if vpc, suffix, ok := strings.Cut(name, "/"); ok && w.VPCs[vpc] != nil {

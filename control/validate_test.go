@@ -122,7 +122,7 @@ func TestValidate(t *testing.T) {
 			`routeTables.r.routes["fd00:ec2::/32"] [InvalidParameterValue] The destination CIDR block fd00:ec2::/32 is equal to or more specific than fd00:ec2::/32, which AWS keeps for link-local services.`}},
 		"instance with several interfaces": {base + subnets + "instances: {mb: {subnet: s, interfaces: [{subnet: s}]}}\nrouteTables: {r: {vpc: a, routes: {192.0.2.0/24: mb, 198.51.100.0/24: mb/eth1, 203.0.113.0/24: mb/eth2}}}", []string{
 			`routeTables.r.routes["192.0.2.0/24"] [InvalidInstanceID] There are multiple interfaces attached to instance 'mb'. Please specify an interface ID for the operation instead.`,
-			`routeTables.r.routes["203.0.113.0/24"] [InvalidInternetGatewayID.NotFound] no internet gateway, NAT gateway, egress-only internet gateway, VPC peering connection, transit gateway or instance named "mb/eth2"`}},
+			`routeTables.r.routes["203.0.113.0/24"] [InvalidInternetGatewayID.NotFound] no internet gateway, NAT gateway, egress-only internet gateway, VPC peering connection, transit gateway, virtual private gateway or instance named "mb/eth2"`}},
 		"interface of another VPC": {base + subnets + "instances: {mb: {subnet: o}}\nrouteTables: {r: {vpc: a, routes: {192.0.2.0/24: mb}}}", []string{
 			`routeTables.r.routes["192.0.2.0/24"] [InvalidParameterValue] route table r and interface mb/eth0 belong to different networks`}},
 		"local elsewhere": {base + "routeTables: {r: {vpc: a, routes: {10.0.0.0/16: local, 192.0.2.0/24: local}}}", []string{
@@ -263,7 +263,7 @@ func TestValidate(t *testing.T) {
 			`instances.i.subnet [InvalidSubnetID.NotFound] no subnet named "private"`,
 			`instances.i.securityGroups[0] [InvalidGroup.NotFound] no security group named "wbe"`,
 			`instances.i.securityGroups[1] [InvalidGroup.NotFound] no security group named "s"`,
-			`routeTables.r.routes["0.0.0.0/0"] [InvalidInternetGatewayID.NotFound] no internet gateway, NAT gateway, egress-only internet gateway, VPC peering connection, transit gateway or instance named "nat"`,
+			`routeTables.r.routes["0.0.0.0/0"] [InvalidInternetGatewayID.NotFound] no internet gateway, NAT gateway, egress-only internet gateway, VPC peering connection, transit gateway, virtual private gateway or instance named "nat"`,
 			`routeTables.r.routes.none [InvalidPrefixListID.NotFound] no prefix list named "none"`,
 			`routeTables.r.routes["192.0.2.0/24"] [InvalidInternetGatewayID.NotFound] The internet gateway ID 'igw-0123456789abcdef0' does not exist`}},
 		"names": {base + subnets + "instances: {igw: {subnet: s}, -x: {subnet: s}, a/b: {subnet: s}, " + strings.Repeat("n", 64) + ": {subnet: s}}\nsecurityGroups: {p: {vpc: a}}\nprefixLists: {p: {entries: [192.0.2.0/24]}}", []string{
@@ -284,22 +284,22 @@ checks:
   - {from: i, to: h, ping: true, at: internet}
   - {from: i, to: h, ping: true, expect: drop, at: securitygroup web}
   - {from: i, to: h, ping: true, expect: drop, at: securityGroup web}
-  - {from: i, to: h, ping: true, expect: drop, at: vpnConnection vpn}
+  - {from: i, to: h, ping: true, expect: drop, at: vpcEndpoint vpn}
   - {from: i, to: 2001:db8::1, ping: true, family: ipv4}
   - {from: i, to: h, ping: true, source: nat}
   - {from: i, to: h, ping: true, wait: 1h}
   - {to: h, ping: true}
 `, []string{
-			`checks[2].from [] no instance or Internet host named "203.0.113.1"`,
-			`checks[2].to [] no instance, Internet host or NAT gateway named "j"`,
+			`checks[2].from [] no instance, Internet host or site host named "203.0.113.1"`,
+			`checks[2].to [] no instance, Internet host, site host or NAT gateway named "j"`,
 			`checks[3] [] the check has 2 probes`,
 			`checks[4] [] the check has 0 probes`,
 			`checks[5].at [] only a drop has something that decides it`,
 			`checks[6].at [] "securitygroup" is not a kind that can decide`,
 			`checks[7].at [] no security group named "web"`,
-			`checks[8].at [] "vpnConnection" is not a kind that can decide`,
+			`checks[8].at [] "vpcEndpoint" is not a kind that can decide`,
 			`checks[9].family [] 2001:db8::1 is not an ipv4 address`,
-			`checks[10].source [] no instance, Internet host or NAT gateway named "nat"`,
+			`checks[10].source [] no instance, Internet host, site host or NAT gateway named "nat"`,
 			`checks[11].wait [] 1h0m0s is too long`,
 			`checks[12].from [MissingParameter] The request must contain the parameter from`}},
 	} {

@@ -50,6 +50,8 @@ type VPCStatus struct {
 	InternetGateway string `json:"internetGateway,omitempty"`
 	// EgressOnlyInternetGateway is the name of the VPC's, or "".
 	EgressOnlyInternetGateway string `json:"egressOnlyInternetGateway,omitempty"`
+	// VPNGateway is the name of the attached virtual private gateway, or "".
+	VPNGateway string `json:"vpnGateway,omitempty"`
 	// TransitGatewayAttachments are the VPC's, in any state, sorted.
 	TransitGatewayAttachments []string `json:"transitGatewayAttachments,omitempty"`
 	// DHCPOptions are what the VPC's instances get by DHCP.
@@ -88,7 +90,7 @@ func (vpc *VPC) computeStatus(w *World, name string) {
 	s.MainRouteTable = w.mainRouteTable(name)
 	s.DefaultSecurityGroup = name + "/default"
 	s.DefaultNetworkACL = name + "/default"
-	s.InternetGateway, s.EgressOnlyInternetGateway = "", ""
+	s.InternetGateway, s.EgressOnlyInternetGateway, s.VPNGateway = "", "", ""
 	for gateway, g := range w.InternetGateways {
 		if g.VPC == name && (s.InternetGateway == "" || gateway < s.InternetGateway) {
 			s.InternetGateway = gateway
@@ -97,6 +99,11 @@ func (vpc *VPC) computeStatus(w *World, name string) {
 	for gateway, g := range w.EgressOnlyInternetGateways {
 		if g.VPC == name && (s.EgressOnlyInternetGateway == "" || gateway < s.EgressOnlyInternetGateway) {
 			s.EgressOnlyInternetGateway = gateway
+		}
+	}
+	for gateway, g := range w.VPNGateways {
+		if g.VPC == name && (s.VPNGateway == "" || gateway < s.VPNGateway) {
+			s.VPNGateway = gateway
 		}
 	}
 	s.DHCPOptions = w.dhcpOptionsOf(vpc)

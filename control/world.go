@@ -40,6 +40,17 @@ type World struct {
 	TransitGatewayAttachments map[string]*TransitGatewayAttachment `json:"transitGatewayAttachments,omitempty"`
 	// Route tables of transit gateways: which attachment reaches which.
 	TransitGatewayRouteTables map[string]*TransitGatewayRouteTable `json:"transitGatewayRouteTables,omitempty"`
+	// Sites: networks of the user's own outside of AWS, each behind a router.
+	Sites map[string]*Site `json:"sites,omitempty"`
+	// Hosts at sites, behind the router.
+	SiteHosts map[string]*SiteHost `json:"siteHosts,omitempty"`
+	// Customer gateways: what AWS knows of the routers of sites.
+	CustomerGateways map[string]*CustomerGateway `json:"customerGateways,omitempty"`
+	// Virtual private gateways: a VPC's door to sites, and a hub between them.
+	VPNGateways map[string]*VPNGateway `json:"vpnGateways,omitempty"`
+	// Site-to-Site VPN connections: two tunnels each, from a customer gateway to a
+	// virtual private gateway or a transit gateway.
+	VPNConnections map[string]*VPNConnection `json:"vpnConnections,omitempty"`
 	// Route tables: where packets go that leave a subnet.
 	RouteTables map[string]*RouteTable `json:"routeTables,omitempty"`
 	// Network ACLs: stateless numbered rules at the border of a subnet.
@@ -60,7 +71,7 @@ type World struct {
 	Regions map[string]*Region `json:"regions,omitempty"`
 	// Links: what the way between two Regions or Availability Zones, or between a
 	// machine and the network, does to packets. A name is two places such as
-	// us-east-1/eu-west-1, an instance, an interface or an Internet host.
+	// us-east-1/eu-west-1, an instance, an interface, an Internet host or a site.
 	Links map[string]*Link `json:"links,omitempty"`
 	// What is broken: a kind and a name each, such as az us-east-1a or natGateway
 	// nat.
@@ -71,6 +82,10 @@ type World struct {
 	// NetworkInterfaces are derived from the instances by Complete, named
 	// "INSTANCE/ethN".
 	NetworkInterfaces map[string]*NetworkInterface `json:"networkInterfaces,omitempty" yaml:"-"`
+
+	// RIB is what tunnels and BGP sessions are doing, nil for a world without any
+	// real ones, which assumes the best; see AssumedRIB. Nothing changes it.
+	RIB *RIB `json:"-" yaml:"-"`
 
 	// Source says where in a file each value stood; nil for a world that was
 	// not read from a file.
@@ -88,7 +103,7 @@ type Identity struct {
 }
 
 // Clone is a deep copy: no map, slice or pointer is shared with w, except the
-// Source, which nothing changes after Load.
+// Source and the RIB, which nothing changes once they are made.
 func (w *World) Clone() *World {
 	if w == nil {
 		return nil
@@ -101,7 +116,7 @@ func (w *World) Clone() *World {
 func deepCopy(v reflect.Value) reflect.Value {
 	switch v.Kind() {
 	case reflect.Pointer:
-		if v.IsNil() || v.Type() == reflect.TypeFor[*Source]() {
+		if v.IsNil() || v.Type() == reflect.TypeFor[*Source]() || v.Type() == reflect.TypeFor[*RIB]() {
 			return v
 		}
 		c := reflect.New(v.Type().Elem())

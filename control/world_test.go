@@ -284,9 +284,38 @@ transitGatewayAttachments:
   hub-west: {transitGateway: hub, peer: west, state: pendingAcceptance}
 transitGatewayRouteTables:
   hub/default: {associations: [], propagations: [hub-a]}
-  spokes: {transitGateway: hub, associations: [hub-a], routes: {10.77.0.0/16: hub-west, offices: blackhole}}
+  spokes: {transitGateway: hub, associations: [hub-a], routes: {10.77.0.0/16: hub-west, 10.60.0.0/16: branch-hub, offices: blackhole}}
+sites:
+  office:
+    publicIp: 203.0.113.50
+    ipv6: 2001:db8:ff00::50
+    behindNat: true
+    networks: [10.50.0.0/16, 10.51.0.0/16, "2001:db8:5000::/48"]
+    router: bird
+    asn: 65001
+  branch: {ipv6: false}
+siteHosts:
+  desk: {site: office, ip: 10.50.1.10, ipv6: "2001:db8:5000::10", serve: [http/80], run: ["true"]}
+  guest: {site: office, ipv6: false}
+customerGateways:
+  office: {site: office, asn: 65002}
+  branch: {site: branch}
+vpnGateways:
+  vgw: {vpc: a, asn: 4200000001}
+  cloudhub: {}
+vpnConnections:
+  office:
+    customerGateway: office
+    vpnGateway: vgw
+    tunnels:
+      - {insideCidr: 169.254.6.0/30, presharedKey: very.secret_1, dpdTimeout: 1m, dpdAction: restart, startupAction: start}
+      - {}
+  office6: {customerGateway: office, transitGateway: hub, tunnelInsideIpVersion: ipv6, tunnels: [{insideIpv6Cidr: "fd00:1::/126"}]}
+  branch: {customerGateway: branch, vpnGateway: vgw, staticRoutes: [10.60.0.0/16]}
+  branch-hub: {customerGateway: branch, transitGateway: hub, staticRoutes: []}
 routeTables:
-  main-a: {vpc: a, main: true}
+  main-a: {vpc: a, main: true, propagate: [vgw]}
+  ingress-vpn: {vpc: a, vpnGateway: vgw, routes: {10.0.2.0/24: fw/eth0}}
   edge:
     vpc: a
     routes:
@@ -360,6 +389,7 @@ internetHosts:
 checks:
   - {name: one, description: first, from: client, to: 198.51.100.77, udp: 53, family: ipv4, wait: 1m30s, source: client}
   - {from: fw, to: fw/eth1, tcp: 1, expect: drop, at: networkAcl a/default}
+  - {from: desk, to: guest, ping: true, expect: drop, at: vpnTunnel office/1, fault: [site branch, tunnel office/2, vpnConnection office6]}
 `
 
 func TestEverythingLoadsClean(t *testing.T) {

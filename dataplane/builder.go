@@ -31,6 +31,8 @@ type Builder struct {
 	InternetHosts              []InternetHost
 
 	TransitGatewayVPNAttachments []TransitGatewayVPNAttachment
+	// FlowLogs are in force.
+	FlowLogs []FlowLog
 	// Links are the distances that are not zero.
 	Links []Link
 	// Internet is the emulated Internet itself; it needs a handle to be
@@ -64,6 +66,7 @@ func (b *Builder) Seal() (*Snapshot, error) {
 	c.egressOnlyGateways()
 	c.internet()
 	c.links()
+	c.flowLogs()
 	c.routeTables() // last: routes point to everything else
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)

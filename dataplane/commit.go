@@ -14,6 +14,7 @@ type state struct {
 	journal      journal
 	links        []*linkState // by the index of the snapshot's directions
 	flights      delayQueue
+	records      *flowRecordTable // of the flow logs; nil before the first
 }
 
 // commit makes the walk real: tracking, bytes, counters, the frames that go
@@ -33,6 +34,9 @@ func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 		w.rememberFragment(s)
 	}
 	w.rewrite(e)
+	if w.snap.logged {
+		w.observe(s)
+	}
 	s.counters.Reasons[w.reason]++
 	if w.verdict == VerdictDrop {
 		s.journal.add(w)

@@ -119,6 +119,7 @@ func (e *Engine) release(snap *Snapshot, now int64, out []packet.Frame) []packet
 func (e *Engine) carry(f *flight, out []packet.Frame) []packet.Frame {
 	q := &e.state.flights
 	for f.next < f.n && f.at <= q.now {
+		e.count(f)
 		p := &f.passages[f.next]
 		if p.link.direction == nil { // the link was removed meanwhile
 			f.next++
@@ -152,10 +153,40 @@ func (e *Engine) carry(f *flight, out []packet.Frame) []packet.Frame {
 		}
 		return out
 	case f.ghost:
+		e.count(f)
 		q.end(f)
 		return out
 	}
+	e.count(f)
 	return e.arrive(f, out)
+}
+
+// count notes the flight in the flow log records of the interfaces that it has
+// reached.
+func (e *Engine) count(f *flight) {
+	for ; f.counted < f.nPending && f.pending[f.counted].behind <= f.next; f.counted++ {
+		if p := &f.pending[f.counted]; p.ref != 0 {
+			e.state.records.at(p.ref).add(&seen{packets: uint64(f.packets), bytes: uint64(f.bytes), at: f.at, flags: p.flags, loss: p.loss})
+		}
+	}
+}
+
+// turn makes the records that flights still have to be counted in those of the
+// next window.
+func (q *delayQueue) turn(from, to *flowRecordTable) {
+	for i := range q.heap {
+		f := q.heap[i].flight
+		for j := f.counted; j < f.nPending; j++ {
+			p := &f.pending[j]
+			if p.ref == 0 {
+				continue
+			}
+			old := from.at(p.ref)
+			if p.ref = to.again(old); p.ref == 0 {
+				to.skip(old.place.interfaceHandle())
+			}
+		}
+	}
 }
 
 // carryInPieces cuts a superframe and sends its segments on one by one.

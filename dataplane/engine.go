@@ -65,6 +65,9 @@ type Engine struct {
 	segmenter   packet.Segmenter
 	arena       arena
 	touched     uint32 // see lookahead
+
+	collecting sync.Mutex // guards spare, the records' other table
+	spare      *flowRecordTable
 }
 
 // NewEngine returns an engine that drops everything until a snapshot is

@@ -17,7 +17,11 @@ type flight struct {
 	packets, bytes uint32
 	segment        uint32 // its place in the superframe it was cut from
 	passages       [maxCrossings]linkPassage
-	record         Drop // for the journal, should it come to that
+	// pending are the flow log records that count it behind its links, of which
+	// counted already have.
+	pending           [maxPending]pendingRecord
+	nPending, counted uint8
+	record            Drop // for the journal, should it come to that
 }
 
 // linkPassage is a passage with the link's state in place of its number.
@@ -31,6 +35,8 @@ type linkPassage struct {
 func (f *flight) board(w *Walk, frame packet.Frame) {
 	f.at, f.frame, f.next, f.n, f.segment = w.now+w.lag, frame, 0, w.nPassages, 0
 	f.held, f.passing, f.ghost, f.described = false, false, false, false
+	f.nPending, f.counted = w.nPending, 0
+	copy(f.pending[:], w.pending[:w.nPending])
 	for i, p := range w.passages[:w.nPassages] {
 		f.passages[i] = linkPassage{w.state.links[p.direction-1], p.firstLost}
 	}

@@ -22,6 +22,10 @@ var (
 	InternetRouter6 = netip.MustParseAddr("fe80::1")
 )
 
+// RouterMAC is the address of the router that subnet or Internet host h sends its
+// frames to, and gets them from.
+func RouterMAC(h Handle) packet.MAC { return routerMAC(h) }
+
 // internet knows who has which public address: hosts of its own, and the
 // gateways of the VPCs. It carries nothing for private addresses, as the real
 // one does.

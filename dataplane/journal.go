@@ -17,6 +17,7 @@ type Drop struct {
 	Sequence uint64 // 1 for the engine's first drop
 	Time     int64  // nanoseconds on the engine's clock
 	From     Handle // the interface it came from
+	At       Handle // the interface that it was at, or on its way to, if any
 	Original packet.Tuple
 	Tuple    packet.Tuple // addresses where it was dropped
 	TCPFlags uint8
@@ -62,7 +63,7 @@ func (d *Drop) describe(w *Walk) {
 	if w.pkt.Frame != nil {
 		d.From = Handle(w.pkt.Frame.Link)
 	}
-	d.Original, d.Tuple = w.tuples[0], w.tuple
+	d.At, d.Original, d.Tuple = w.at(), w.tuples[0], w.tuple
 	d.TCPFlags, d.ICMPType = w.pkt.TCPFlags, w.pkt.ICMPType
 }
 

@@ -34,6 +34,7 @@ var natTimeouts = Timeouts{
 // VPC's router: traceroute shows it (A32).
 func (w *Walk) enterNATGateway(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
+	w.reaches(index)
 	if !w.enterSubnet(ni) {
 		return Hop{}
 	}
@@ -70,6 +71,7 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 func (w *Walk) sendOn(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	w.sender = int(index)
+	w.leaves(index)
 	sub := &w.snap.subnets[ni.subnet]
 	w.zone = sub.zone
 	if sub.contains(w.tuple.Dst) {

@@ -63,12 +63,14 @@ func (w *Walk) leaveSubnet(subnetIndex uint32) Hop {
 // a gateway or middlebox of the same subnet is (R49, S45).
 func (w *Walk) enterSubnet(ni *networkInterface) bool {
 	if !w.routed {
+		w.arrives()
 		return true
 	}
 	sub := &w.snap.subnets[ni.subnet]
 	if !w.moveTo(sub.zone) {
 		return false
 	}
+	w.arrives()
 	return w.networkACL(&w.snap.networkACLs[sub.networkACL], ingress, StageNetworkACLIn)
 }
 

@@ -43,6 +43,7 @@ type networkInterface struct {
 	routerMAC       packet.MAC // what its gateway answers ARP and ND with
 	// sends and receives are the numbers of its own link's directions, 0 without.
 	sends, receives uint32
+	logs            FlowAction // what its flow logs want; 0 is nothing
 }
 
 func (ni *networkInterface) owns(a packet.Addr) bool {
@@ -73,6 +74,7 @@ func (w *Walk) leaveInterface(index uint32) Hop {
 	if isLinkLocal(w.tuple.Dst) || isLinkLocalService(w.tuple.Dst) {
 		return w.drop(StageLinkLocal, ReasonLinkLocal, ni.handle, 0)
 	}
+	w.leaves(index)
 	if w.pkt.DstMAC == ni.routerMAC {
 		if sub := &w.snap.subnets[ni.subnet]; sub.contains(w.tuple.Dst) {
 			// Addressed to the router although the destination is on
@@ -146,6 +148,7 @@ func isConfiguring(src packet.Addr) bool {
 // 3 to 6 of filtering.md section 4).
 func (w *Walk) enterInterface(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
+	w.reaches(index)
 	if !w.enterSubnet(ni) {
 		return Hop{}
 	}

@@ -79,6 +79,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 	key.set(ni.handle, &w.tuple, w.icmpType, dir)
 	if slot, found := w.findFlow(&key); found && !w.reopens(slot) {
 		w.touch(&ni.timeouts, slot, dir)
+		w.sights[w.nSights-1].flow = slot
 		w.pass(stage, ReasonTracked, ni.handle, 0)
 		return true
 	}

@@ -35,7 +35,8 @@ type Snapshot struct {
 	speakerTunnels     map[speakerAddress]uint32
 	wires              map[uint32]uint32 // link → the other end's; nil without
 	internet           internet
-	services           int // index in interfaces of the services' own, -1 without
+	logged             bool // some flow log wants to know
+	services           int  // index in interfaces of the services' own, -1 without
 }
 
 // emptySnapshot is what an engine runs before the first Publish: it knows no

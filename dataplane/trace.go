@@ -94,8 +94,8 @@ func (t *tracer) follow(req TraceRequest) []Leg {
 			break
 		}
 		to := &w.snap.interfaces[w.out]
-		if to.owns(w.tuple.Dst) {
-			break
+		if to.owns(w.tuple.Dst) || to.kind == KindVPNTunnel || to.kind == KindBGPSpeaker {
+			break // behind a tunnel is the customer's own network
 		}
 		if !to.forwards {
 			last := &legs[len(legs)-1]

@@ -62,7 +62,10 @@ type flow struct {
 	initiator direction // who sent the first packet: egress is the interface itself
 	replies   uint8     // packets of the other side, up to 2
 	fin       uint8     // bit per direction: it said FIN
-	_         [12]byte
+	// record are the references of the packets' flow log records, by direction,
+	// good in the window alone.
+	record [2]uint32
+	window uint32
 }
 
 type flowState uint8

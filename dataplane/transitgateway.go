@@ -96,6 +96,7 @@ type attachment struct {
 	// interfaces are a VPC attachment's, one per zone.
 	interfaces []zonedInterface
 	appliance  bool
+	logged     bool
 	// peer is the index of the other gateway's side.
 	peer uint32
 }
@@ -128,6 +129,7 @@ func (w *Walk) enterTransitGateway(index uint32) Hop {
 	if entry < 0 {
 		return w.drop(StageTransitGateway, ReasonNoZone, a.handle, zone)
 	}
+	w.reaches(uint32(entry))
 	if !w.enterSubnet(&w.snap.interfaces[entry]) {
 		return Hop{}
 	}
@@ -139,6 +141,7 @@ func (w *Walk) enterTransitGateway(index uint32) Hop {
 // the side of a peering.
 func (w *Walk) transit(index, by uint32) Hop {
 	a := &w.snap.attachments[index]
+	w.entersTransit(index)
 	switch {
 	case w.wireLength() > transitMTU:
 		return w.drop(StageTransitGateway, ReasonTooBig, a.handle, transitMTU)
@@ -164,6 +167,7 @@ func (w *Walk) transit(index, by uint32) Hop {
 // acrossTransitGateways takes a packet over a peering to the other gateway,
 // where its own table for that side routes it (T16).
 func (w *Walk) acrossTransitGateways(side uint32) Hop {
+	w.leavesTransit(side, -1)
 	other := w.snap.attachments[side].peer
 	if !w.moveTo(w.snap.transitGateways[w.snap.attachments[other].gateway].zone) {
 		return Hop{}
@@ -180,6 +184,7 @@ func (w *Walk) leaveTransitGateway(index uint32) Hop {
 	if exit < 0 {
 		return w.drop(StageTransitGateway, ReasonNoZone, a.handle, 0)
 	}
+	w.leavesTransit(index, int32(exit))
 	zone := w.snap.subnets[w.snap.interfaces[exit].subnet].zone
 	if !w.moveTo(zone) {
 		return Hop{}
@@ -252,6 +257,7 @@ func mix(x uint64) uint64 {
 // interface of the gateway itself, which is no listener.
 func (w *Walk) atTransitGatewayInterface(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
+	w.reaches(index)
 	if !w.enterSubnet(ni) {
 		return Hop{}
 	}

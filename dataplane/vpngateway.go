@@ -177,6 +177,9 @@ func (w *Walk) intoTunnel(set uint32) Hop {
 		}
 	}
 	ni := &w.snap.interfaces[chosen]
+	if t := &w.snap.vpnTunnels[ni.place]; t.attachment >= 0 {
+		w.leavesTransit(uint32(t.attachment), -1)
+	}
 	if !w.fits(vpnMTU, StageVPNTunnel, ni.handle) {
 		return Hop{}
 	}

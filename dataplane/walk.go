@@ -69,6 +69,15 @@ type Walk struct {
 	serviceEffect serviceEffect
 	newMapping    natMapping // with natEffect: proposed, not yet taken
 
+	// sights and transits are where flow logs see the packet, and pending the
+	// records that count it behind a link.
+	sights    [maxSights]sight
+	transits  [maxTransits]transitPass
+	pending   [maxPending]pendingRecord
+	nSights   int
+	nTransits int
+	nPending  uint8
+
 	nSteps, nTuples, nEffects int
 	nNew                      int // effects that insert a flow
 }
@@ -94,6 +103,7 @@ func (w *Walk) begin() {
 	w.nPassages, w.underWay, w.lag = 0, false, 0
 	w.verdict, w.reason = VerdictDrop, ReasonBug
 	w.nSteps, w.nEffects, w.nNew = 0, 0, 0
+	w.nSights, w.nTransits, w.nPending = 0, 0, 0
 	copyTuple(&w.tuples[0], &w.pkt.Tuple)
 	w.nTuples = 1
 }

@@ -59,6 +59,8 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		wide("DNS RESOLUTION", dnsResolution(&r.Status))
 	case *control.TransitGateway, *control.TransitGatewayAttachment, *control.TransitGatewayRouteTable:
 		describeTransitGateway(r, add, wide)
+	case *control.Site, *control.SiteHost, *control.CustomerGateway, *control.VPNGateway, *control.VPNConnection:
+		describeVPN(r, add, wide)
 	case *control.InternetGateway:
 		add("VPC", r.VPC)
 		add("STATE", r.Status.State)
@@ -154,6 +156,10 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("IPV6", address(r.Status.IPv6))
 		add("RUNS", runs(r.Serve, r.Run))
 	}
+	switch r.(type) {
+	case *control.Subnet, *control.Instance, *control.NATGateway, *control.VPCPeering, *control.TransitGatewayAttachment:
+		wide("FAULT", control.FaultOf(r))
+	}
 }
 
 // roundTrips are those to the other Regions in use.
@@ -247,14 +253,18 @@ func writeDetail(out io.Writer, w *control.World, k control.Kind, name string) {
 	var rows [][]string
 	switch r := k.Get(w, name).(type) {
 	case *control.RouteTable:
-		header = []string{"DESTINATION", "TARGET", "STATE"}
+		header = []string{"DESTINATION", "TARGET", "STATE", "ORIGIN"}
 		for _, route := range r.Status.Routes {
-			rows = append(rows, []string{route.Destination.String(), strings.TrimSpace(route.TargetKind + " " + route.Target), route.State})
+			rows = append(rows, []string{route.Destination.String(), strings.TrimSpace(route.TargetKind + " " + route.Target), route.State, route.Origin})
 		}
 	case *control.TransitGatewayAttachment:
 		header, rows = attachmentDetail(r)
 	case *control.TransitGatewayRouteTable:
 		header, rows = transitRouteDetail(r)
+	case *control.VPNConnection:
+		header, rows = tunnelDetail(r)
+	case *control.VPNGateway:
+		header, rows = vpnRouteDetail(r)
 	case *control.SecurityGroup:
 		header = []string{"DIRECTION", "PROTOCOL", "PORTS", "PEER", "DESCRIPTION"}
 		for _, direction := range []struct {

@@ -87,6 +87,34 @@ func TestOneDoorToTheOS(t *testing.T) {
 	}
 }
 
+// TestWireGuardIsAtTheEndsOfTunnels: wireguard-go is imported by AWS's end and by
+// the customer's, and by nobody between them.
+func TestWireGuardIsAtTheEndsOfTunnels(t *testing.T) {
+	ends := []string{module + "/dataplane/port", module + "/control/site"}
+	for _, p := range ourPackages(t) {
+		if slices.Contains(ends, p.ImportPath) {
+			continue
+		}
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "golang.zx2c4.com/wireguard") {
+				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+		}
+	}
+}
+
+// TestOneDoorToBGP: only control/bgp imports GoBGP, and of it only the codec. The
+// server behind it would bring gRPC and viper along, and double the program.
+func TestOneDoorToBGP(t *testing.T) {
+	for _, p := range ourPackages(t) {
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "github.com/osrg/gobgp/") && (p.ImportPath != module+"/control/bgp" || !strings.HasSuffix(i, "/pkg/packet/bgp")) {
+				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+		}
+	}
+}
+
 // TestGopacketStaysOutOfThePacketPath: it allocates per packet, and is the
 // oracle that the core is held against. The memory driver's hosts use it, so
 // that they and the core do not share a misreading.

@@ -140,9 +140,11 @@ func (a *app) linkSetCommand() *cobra.Command {
 		Long: `Change a link of the running lab at once, in both directions or in one. NAME is two
 Regions or two Availability Zones such as us-east-1/eu-west-1, an instance, an
 interface such as web/eth1, or an Internet host; one that has no link yet gets one.
-VALUE is ` + strings.Join(linkValues, ", ") + `. What is
-not given stays. Packets of other links notice nothing, and what is under way on
-this one arrives as it was to.`,
+VALUE is one of
+  ` + strings.Join(linkValues[:5], ", ") + `,
+  ` + strings.Join(linkValues[5:], ", ") + `;
+what is not given stays. Packets of other links notice nothing, and what is
+under way on this one arrives as it was to.`,
 		Example: `  vpcsim link set us-east-1/eu-west-1 delay=40ms loss=1%
   vpcsim link set web --direction forward bandwidth=10Mbit queue=64KiB
   vpcsim link set web bandwidth=unlimited`,

@@ -12,6 +12,7 @@ import (
 	"github.com/vpcsim/vpcsim/control/bench"
 	"github.com/vpcsim/vpcsim/control/host"
 	"github.com/vpcsim/vpcsim/control/lab"
+	"github.com/vpcsim/vpcsim/control/site"
 )
 
 func main() {
@@ -25,6 +26,8 @@ func main() {
 			lab.DaemonMain()
 		case bench.Argument:
 			bench.Main()
+		case site.Argument:
+			siteTunnelsMain()
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

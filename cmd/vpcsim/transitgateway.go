@@ -23,8 +23,11 @@ func describeTransitGateway(r control.Resource, add, wide func(title, cell strin
 		wide("GROUP REFERENCING", yes(r.SecurityGroupReferencing))
 	case *control.TransitGatewayAttachment:
 		target := r.VPC
-		if r.Status.ResourceType == control.AttachmentPeering {
+		switch r.Status.ResourceType {
+		case control.AttachmentPeering:
 			target = r.Peer
+		case control.AttachmentVPN:
+			target = r.Status.VPNConnection
 		}
 		add("STATE", r.Status.State.String())
 		add("TRANSIT GATEWAY", r.TransitGateway)
@@ -88,7 +91,11 @@ func transitRouteDetail(t *control.TransitGatewayRouteTable) (header []string, r
 		if r.PrefixList != "" {
 			destination += " (" + r.PrefixList + ")"
 		}
-		rows = append(rows, []string{destination, r.Attachment, r.Type, r.State})
+		attachment := r.Attachment
+		if len(r.Attachments) > 0 {
+			attachment = strings.Join(r.Attachments, ",")
+		}
+		rows = append(rows, []string{destination, attachment, strings.Join(r.Tunnels, ","), r.Type, r.State})
 	}
-	return []string{"DESTINATION", "ATTACHMENT", "TYPE", "STATE"}, rows
+	return []string{"DESTINATION", "ATTACHMENT", "TUNNELS", "TYPE", "STATE"}, rows
 }

@@ -193,7 +193,9 @@ func (s *loadSpec) makeConnections() (*loadResult, error) {
 	for range s.Parallel {
 		workers.Go(func() {
 			b := make([]byte, 1)
-			for time.Now().Before(end) {
+			// At least one: on a busy machine a short run may be over before
+			// it has begun.
+			for first := true; first || time.Now().Before(end); first = false {
 				if err := connectOnce(&dialer, s.address(), b, end.Add(time.Second)); err != nil {
 					failed.Add(1)
 					continue

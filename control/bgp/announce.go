@@ -19,6 +19,8 @@ const (
 // allow. Routes whose attributes fill a message are returned: they cannot be
 // sent.
 func announcements(routes []Route, p Peer, t terms) (messages [][]byte, tooLong []netip.Prefix) {
+	// One UPDATE says its attributes once for all its prefixes, so routes that
+	// share them go together. What they share is compared as it will be written.
 	type group struct {
 		attributes []wire.PathAttributeInterface
 		size       int
@@ -53,6 +55,8 @@ func announcements(routes []Route, p Peer, t terms) (messages [][]byte, tooLong 
 		if g.family == IPv6 {
 			room -= reachBytes
 		}
+		// Only a router in transit meets this: what it is told to announce was
+		// checked, what others announced to it was not.
 		if room < prefixBytes(netip.PrefixFrom(netip.IPv6Unspecified(), 128)) {
 			tooLong = append(tooLong, g.prefixes...)
 			continue
@@ -117,6 +121,8 @@ func fit(prefixes []netip.Prefix, room int) [][]netip.Prefix {
 	return parts
 }
 
+// prefixBytes is what a prefix takes on the wire: its length, and no more bytes
+// than that needs.
 func prefixBytes(p netip.Prefix) int { return 1 + (p.Bits()+7)/8 }
 
 func nlriOf(prefixes []netip.Prefix) []wire.PathNLRI {
@@ -131,6 +137,8 @@ func nlriOf(prefixes []netip.Prefix) []wire.PathNLRI {
 	return list
 }
 
+// nextHopOf is where a route leads: to the end that announces it, unless the
+// route says otherwise.
 func nextHopOf(r Route, p Peer) netip.Addr {
 	if r.NextHop.IsValid() {
 		return r.NextHop
@@ -144,7 +152,7 @@ func attributesOf(r Route, p Peer, t terms) []wire.PathAttributeInterface {
 	path := append([]uint32{p.LocalASN}, r.ASPath...)
 	list := []wire.PathAttributeInterface{wire.NewPathAttributeOrigin(uint8(r.Origin))}
 	list = append(list, pathAttribute(path, t.twoByteASN))
-	if r.Prefix.Addr().Is4() {
+	if r.Prefix.Addr().Is4() { // that of IPv6 is in MP_REACH_NLRI
 		hop, err := wire.NewPathAttributeNextHop(nextHopOf(r, p))
 		if err != nil {
 			panic("bgp: a next hop that was checked: " + err.Error())

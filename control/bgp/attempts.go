@@ -16,6 +16,8 @@ func (c *connector) send(p progress) bool {
 	}
 }
 
+// current reports whether an attempt still counts: one that was dropped goes on
+// reporting until its goroutine notices.
 func (c *connector) current(a *attempt) bool { return slices.Contains(c.attempts, a) }
 
 // find is the attempt of one direction, of which there is one at most.
@@ -28,6 +30,7 @@ func (c *connector) find(outbound bool) *attempt {
 	return nil
 }
 
+// forget takes an attempt off the list, whatever becomes of its connection.
 func (c *connector) forget(a *attempt) {
 	c.attempts = slices.DeleteFunc(c.attempts, func(o *attempt) bool { return o == a })
 }

@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	wire "github.com/osrg/gobgp/v4/pkg/packet/bgp"
@@ -110,6 +108,8 @@ func (c *connector) dialOnce() {
 	if c.dialling || len(c.attempts) > 0 {
 		return
 	}
+	// Dialling takes seconds where nothing answers; connections of the other
+	// end are taken meanwhile.
 	c.dialling = true
 	c.group.Go(func() {
 		conn, err := c.sockets.dial(c.ctx, c.peer)
@@ -186,6 +186,7 @@ func (c *connector) fail(a *attempt, err error) {
 		now.Reason = "the other end closed the connection before it was agreed on"
 	}
 	a.conn.Close()
+	// Whoever disagrees now will most likely disagree in two seconds, too.
 	c.refusals++
 	if c.dial != nil {
 		c.dial = time.After(c.pause())
@@ -199,7 +200,8 @@ func newAttempt(conn net.Conn, outbound bool) *attempt {
 	return &attempt{conn: conn, outbound: outbound, reader: bufio.NewReaderSize(conn, 1<<16), proceed: make(chan struct{})}
 }
 
-// start begins with a connection that the other end made.
+// start begins with a connection that the other end made. Its SYN was answered
+// with the system's TTL, which harms nobody.
 func (c *connector) start(conn net.Conn, outbound bool) {
 	if raw, err := conn.(*net.TCPConn).SyscallConn(); err == nil {
 		if err := setTTL(raw, c.peer); err != nil {
@@ -209,12 +211,16 @@ func (c *connector) start(conn net.Conn, outbound bool) {
 	c.begin(newAttempt(conn, outbound))
 }
 
+// begin has an attempt say its OPEN at once: to wait for the other end's, as RFC
+// 4271 lets one, would only cost a round trip.
 func (c *connector) begin(a *attempt) {
 	c.attempts = append(c.attempts, a)
 	c.group.Go(func() { c.negotiate(a) })
 }
 
-// negotiate is the goroutine of an attempt.
+// negotiate is the goroutine of an attempt. Between the two messages that it
+// reads it waits until proceed is closed: whether this connection is the one is
+// not for it to say.
 func (c *connector) negotiate(a *attempt) {
 	_ = a.conn.SetDeadline(time.Now().Add(openWait))
 	if _, err := a.conn.Write(openMessage(c.peer, c.restarting)); err != nil {
@@ -245,49 +251,4 @@ func (c *connector) negotiate(a *attempt) {
 	}
 	_ = a.conn.SetDeadline(time.Time{})
 	c.send(progress{attempt: a, up: err == nil, err: err})
-}
-
-// expect reads the one message that may come now; state is the subcode with
-// which any other is answered.
-func expect[T wire.BGPBody](r io.Reader, state uint8) (T, error) {
-	var none T
-	m, err := readMessage(r, &wire.MarshallingOption{})
-	if err != nil {
-		return none, err
-	}
-	switch body := m.body.(type) {
-	case T:
-		return body, nil
-	case *wire.BGPNotification:
-		return none, &notificationError{body}
-	}
-	return none, &fault{code: wire.BGP_ERROR_FSM_ERROR, subcode: state, text: "it sent a message that nobody sends at this point"}
-}
-
-// notificationError is a NOTIFICATION in place of what was expected.
-type notificationError struct{ *wire.BGPNotification }
-
-func (n *notificationError) Error() string { return describe(n.BGPNotification) }
-
-func (n *notificationError) collision() bool {
-	return n.ErrorCode == wire.BGP_ERROR_CEASE && n.ErrorSubcode == ceaseConnectionCollision
-}
-
-// explain says what a user can do about a connection that is not made.
-func explain(err error, p Peer) string {
-	to := net.JoinHostPort(p.RemoteAddress.String(), fmt.Sprint(port))
-	var timeout net.Error
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens on " + to
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "the local address " + p.LocalAddress.String() + " is on no interface"
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return "no way leads to " + to
-	case errors.As(err, &timeout) && timeout.Timeout() && p.Password != "":
-		return "no answer from " + to + ": is the path up, and the MD5 password there the same?"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer from " + to + ": is the path up, and does the other end want an MD5 password?"
-	}
-	return err.Error()
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	wire "github.com/osrg/gobgp/v4/pkg/packet/bgp"
@@ -35,6 +37,8 @@ func (s *session) established(ctx context.Context, c *connection) ending {
 		RouterID: c.terms.routerID, HoldTime: c.terms.hold, Families: c.terms.families,
 	})
 
+	// The reader and the writer may each wait for the other end as long as it
+	// takes; the loop waits for neither, so its timers are true.
 	inner, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	written := make(chan struct{})
@@ -65,6 +69,8 @@ func (s *session) established(ctx context.Context, c *connection) ending {
 func (e *exchange) loop(ctx context.Context) (ending, []byte) {
 	hold, keepalive, stop := e.timers()
 	defer stop()
+	// Everything, and the marker that it was everything: the other end may be
+	// one that keeps routes over a restart, and waits for it.
 	e.announce(true)
 	for _, f := range e.c.terms.families {
 		e.box.put(endOfRIB(f))
@@ -140,6 +146,8 @@ func timerChannel(t *time.Timer) <-chan time.Time {
 func (e *exchange) handle(m message) (end ending, last []byte, over bool) {
 	switch body := m.body.(type) {
 	case *wire.BGPUpdate:
+		// RFC 7606: most faults cost the routes that they are about, and only
+		// where even those cannot be read, the session.
 		u, f := readUpdate(body, m.flaw, e.peer, e.c.terms)
 		if f != nil {
 			end, last = e.refuse(f)
@@ -155,6 +163,7 @@ func (e *exchange) handle(m message) (end ending, last []byte, over bool) {
 		e.settle()
 		return e.checkLimit()
 	case *wire.BGPRouteRefresh:
+		// Its routes of that family, again; those of another do no harm.
 		if f, ok := familyOn(wire.NewFamily(body.AFI, body.SAFI)); ok && slices.Contains(e.c.terms.families, f) {
 			e.announce(true)
 		}
@@ -167,6 +176,7 @@ func (e *exchange) handle(m message) (end ending, last []byte, over bool) {
 	return ending{}, nil, false
 }
 
+// refuse ends a session for a fault of the other end.
 func (e *exchange) refuse(f *fault) (ending, []byte) {
 	return ending{state: Active, cause: CauseNotificationSent,
 			reason: fmt.Sprintf("the other end broke the protocol: %s (%s)", f.text, notificationName(f.code, f.subcode))},
@@ -184,8 +194,13 @@ func (e *exchange) lost() (ending, []byte) {
 	default:
 	}
 	reason := "the connection broke: " + e.failed.Error()
-	if errors.Is(e.failed, io.EOF) {
+	switch {
+	case errors.Is(e.failed, io.EOF), errors.Is(e.failed, io.ErrUnexpectedEOF):
 		reason = "the other end closed the connection without a NOTIFICATION"
+	case errors.Is(e.failed, syscall.ECONNRESET):
+		reason = "the other end reset the connection without a NOTIFICATION"
+	case errors.Is(e.failed, os.ErrDeadlineExceeded):
+		reason = fmt.Sprintf("the other end has read nothing for %s", 2*e.c.terms.hold)
 	}
 	return ending{state: Active, cause: CauseConnectionLost, reason: reason, graceful: true}, nil
 }
@@ -209,7 +224,8 @@ func (e *exchange) checkLimit() (end ending, last []byte, over bool) {
 	return ending{}, nil, false
 }
 
-// announce sends what has changed, or everything.
+// announce sends what has changed, or everything. Withdrawals go first, so that
+// the other end is never over a limit of its own between the two.
 func (e *exchange) announce(all bool) {
 	routes, gone := e.out.take(all)
 	carried := func(p netip.Prefix) bool { return slices.Contains(e.c.terms.families, familyOf(p.Addr())) }

@@ -156,3 +156,8 @@ func prefixesOf(list []Route) []netip.Prefix {
 	}
 	return out
 }
+
+// prefixNumber is one of many prefixes of 24 bits.
+func prefixNumber(n int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{20 + byte(n>>16), byte(n >> 8), byte(n), 0}), 24)
+}

@@ -85,6 +85,8 @@ func (l *listener) close() {
 	<-l.done
 }
 
+// run gets the address, serves, and starts over when either fails: an interface
+// can go and come back under a listener.
 func (l *listener) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		socket, err := l.sockets.listen(ctx, l.local)
@@ -134,6 +136,7 @@ func (l *listener) accept(socket *net.TCPListener) error {
 			conn.Close()
 			continue
 		}
+		// It must not be waited for here: others connect to this address, too.
 		s.offer(conn)
 	}
 }

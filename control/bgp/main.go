@@ -15,6 +15,9 @@ import (
 // Argument is the hidden subcommand behind which a program calls [Main].
 const Argument = "bgp-speaker"
 
+// lastWords is how long Main waits for its last events to be read.
+const lastWords = 2 * time.Second
+
 // Main is a Server in a process of its own: it reads States from in and writes
 // Events to out, one JSON value to a line, until in ends, out fails or ctx ends.
 // Sessions are then closed with a Cease, and what that brought about is written
@@ -26,12 +29,13 @@ func Main(ctx context.Context, in io.Reader, out io.Writer, log *slog.Logger) er
 	events := newQueue()
 	server := NewServer(Config{Event: events.put, Log: log})
 
-	var writer sync.WaitGroup
-	writer.Go(func() {
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
 		if err := events.write(out); err != nil {
 			fail(fmt.Errorf("bgp: writing events: %w", err))
 		}
-	})
+	}()
 	// Reading cannot be interrupted; where it must be left behind, the process
 	// ends soon anyway.
 	read := make(chan error, 1)
@@ -45,7 +49,10 @@ func Main(ctx context.Context, in io.Reader, out io.Writer, log *slog.Logger) er
 	}
 	server.Close()
 	events.close()
-	writer.Wait()
+	select {
+	case <-written:
+	case <-time.After(lastWords): // nobody reads, though nobody hung up
+	}
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

@@ -51,6 +51,7 @@ func readMessage(r io.Reader, o *wire.MarshallingOption) (message, error) {
 		return message{}, &fault{wire.BGP_ERROR_MESSAGE_HEADER_ERROR, wire.BGP_ERROR_SUB_BAD_MESSAGE_LENGTH, head[16:18],
 			fmt.Sprintf("a message of %d bytes, %d are allowed", header.Len, wire.BGP_MAX_MESSAGE_LENGTH)}
 	}
+	// A length below the header's own was refused above.
 	body := make([]byte, int(header.Len)-len(head))
 	if _, err := io.ReadFull(r, body); err != nil {
 		if err == io.EOF {
@@ -58,18 +59,25 @@ func readMessage(r io.Reader, o *wire.MarshallingOption) (message, error) {
 		}
 		return message{}, err
 	}
-	return parse(&header, body, o)
+	m, f := parse(&header, body, o)
+	if f != nil {
+		return message{}, f
+	}
+	return m, nil
 }
 
-// parse decodes a message. What the other end sends must never end this process:
-// a codec that panics has met a message nobody should send.
-func parse(header *wire.BGPHeader, body []byte, o *wire.MarshallingOption) (m message, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			m, err = message{}, &fault{code: wire.BGP_ERROR_UPDATE_MESSAGE_ERROR,
-				subcode: wire.BGP_ERROR_SUB_MALFORMED_ATTRIBUTE_LIST, text: fmt.Sprintf("undecodable message: %v", p)}
-		}
-	}()
+// survive turns a panic of the codec into a fault: what the other end sends must
+// never end this process.
+func survive(f **fault) {
+	if p := recover(); p != nil {
+		*f = &fault{code: wire.BGP_ERROR_UPDATE_MESSAGE_ERROR, subcode: wire.BGP_ERROR_SUB_MALFORMED_ATTRIBUTE_LIST,
+			text: fmt.Sprintf("undecodable message: %v", p)}
+	}
+}
+
+// parse decodes a message.
+func parse(header *wire.BGPHeader, body []byte, o *wire.MarshallingOption) (m message, f *fault) {
+	defer survive(&f)
 	if header.Type == wire.BGP_MSG_KEEPALIVE && len(body) > 0 {
 		return message{}, &fault{code: wire.BGP_ERROR_MESSAGE_HEADER_ERROR, subcode: wire.BGP_ERROR_SUB_BAD_MESSAGE_LENGTH,
 			text: "a KEEPALIVE that is not empty"}
@@ -81,9 +89,14 @@ func parse(header *wire.BGPHeader, body []byte, o *wire.MarshallingOption) (m me
 	if update, ok := bodyOf[*wire.BGPUpdate](decoded); ok && tolerable(err, update) {
 		return message{body: update, flaw: withdrawing(err)}, nil
 	}
-	return message{}, faultOf(err)
+	f = faultOf(err)
+	if f.code == 0 { // the codec does not know which it would be
+		f.code, f.subcode = wire.BGP_ERROR_UPDATE_MESSAGE_ERROR, wire.BGP_ERROR_SUB_MALFORMED_ATTRIBUTE_LIST
+	}
+	return message{}, f
 }
 
+// bodyOf is the body of a message, if it is of that kind.
 func bodyOf[T wire.BGPBody](m *wire.BGPMessage) (T, bool) {
 	var none T
 	if m == nil {

@@ -50,6 +50,7 @@ func openMessage(p Peer, restarting bool) []byte {
 	if p.GracefulRestart > 0 {
 		capabilities = append(capabilities, wire.NewCapGracefulRestart(restarting, false, uint16(p.GracefulRestart/time.Second), tuples))
 	}
+	// The field has two bytes; the capability says it in four (RFC 6793).
 	asn := p.LocalASN
 	if asn > 1<<16-1 {
 		asn = asTrans
@@ -82,6 +83,8 @@ func negotiate(p Peer, o *wire.BGPOpen) (terms, *fault) {
 	case o.HoldTime == 1 || o.HoldTime == 2:
 		return bad(wire.BGP_ERROR_SUB_UNACCEPTABLE_HOLD_TIME, nil, "its hold time is %d s, the least is 3 s", o.HoldTime)
 	}
+	// A peer that knows fewer families than this end is no fault: those that
+	// both know are exchanged.
 	t := terms{routerID: o.ID, twoByteASN: c.asn == 0}
 	for _, f := range p.Families {
 		if slices.Contains(c.families, f) {

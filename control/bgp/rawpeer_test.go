@@ -232,7 +232,7 @@ func TestConnectionThatBreaksIsNamed(t *testing.T) {
 	r.announce(routes("10.50.0.0/16")...)
 	a.learns("tunnel", "10.50.0.0/16")
 	r.conn.Close()
-	if s := a.reaches("tunnel", Active, "closed the connection without a NOTIFICATION"); s.Cause != CauseConnectionLost {
+	if s := a.reaches("tunnel", Active, "the connection without a NOTIFICATION"); s.Cause != CauseConnectionLost {
 		t.Errorf("cause %s", s.Cause)
 	}
 	a.learns("tunnel")

@@ -18,6 +18,7 @@ type ribIn struct {
 	count map[Family]int
 }
 
+// newRIBIn is that of a peer that has said nothing yet.
 func newRIBIn() *ribIn {
 	return &ribIn{routes: map[netip.Prefix]Route{}, refused: map[netip.Prefix]bool{}, stale: map[netip.Prefix]bool{}, count: map[Family]int{}}
 }
@@ -86,6 +87,7 @@ func (r *ribIn) apply(u update, d *delta) {
 	}
 }
 
+// remove forgets a prefix, whether it was used, refused or never heard of.
 func (r *ribIn) remove(p netip.Prefix, d *delta) {
 	_, used := r.routes[p]
 	if used {

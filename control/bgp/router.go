@@ -40,6 +40,7 @@ func (t *table) learn(peer Peer, routerID netip.Addr, changes *delta, d *delta) 
 	}
 }
 
+// choose finds the best path of a prefix anew, and notes whether it is another.
 func (t *table) choose(p netip.Prefix, d *delta) {
 	list := make([]path, 0, len(t.paths[p]))
 	for _, candidate := range t.paths[p] {
@@ -79,6 +80,7 @@ func bestOf(list []path) path {
 	})
 }
 
+// lowest leaves the paths for which of is least. The list is not changed.
 func lowest(list []path, of func(path) int64) []path {
 	least := of(list[0])
 	for _, p := range list {
@@ -113,6 +115,8 @@ func (t *table) exports(r *Router, p Peer) map[netip.Prefix]Route {
 			add(route)
 		}
 	}
+	// The own networks win over whatever others say of them, and what is meant
+	// for this peer over both.
 	for _, n := range r.Networks {
 		add(Route{Prefix: n})
 	}
@@ -122,8 +126,9 @@ func (t *table) exports(r *Router, p Peer) map[netip.Prefix]Route {
 	return out
 }
 
+// apply makes the changes to a route that are to steer the other end's choice.
 func (e Export) apply(r Route, own uint32) Route {
-	if e.Prepend > 0 {
+	if e.Prepend > 0 { // the session puts the own ASN there once more
 		r.ASPath = append(slices.Repeat([]uint32{own}, e.Prepend), r.ASPath...)
 	}
 	if e.MED != 0 {

@@ -75,6 +75,7 @@ func NewServer(c Config) *Server {
 // Set makes state the one in force, and returns when what it ends has ended. An
 // error changes nothing.
 func (s *Server) Set(state State) error {
+	// All of it is checked before any of it counts.
 	state, err := state.complete()
 	if err != nil {
 		return err
@@ -88,6 +89,7 @@ func (s *Server) Set(state State) error {
 	for _, p := range state.Peers {
 		wanted[p.Name] = p
 	}
+	// What ends, ends first: a new session may need the addresses of an old one.
 	s.stop(func(r *running) *ceased {
 		p, ok := wanted[r.peer.Name]
 		switch {
@@ -135,6 +137,8 @@ func (s *Server) stop(why func(*running) *ceased) {
 			ending = append(ending, r)
 		}
 	}
+	// They say goodbye at the same time: one whose peer does not read takes a
+	// second, and so do fifty.
 	for _, r := range ending {
 		<-r.done
 		delete(s.running, r.peer.Name)
@@ -148,6 +152,7 @@ func (s *Server) stop(why func(*running) *ceased) {
 	s.mu.Unlock()
 }
 
+// start begins a session, and the listener that its address needs.
 func (s *Server) start(p Peer) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	r := &running{session: newSession(p, s.sockets, s.log), peer: p, router: s.router != nil, cancel: cancel, done: make(chan struct{})}
@@ -156,6 +161,8 @@ func (s *Server) start(p Peer) {
 	s.mu.Lock()
 	s.active[p.Name] = r
 	s.mu.Unlock()
+	// Before its session can be up, so that the first thing that a peer hears
+	// is all of it. A router's announcements follow from its table: see export.
 	if s.router == nil {
 		r.out.replace(p.announced())
 	}
@@ -195,7 +202,7 @@ func (s *Server) report(r *running, session *Session, d *delta) {
 		r.routerID = session.RouterID
 	}
 	if !r.router || d.empty() {
-		return
+		return // AWS's end: what follows from the routes is control's
 	}
 	best := newDelta()
 	s.table.learn(r.session.peer, r.routerID, d, best)
@@ -256,6 +263,8 @@ func (s *Server) export() {
 	}
 }
 
+// exportLocked is export with mu held. It works out everything for everybody: a
+// customer's router has a handful of peers, and a session sends changes only.
 func (s *Server) exportLocked() {
 	for _, r := range s.active {
 		r.out.replace(s.table.exports(s.router, r.peer))

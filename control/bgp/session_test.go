@@ -101,6 +101,7 @@ func TestWrongPasswordIsNamed(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			aws, customer := link(t, false)
+			t.Parallel() // each waits for the kernel to give up
 			aws.Password, customer.Password = test.aws, test.customer
 			speak(t, peers(customer))
 			a := speak(t, peers(aws))

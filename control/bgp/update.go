@@ -23,9 +23,10 @@ type update struct {
 	complaint string
 }
 
-// readUpdate checks an UPDATE of an external peer. The error is what the session
-// cannot go on after.
-func readUpdate(m *wire.BGPUpdate, flaw error, p Peer, t terms) (update, *fault) {
+// readUpdate checks an UPDATE of an external peer, in which the codec may have
+// found a flaw already. The fault is what the session cannot go on after.
+func readUpdate(m *wire.BGPUpdate, flaw error, p Peer, t terms) (u update, f *fault) {
+	defer survive(&f)
 	if ok, w := m.IsEndOfRib(); ok {
 		f, _ := familyOn(w)
 		return update{end: f}, nil
@@ -34,21 +35,21 @@ func readUpdate(m *wire.BGPUpdate, flaw error, p Peer, t terms) (update, *fault)
 	for _, f := range t.families {
 		families[wireFamilies[f]] = wire.BGP_ADD_PATH_NONE
 	}
-	// A next hop on loopback is nobody's harm: control decides by the tunnel.
-	if _, err := wire.ValidateUpdateMsg(m, families, true, false, true); err != nil {
-		switch f := faultOf(err); {
-		case f.code == 0:
-			// RFC 4760 lets us pass over routes of a family that the session
-			// does not carry.
-			return update{complaint: f.text}, nil
-		case !tolerable(err, m):
-			return update{}, f
-		}
-		if flaw == nil {
+	// The codec cannot validate what it failed to decode. A next hop on loopback
+	// is nobody's harm: control decides by the tunnel.
+	if flaw == nil {
+		if _, err := wire.ValidateUpdateMsg(m, families, true, false, true); err != nil {
+			switch f := faultOf(err); {
+			case f.code == 0:
+				// RFC 4760 lets us pass over routes of a family that the
+				// session does not carry.
+				return update{complaint: f.text}, nil
+			case !tolerable(err, m):
+				return update{}, f
+			}
 			flaw = withdrawing(err)
 		}
 	}
-	var u update
 	template, parts, err := readAttributes(m, t)
 	for _, w := range parts.withdrawn {
 		u.withdrawn = append(u.withdrawn, w.prefix)

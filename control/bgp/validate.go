@@ -44,10 +44,13 @@ func (p Peer) validate(r *Router) error {
 	return errors.Join(p.checkTimers(), p.checkRoutes(), p.checkLimits())
 }
 
+// usable reports whether a host can have an address. A zone would tie it to an
+// interface, of which this package knows none.
 func usable(a netip.Addr) bool {
 	return a.IsValid() && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast() && a.Zone() == ""
 }
 
+// checkASN refuses the ASNs that stand for none (RFC 7607, 6793, 7300).
 func checkASN(asn uint32) error {
 	if asn == 0 || asn == asTrans || asn == 1<<32-1 {
 		return fmt.Errorf("ASN %d is reserved", asn)
@@ -55,6 +58,7 @@ func checkASN(asn uint32) error {
 	return nil
 }
 
+// checkTimers: the wire has room for whole seconds, and two bytes of them.
 func (p Peer) checkTimers() error {
 	for _, t := range []struct {
 		name     string
@@ -89,6 +93,8 @@ func (p Peer) checkLimits() error {
 // maxPrepend is more than any router needs, and leaves AS_PATH in one segment.
 const maxPrepend = 50
 
+// checkRoutes makes sure that whatever is to be announced can be written down:
+// the session relies on it.
 func (p Peer) checkRoutes() error {
 	for _, f := range p.Families {
 		if f != IPv4 && f != IPv6 {

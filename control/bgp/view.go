@@ -15,6 +15,7 @@ type View struct {
 	best  map[netip.Prefix]Route
 }
 
+// peerView is a PeerStatus that is being added up.
 type peerView struct {
 	session Session
 	since   time.Time
@@ -61,6 +62,7 @@ func (v *View) Apply(e Event) (changed bool) {
 	return changed
 }
 
+// apply reports whether there was anything to do.
 func apply(routes map[netip.Prefix]Route, set []Route, gone []netip.Prefix) bool {
 	for _, r := range set {
 		routes[r.Prefix] = r

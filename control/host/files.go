@@ -37,6 +37,37 @@ func placeFiles(files NodeFiles) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
+	for _, path := range sortedNames(files.Directories) {
+		if err := placeDirectory(path, files.Directories[path]); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// placeDirectory makes source seen at path, too, which need not exist.
+func placeDirectory(path, source string) error {
+	// By descriptor: making room for path may cover what source is in.
+	dir, err := os.OpenFile(source, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	target, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	if st, err := os.Stat(target); err != nil || !st.IsDir() {
+		if err := makeRoom(target); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(target, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := unix.Mount(descriptorPath(dir), target, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind mount of %s: %w", source, err)
+	}
 	return nil
 }
 
@@ -70,6 +101,18 @@ func placeFile(path, content string) error {
 	if _, err := os.Stat(target); err == nil {
 		return bindContent(target, content)
 	}
+	if err := makeRoom(target); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return err
+	}
+	return writeFile(target, content)
+}
+
+// makeRoom covers the nearest directory above target that is there, so that names
+// can be made in it.
+func makeRoom(target string) error {
 	above := filepath.Dir(target)
 	for {
 		if _, err := os.Stat(above); err == nil {
@@ -80,10 +123,7 @@ func placeFile(path, content string) error {
 	if err := shadow(above); err != nil {
 		return fmt.Errorf("making room in %s: %w", above, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return err
-	}
-	return writeFile(target, content)
+	return nil
 }
 
 // resolve follows symlinks by hand, since the last target may be missing.

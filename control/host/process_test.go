@@ -21,7 +21,7 @@ func TestCommandPassesOnTheExitCode(t *testing.T) {
 		{"success", []string{"true"}, 0, ""},
 		{"failure", []string{"sh", "-c", "echo no >&2; exit 3"}, 3, "no\n"},
 		{"killed by a signal", []string{"sh", "-c", "kill -TERM $$"}, 128 + 15, ""},
-		{"missing program, with a hint", []string{"vtysh"}, 127, "vpcsim: vtysh: not found on this machine (Debian: apt install frr)\n"},
+		{"missing program, with a hint", []string{"fping"}, 127, "vpcsim: fping: not found on this machine (Debian: apt install fping)\n"},
 		{"missing program", []string{"no-such-program"}, 127, "vpcsim: no-such-program: not found on this machine\n"},
 		{"missing path", []string{"/no/such/program"}, 127, "vpcsim: /no/such/program: not found on this machine\n"},
 		{"not executable", []string{"/etc/passwd"}, 126, "vpcsim: run /etc/passwd: permission denied\n"},
@@ -88,6 +88,34 @@ func TestCommandSeesTheNode(t *testing.T) {
 		}
 		if name, _ := os.Hostname(); name == "web" {
 			t.Error("the daemon's own host name has changed")
+		}
+	})
+}
+
+// Programs of a node meet in a directory of the node's own, where the machine may
+// have none; another node has another.
+func TestCommandSharesDirectoriesOfTheNode(t *testing.T) {
+	inLab(t, func(t *testing.T, h *Host) {
+		n := testNode(1)
+		ensure(t, h, n)
+		const path = "/var/run/vpcsim-test/wireguard"
+		sh := func(source, script string) string {
+			out, code := runSpec(t, h, n.Name, ProcessSpec{Args: []string{"sh", "-c", script}, Files: NodeFiles{Directories: map[string]string{path: source}}})
+			if code != 0 {
+				t.Errorf("%s: exit code %d: %s", script, code, out)
+			}
+			return out
+		}
+		one, two := t.TempDir(), t.TempDir()
+		sh(one, "echo hello >"+path+"/socket; ls -d /run >/dev/null")
+		if got := sh(one, "cat "+path+"/socket"); got != "hello\n" {
+			t.Errorf("the next program sees %q", got)
+		}
+		if got := sh(two, "ls "+path); got != "" {
+			t.Errorf("another directory has %q", got)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is there for the daemon, too", path)
 		}
 	})
 }

@@ -28,6 +28,11 @@ type ProcessSpec struct {
 type NodeFiles struct {
 	Hosts      string // /etc/hosts
 	ResolvConf string // /etc/resolv.conf; names are then looked up in Hosts and by DNS only
+	// Directories of the node's own, by where its programs see them: each is
+	// one of the machine's, which must exist, and through which the programs
+	// of the node can meet. /var/run/wireguard is where wg(8) looks for
+	// sockets.
+	Directories map[string]string `json:",omitempty"`
 }
 
 // SpawnConfig says how [Spawn] starts the lab's daemon.

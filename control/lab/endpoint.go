@@ -24,9 +24,10 @@ func (e *UsageError) Error() string {
 
 // sender is the interface that a trace or probe starts from.
 type sender struct {
-	Node   string // instance or Internet host
+	Node   string // instance, Internet host, or host at a site
 	Handle dataplane.Handle
-	VPC    string // "" on the Internet
+	VPC    string // "" outside of AWS
+	Site   string // that the host is at; its packets come out of a tunnel
 	// Addresses of the interface, the primary of each family first.
 	Addresses []netip.Addr
 }
@@ -55,12 +56,8 @@ func findSender(w *control.World, text string) (sender, error) {
 			return sender{}, &UsageError{fmt.Sprintf("%s is the address of %s", a, strings.Join(owners, " and of ")), "write the one that you mean"}
 		}
 	}
-	if h := w.InternetHosts[text]; h != nil {
-		s := sender{Node: text, Handle: dataplane.Handle(h.Status.Handle), Addresses: []netip.Addr{h.IP}}
-		if h.Status.IPv6.IsValid() {
-			s.Addresses = append(s.Addresses, h.Status.IPv6)
-		}
-		return s, nil
+	if machine, ok := outsideMachine(w, text); ok {
+		return sender{Node: text, Handle: dataplane.Handle(machine.handle), Addresses: machine.addresses, Site: machine.site}, nil
 	}
 	eni := w.NetworkInterfaces[interfaceName(w, text)]
 	if eni == nil {
@@ -84,18 +81,23 @@ func findDestination(w *control.World, from *sender, text string, family control
 		return a, nil
 	}
 	var a netip.Addr
-	h, eni := w.InternetHosts[text], w.NetworkInterfaces[interfaceName(w, text)]
+	machine, isOutside := outsideMachine(w, text)
+	eni := w.NetworkInterfaces[interfaceName(w, text)]
 	switch {
-	case h == nil && eni == nil:
+	case !isOutside && eni == nil:
 		return a, unknownEnd(w, text)
-	case h != nil && family == control.IPv6:
-		a = h.Status.IPv6
-	case h != nil:
-		a = h.IP
+	case isOutside:
+		for _, own := range machine.addresses {
+			if own.Is6() == (family == control.IPv6) {
+				a = own
+			}
+		}
 	case family == control.IPv6:
 		if len(eni.Status.IPv6s) > 0 {
 			a = eni.Status.IPv6s[0]
 		}
+	case from.Site != "" && len(eni.Status.PrivateIPs) > 0:
+		a = eni.Status.PrivateIPs[0]
 	case eni.Status.PublicIP.IsValid() && !w.ResolvesPrivately(from.VPC, eni.VPC):
 		a = eni.Status.PublicIP
 	case len(eni.Status.PrivateIPs) > 0:
@@ -121,8 +123,8 @@ func interfaceName(w *control.World, text string) string {
 // their own eyes or, for public addresses, in the Internet's.
 func ownersOf(w *control.World, a netip.Addr) []string {
 	var owners []string
-	for name, h := range w.InternetHosts {
-		if h.IP == a || h.Status.IPv6 == a {
+	for _, name := range outsideNames(w) {
+		if machine, _ := outsideMachine(w, name); slices.Contains(machine.addresses, a) {
 			owners = append(owners, name)
 		}
 	}
@@ -142,7 +144,7 @@ func unknownEnd(w *control.World, text string) error {
 	if near := Closest(text, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	return &UsageError{fmt.Sprintf("no instance, interface or Internet host named %q", text), hint}
+	return &UsageError{fmt.Sprintf("no instance, interface or host named %q", text), hint}
 }
 
 // EndNames are the names that can stand at the ends of a trace: instances,
@@ -155,9 +157,7 @@ func EndNames(w *control.World) []string {
 			names = append(names, instance.Status.NetworkInterfaces...)
 		}
 	}
-	for name := range w.InternetHosts {
-		names = append(names, name)
-	}
+	names = append(names, outsideNames(w)...)
 	slices.Sort(names)
 	return names
 }

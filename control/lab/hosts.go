@@ -22,7 +22,7 @@ func hostsFile(w *control.World, node string) string {
 	var b strings.Builder
 	b.WriteString("# Made by vpcsim from the lab's scenario; it changes with the lab.\n")
 	b.WriteString("127.0.0.1 localhost\n::1 localhost\n")
-	for _, name := range append(slices.Sorted(maps.Keys(w.Instances)), slices.Sorted(maps.Keys(w.InternetHosts))...) {
+	for _, name := range append(slices.Sorted(maps.Keys(w.Instances)), outsideNames(w)...) {
 		addresses := addressesFrom(w, node, name)
 		for _, a := range addresses {
 			switch {
@@ -49,14 +49,15 @@ func addressesFrom(w *control.World, node, name string) []netip.Addr {
 			list = append(list, a)
 		}
 	}
-	if h := w.InternetHosts[name]; h != nil {
-		add(h.IP)
-		add(h.Status.IPv6)
-		return list
+	if machine, ok := outsideMachine(w, name); ok {
+		return machine.addresses
 	}
 	target := w.Instances[name]
 	viewer := w.Instances[node]
+	at, _ := outsideMachine(w, node)
 	switch public, private := target.Status.PublicIP, target.Status.PrivateIP; {
+	case at.site != "": // through its tunnels
+		add(private)
 	case viewer == nil:
 		add(public)
 	case w.ResolvesPrivately(viewer.Status.VPC, target.Status.VPC):

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -54,11 +55,13 @@ type lab struct {
 	log     *slog.Logger
 
 	port   *port.AFPacket
+	ports  *port.Switch // port, and the tunnels that end in this process
 	engine *dataplane.Engine
 	host   *host.Host
 	store  *control.Store
 
 	platform *platform
+	vpn      *vpn
 	servers  *servers
 	programs *programs
 
@@ -127,12 +130,13 @@ func run(ctx context.Context, o order, report *reporter) error {
 	if l.port, err = port.OpenAFPacket(port.AFPacketConfig{}); err != nil {
 		return host.Explain(err)
 	}
-	defer l.port.Close()
+	l.ports = port.NewSwitch(l.port)
+	defer l.ports.Close()
 	l.engine = dataplane.NewEngine(dataplane.Config{
 		Clock: func() int64 { return int64(time.Since(l.started)) }, // so that drops have a wall-clock time
 	})
 	forwarding := l.forward()
-	defer func() { _ = l.port.Close(); <-forwarding.done }()
+	defer func() { _ = l.ports.Close(); <-forwarding.done }()
 
 	if l.host, err = host.New(host.Config{Log: log, Attach: l.port.Attach, Detach: l.port.Detach}); err != nil {
 		return err
@@ -146,6 +150,8 @@ func run(ctx context.Context, o order, report *reporter) error {
 	defer l.programs.close()
 
 	l.store = control.NewStore(log, plumbing{l.host}, l.engine.Publish)
+	l.vpn = newVPN(l.host, l.ports, l.store, filepath.Join(dir.Dir, "sites"), log)
+	defer l.vpn.close()
 	report.phase("creating namespaces, interfaces and addresses")
 	if err := l.first(ctx, o.File); err != nil {
 		return err
@@ -243,7 +249,7 @@ func (l *lab) forward() *forwarding {
 	f := &forwarding{done: make(chan struct{})}
 	go func() {
 		defer close(f.done)
-		f.err = l.engine.Run(l.port)
+		f.err = l.engine.Run(l.ports)
 	}()
 	return f
 }
@@ -287,7 +293,7 @@ func (l *lab) operate(ctx context.Context, op control.Operation) (*Plan, error) 
 func (l *lab) converge(changes []control.Change) *Plan {
 	w, revision := l.store.World()
 	plan := newPlan(changes, revision)
-	for _, err := range []error{l.platform.converge(w), l.servers.converge(w), l.programs.converge(w, l.file.Dir)} {
+	for _, err := range []error{l.platform.converge(w), l.vpn.converge(w), l.servers.converge(w), l.programs.converge(w, l.file.Dir)} {
 		if err != nil {
 			plan.Warnings = append(plan.Warnings, err.Error())
 			l.log.Warn("not everything could be started", "error", err)

@@ -38,8 +38,8 @@ func nodeName(w *control.World, name string) string {
 	if i := w.Instances[name]; i != nil && !i.Down() {
 		return fmt.Sprintf("%s#%d", name, i.Status.Handle)
 	}
-	if h := w.InternetHosts[name]; h != nil {
-		return fmt.Sprintf("%s#%d", name, h.Status.Handle)
+	if machine, ok := outsideMachine(w, name); ok && !downOutside(w, name) {
+		return fmt.Sprintf("%s#%d", name, machine.handle)
 	}
 	return ""
 }
@@ -56,7 +56,7 @@ func nodes(w *control.World) []host.Node {
 	for _, name := range slices.Sorted(maps.Keys(w.InternetHosts)) {
 		list = append(list, internetNode(w, name, w.InternetHosts[name]))
 	}
-	return list
+	return append(list, siteNodes(w)...)
 }
 
 func instanceNode(w *control.World, name string, instance *control.Instance) host.Node {

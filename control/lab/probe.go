@@ -222,8 +222,8 @@ func (x *exchange) owns(d *dataplane.Drop) bool {
 // receiverOf is the instance or Internet host that the address leads to from
 // the sender, and its own address there.
 func receiverOf(w *control.World, from *sender, to netip.Addr) (name string, address netip.Addr) {
-	for name, h := range w.InternetHosts {
-		if h.IP == to || h.Status.IPv6 == to {
+	for _, name := range outsideNames(w) {
+		if machine, _ := outsideMachine(w, name); slices.Contains(machine.addresses, to) {
 			return name, to
 		}
 	}
@@ -280,8 +280,11 @@ func withoutNAT64(a netip.Addr) netip.Addr {
 
 // handlesOf are the interfaces of an instance or Internet host.
 func handlesOf(w *control.World, name string) []dataplane.Handle {
-	if h := w.InternetHosts[name]; h != nil {
-		return []dataplane.Handle{dataplane.Handle(h.Status.Handle)}
+	if machine, ok := outsideMachine(w, name); ok {
+		if machine.site != "" {
+			return tunnelHandles(w, machine.site)
+		}
+		return []dataplane.Handle{dataplane.Handle(machine.handle)}
 	}
 	var list []dataplane.Handle
 	for _, eni := range w.Instances[name].Status.NetworkInterfaces {

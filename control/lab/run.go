@@ -90,7 +90,8 @@ func wantedPrograms(w *control.World) []programKey {
 		if i := w.Instances[name]; i != nil {
 			commands = i.Run
 		} else {
-			commands = w.InternetHosts[name].Run
+			machine, _ := outsideMachine(w, name)
+			commands = machine.run
 		}
 		count := map[string]int{}
 		for _, command := range commands {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -112,8 +111,8 @@ func wantedServers(w *control.World) map[serverKey]bool {
 
 // nodeAddresses are all addresses that the node's own kernel has.
 func nodeAddresses(w *control.World, name string) []netip.Addr {
-	if h := w.InternetHosts[name]; h != nil {
-		return valid(h.IP, h.Status.IPv6)
+	if machine, ok := outsideMachine(w, name); ok {
+		return machine.addresses
 	}
 	var list []netip.Addr
 	for _, eni := range w.Instances[name].Status.NetworkInterfaces {
@@ -265,21 +264,19 @@ func serveUDP(conn *net.UDPConn, node string, log *slog.Logger) *server {
 	return s
 }
 
-// builtIn are the built-in servers of an instance or Internet host.
+// builtIn are the built-in servers of an instance or another machine.
 func builtIn(w *control.World, name string) []control.Service {
 	if i := w.Instances[name]; i != nil {
 		return i.Serve
 	}
-	if h := w.InternetHosts[name]; h != nil {
-		return h.Serve
-	}
-	return nil
+	machine, _ := outsideMachine(w, name)
+	return machine.serve
 }
 
-// NodeNames are the names under which programs can run: instances that are not
-// down, and Internet hosts.
+// NodeNames are the names under which programs can run: instances and sites that
+// are not down, with their hosts, and Internet hosts.
 func NodeNames(w *control.World) []string {
-	names := slices.Collect(maps.Keys(w.InternetHosts))
+	names := slices.DeleteFunc(outsideNames(w), func(name string) bool { return downOutside(w, name) })
 	for name, i := range w.Instances {
 		if !i.Down() {
 			names = append(names, name)

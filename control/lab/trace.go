@@ -135,6 +135,11 @@ func traceRequest(w *control.World, q TraceQuery) (dataplane.TraceRequest, traff
 		return request, what, &UsageError{
 			fmt.Sprintf("%s has no %s address to send to %s from", q.From, familyOf(to), to), "give it one in the file, or use the other family"}
 	}
+	if from.Site != "" {
+		if from.Handle, err = siteEntry(w, &from, to); err != nil {
+			return request, what, err
+		}
+	}
 	request = dataplane.TraceRequest{From: from.Handle, Reply: true}
 	request.Tuple = packet.Tuple{
 		Src: packet.AddrFrom(source), Dst: packet.AddrFrom(to), Proto: what.protocol, SrcPort: tracePort, DstPort: what.port,
@@ -146,6 +151,25 @@ func traceRequest(w *control.World, q TraceQuery) (dataplane.TraceRequest, traff
 		}
 	}
 	return request, what, nil
+}
+
+// siteEntry is the tunnel by which what a site's host sends enters AWS: a trace
+// begins there.
+func siteEntry(w *control.World, from *sender, to netip.Addr) (dataplane.Handle, error) {
+	routes := w.SiteRoutes(from.Site)
+	name := control.SiteTunnel(routes, to)
+	if tunnel, _ := w.VPNTunnel(name); tunnel != nil {
+		return dataplane.Handle(tunnel.Handle), nil
+	}
+	known := make([]string, len(routes))
+	for i, r := range routes {
+		known[i] = fmt.Sprintf("%s by %s", r.Destination, r.Tunnel)
+	}
+	hint := "it knows no routes by its tunnels: see vpcsim get vpnConnections"
+	if len(known) > 0 {
+		hint = "it knows " + strings.Join(known, ", ")
+	}
+	return 0, &UsageError{fmt.Sprintf("the router of site %s sends nothing for %s into a tunnel", from.Site, to), hint}
 }
 
 func ownAddress(s *sender, a netip.Addr) bool {

@@ -63,6 +63,8 @@ type Memory struct {
 	segmenter packet.Segmenter
 	segments  []packet.Frame
 	isClosed  bool
+	// interrupted: the next Recv returns, with or without a frame.
+	interrupted bool
 }
 
 // NewMemory makes a port without links.
@@ -119,11 +121,28 @@ func (m *Memory) Recv(frames []packet.Frame, wait time.Duration) (int, error) {
 		case <-timer.C:
 			return 0, nil
 		}
+		interrupted := m.takeInterrupt()
 		n, err := m.take(frames)
-		if n > 0 || err != nil {
+		if n > 0 || err != nil || interrupted {
 			return n, err
 		}
 	}
+}
+
+// Interrupt makes the Recv that waits return, or else the next that would wait.
+func (m *Memory) Interrupt() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.interrupted = true
+	signal(m.ready)
+}
+
+func (m *Memory) takeInterrupt() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	interrupted := m.interrupted
+	m.interrupted = false
+	return interrupted
 }
 
 // Poll is Recv for a driver without a goroutine: it returns 0 when nothing is

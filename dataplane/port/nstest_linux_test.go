@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(loadVariable); role != "" {
 		os.Exit(runLoad(role)) // benchmark_linux_test.go
 	}
+	if name := os.Getenv(wireGuardVariable); name != "" {
+		os.Exit(runWireGuard(name)) // wireguardlab_linux_test.go
+	}
 	if os.Getenv(insideVariable) == "" {
 		code, err := runInside()
 		if err == nil {

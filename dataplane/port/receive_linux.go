@@ -37,6 +37,8 @@ type receiver struct {
 	thread   thread
 	poll     [2]unix.PollFd
 	timeout  unix.Timespec
+
+	vigilant time.Time // until when not to doze; zero: doze
 }
 
 // control is the room for one control message of type PACKET_AUXDATA.
@@ -108,6 +110,7 @@ func (p *AFPacket) Recv(frames []packet.Frame, wait time.Duration) (int, error) 
 		case 0:
 			filled, superframes := p.decode(frames, n)
 			p.receive.observe(filled, superframes)
+			p.interruption()
 			return filled, nil
 		case unix.EAGAIN, unix.EINTR:
 		case unix.EINVAL:
@@ -117,6 +120,9 @@ func (p *AFPacket) Recv(frames []packet.Frame, wait time.Duration) (int, error) 
 			continue
 		default:
 			return 0, fmt.Errorf("packet socket: receive: %w", errno)
+		}
+		if p.interruption() {
+			return 0, nil
 		}
 		again, left := waiting.next()
 		switch {
@@ -130,6 +136,10 @@ func (p *AFPacket) Recv(frames []packet.Frame, wait time.Duration) (int, error) 
 		}
 		if err := p.receive.block(p.fd, p.wake, left); err != nil {
 			return 0, fmt.Errorf("packet socket: wait: %w", err)
+		}
+		if p.receive.poll[1].Revents != 0 && !p.closed.Load() {
+			p.woken()
+			return 0, nil
 		}
 	}
 }

@@ -30,6 +30,13 @@ func TestWaitingSpinsThenDozesThenBlocks(t *testing.T) {
 	}
 }
 
+func TestWaitingDoesNotSpinInBulkTraffic(t *testing.T) {
+	r := &receiver{traffic: traffic{flows: true, bulk: true}}
+	if w := r.waiting(time.Second, time.Minute); w.flags() != unix.MSG_WAITFORONE {
+		t.Error("it spins")
+	}
+}
+
 func TestWaitingDozesOnlyWhereItMay(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -1,0 +1,154 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/host"
+	"github.com/vpcsim/vpcsim/dataplane/port"
+)
+
+// vpn runs both ends of a lab's VPN tunnels, and tells control what tunnels and BGP
+// sessions do:
+//
+//	world ─► tunnels, speakers, site routers ─► RIB ─► Store.SetRIB ─► world
+type vpn struct {
+	store *control.Store
+	log   *slog.Logger
+
+	mu       sync.Mutex // one convergence or look at a time
+	world    *control.World
+	rib      *control.RIB // as Store has it
+	tunnels  *tunnels
+	speakers *speakers
+	routers  *siteRouters
+	closed   bool
+
+	news chan struct{} // something has changed; holds one
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+const (
+	// tunnelPause is how often the tunnels are looked at.
+	tunnelPause = 500 * time.Millisecond
+	// newsPause lets a burst of routes arrive before they are enforced at once.
+	newsPause = 30 * time.Millisecond
+)
+
+func newVPN(h *host.Host, ports *port.Switch, store *control.Store, dir string, log *slog.Logger) *vpn {
+	v := &vpn{store: store, log: log, news: make(chan struct{}, 1), done: make(chan struct{})}
+	v.tunnels = newTunnels(ports, log)
+	v.speakers = newSpeakers(h.In, log, v.poke)
+	v.routers = newSiteRouters(h, dir, log)
+	var ctx context.Context
+	ctx, v.stop = context.WithCancel(context.Background())
+	go v.watch(ctx)
+	return v
+}
+
+func (v *vpn) poke() {
+	select {
+	case v.news <- struct{}{}:
+	default:
+	}
+}
+
+// converge makes the tunnels and routers those of w.
+func (v *vpn) converge(w *control.World) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return nil
+	}
+	if len(w.VPNConnections) == 0 && v.world == nil {
+		return nil
+	}
+	v.world = w
+	err := v.apply()
+	v.poke()
+	return err
+}
+
+// apply hands the world to everybody. AWS's ends come first, so that the
+// customer's first call is answered.
+func (v *vpn) apply() error {
+	return errors.Join(v.tunnels.converge(v.world), v.speakers.converge(v.world), v.routers.converge(v.world))
+}
+
+// watch looks at tunnels and sessions until it is stopped.
+func (v *vpn) watch(ctx context.Context) {
+	defer close(v.done)
+	ticker := time.NewTicker(tunnelPause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-v.news:
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(newsPause):
+			}
+		}
+		v.look()
+	}
+}
+
+// look makes known what has changed: control chooses its routes anew, and what
+// AWS announces follows from them.
+func (v *vpn) look() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.world == nil || v.closed {
+		return
+	}
+	rib := v.collect(time.Now())
+	if reflect.DeepEqual(rib, v.rib) {
+		return
+	}
+	if err := v.store.SetRIB(rib); err != nil {
+		v.log.Error("learned routes", "error", err)
+		return
+	}
+	v.rib = rib
+	v.world, _ = v.store.World()
+	if err := v.apply(); err != nil {
+		v.log.Error("learned routes", "error", err)
+	}
+}
+
+func (v *vpn) collect(now time.Time) *control.RIB {
+	rib := &control.RIB{Tunnels: map[string]control.TunnelState{}}
+	for _, c := range v.world.VPNConnections {
+		for i := range c.Status.Tunnels {
+			t := &c.Status.Tunnels[i]
+			open := v.tunnels.open[t.Name]
+			if open == nil {
+				continue
+			}
+			state := open.state(t, now)
+			v.speakers.describe(t.Name, &state)
+			rib.Tunnels[t.Name] = state
+		}
+	}
+	return rib
+}
+
+func (v *vpn) close() {
+	v.stop()
+	<-v.done
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.closed = true
+	v.routers.close()
+	v.speakers.close()
+	v.tunnels.close()
+}

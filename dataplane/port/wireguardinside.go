@@ -1,0 +1,176 @@
+package port
+
+import (
+	"encoding/binary"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.zx2c4.com/wireguard/tun"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// wireGuardBatch is how many packets pass a tunnel's stages together. Each stage
+// is a goroutine, and each hand-over between them costs as much as some packets.
+const wireGuardBatch = 128
+
+// insideEnd is where a tunnel's packets are in the clear. To wireguard-go it is a
+// TUN device.
+type insideEnd struct {
+	config  *WireGuardConfig
+	in, out *ring // from the engine, to the engine
+	sleeper *sleeper
+	met     <-chan struct{} // closed once there is a peer to send to
+
+	closeOnce sync.Once
+	done      chan struct{} // closed by Close
+	events    chan tun.Event
+
+	// Of Read's only goroutine.
+	frames  [1]packet.Frame // the frame that is being cut
+	cutter  packet.Cutter
+	cutting bool
+
+	writing   sync.Mutex // guards coalescer; there is one peer and one writer
+	coalescer packet.Coalescer
+	header    [ethernetHeaderLen]byte // EtherType left out
+
+	sent, received counter // packets inside, as they were cut
+	unsent         atomic.Uint64 // frames for a peer that is not there yet
+	malformed      atomic.Uint64
+	lastReceived   atomic.Int64 // Unix nanoseconds
+}
+
+func newInsideEnd(config *WireGuardConfig, out *ring, met <-chan struct{}) *insideEnd {
+	e := &insideEnd{config: config, out: out, sleeper: newSleeper(), met: met, done: make(chan struct{}), events: make(chan tun.Event)}
+	e.in = &ring{size: config.Queue, wake: e.sleeper.wake}
+	copy(e.header[:], config.Inside.Router[:])
+	copy(e.header[6:], config.Inside.MAC[:])
+	return e
+}
+
+// Read waits for a packet to encrypt and takes more if they are there. A
+// superframe is cut straight into the buffers that it is encrypted in.
+func (e *insideEnd) Read(buffers [][]byte, sizes []int, offset int) (n int, err error) {
+	bytes := 0
+	for n < len(buffers) {
+		if !e.cutting && !e.next(n == 0) {
+			break
+		}
+		// The Ethernet header comes along where the tunnel's header will be.
+		buffer := buffers[n][offset-ethernetHeaderLen:]
+		length := e.cutter.Next(buffer)
+		e.cutting = e.cutter.Left() > 0
+		if length <= ethernetHeaderLen {
+			e.malformed.Add(1)
+			continue
+		}
+		sizes[n] = length - ethernetHeaderLen
+		bytes += sizes[n]
+		n++
+	}
+	if n == 0 {
+		return 0, os.ErrClosed
+	}
+	e.sent.add(n, bytes)
+	return n, nil
+}
+
+// next begins with the next frame, and waits for it if it may. It returns false
+// when there is none.
+func (e *insideEnd) next(wait bool) bool {
+	for {
+		e.in.release()
+		if wait && !e.sleeper.wait(e.in, e.done) || e.in.take(e.frames[:]) == 0 {
+			return false
+		}
+		if !e.hasMet() {
+			e.unsent.Add(1)
+			continue
+		}
+		if !isIP(e.frames[0].Data) {
+			e.malformed.Add(1) // no other protocol has a way into a tunnel
+			continue
+		}
+		if e.cutter.Start(&e.frames[0]) > 0 {
+			e.cutting = true
+			return true
+		}
+		e.malformed.Add(1)
+	}
+}
+
+func (e *insideEnd) hasMet() bool {
+	select {
+	case <-e.met:
+		return true
+	default:
+		return false
+	}
+}
+
+func isIP(frame []byte) bool {
+	if len(frame) < ethernetHeaderLen {
+		return false
+	}
+	etherType := binary.BigEndian.Uint16(frame[12:])
+	return etherType == packet.EtherTypeIPv4 || etherType == packet.EtherTypeIPv6
+}
+
+// Write takes what was decrypted to the engine. It does not wait: what finds no
+// room is lost, as on any wire.
+func (e *insideEnd) Write(buffers [][]byte, offset int) (int, error) {
+	e.lastReceived.Store(time.Now().UnixNano())
+	e.writing.Lock()
+	defer e.writing.Unlock()
+	out, published, bytes := e.out, 0, 0
+	out.producing.Lock()
+	for i := 0; i < len(buffers); {
+		ip := buffers[i][offset:]
+		bytes += len(ip)
+		i++
+		room := out.reserve(packet.Coalesced)
+		if room == nil { // what is left may do for one
+			room = out.reserve(ethernetHeaderLen + len(ip))
+		}
+		if room == nil {
+			out.dropped.Add(1)
+			continue
+		}
+		room = append(room, e.header[:]...)
+		etherType := uint16(packet.EtherTypeIPv4)
+		if ip[0]>>4 == 6 {
+			etherType = packet.EtherTypeIPv6
+		}
+		binary.BigEndian.PutUint16(room[12:], etherType)
+		e.coalescer.Start(room, ip)
+		for i < len(buffers) && e.coalescer.Append(buffers[i][offset:]) {
+			bytes += len(buffers[i]) - offset
+			i++
+		}
+		frame := e.coalescer.Frame()
+		frame.Link = e.config.Inside.Link
+		out.publish(frame)
+		published++
+	}
+	out.producing.Unlock()
+	e.received.add(len(buffers), bytes) // before anybody can have seen one
+	out.announce(published)
+	return len(buffers), nil
+}
+
+func (e *insideEnd) MTU() (int, error)        { return e.config.MTU, nil }
+func (e *insideEnd) Name() (string, error)    { return "tunnel", nil }
+func (e *insideEnd) Events() <-chan tun.Event { return e.events }
+func (e *insideEnd) BatchSize() int           { return wireGuardBatch }
+func (e *insideEnd) File() *os.File           { return nil }
+
+func (e *insideEnd) Close() error {
+	e.closeOnce.Do(func() {
+		close(e.done)
+		close(e.events)
+	})
+	return nil
+}
