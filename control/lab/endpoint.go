@@ -144,7 +144,7 @@ func unknownEnd(w *control.World, text string) error {
 	if near := Closest(text, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	return &UsageError{fmt.Sprintf("no instance, interface or host named %q", text), hint}
+	return &UsageError{fmt.Sprintf("no instance, interface, Internet host or host of a site named %q", text), hint}
 }
 
 // EndNames are the names that can stand at the ends of a trace: instances,
