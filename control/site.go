@@ -162,8 +162,15 @@ func (s *Site) compile(c *compilation, name string) {
 			out.Addresses = append(out.Addresses, a)
 		}
 	}
+	if s.BehindNAT {
+		out.Behind = SiteNATAddress
+	}
 	c.b.InternetHosts = append(c.b.InternetHosts, out)
 }
+
+// SiteNATAddress is the address of a site's router behind a NAT device of its own,
+// as home and office routers have it.
+var SiteNATAddress = netip.MustParseAddr("192.168.0.2")
 
 // lanText is where hosts of the site can be, for hints.
 func (s *Site) lanText() string {

@@ -199,9 +199,12 @@ func (c *compiler) interfaces() {
 	all = c.transitGatewayInterfaces(all)
 	for _, h := range c.b.InternetHosts {
 		all = append(all, networkInterface{
-			handle: h.Handle, kind: KindInternetHost, mac: h.MAC, addresses: addresses(h.Addresses),
+			handle: h.Handle, gateway: h.Handle, kind: KindInternetHost, mac: h.MAC, addresses: addresses(h.Addresses),
 			timeouts: DefaultTimeouts, routerMAC: routerMAC(h.Handle),
 		})
+		if h.Behind.IsValid() {
+			all[len(all)-1].behind = packet.AddrFrom(h.Behind)
+		}
 	}
 	if s := c.b.Services; s.Handle != 0 {
 		c.s.services = len(all)

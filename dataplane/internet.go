@@ -13,6 +13,9 @@ type InternetHost struct {
 	Object
 	MAC       packet.MAC
 	Addresses []netip.Addr
+	// Behind is the host's own IPv4 address where a NAT device of its owner's
+	// has the Addresses: only answers come in. Invalid without.
+	Behind netip.Addr
 }
 
 // The gateway addresses that hosts of the emulated Internet are configured
@@ -45,13 +48,16 @@ func (w *Walk) leaveHost(index uint32) Hop {
 		return w.drop(StageSourceCheck, ReasonGroupAddress, host.handle, 0)
 	case w.pkt.DstMAC != host.routerMAC:
 		return w.drop(StageLinkLayer, ReasonNoNeighbor, host.handle, 0)
-	case !host.owns(w.tuple.Src):
+	case !host.has(w.tuple.Src):
 		return w.drop(StageSourceCheck, ReasonSourceAddress, host.handle, 0)
 	case w.announces():
 		return w.drop(StageLinkLayer, ReasonAnnouncement, host.handle, 0)
 	}
 	w.pass(StageSourceCheck, ReasonOK, host.handle, 0)
 	if !w.cross(host.sends) {
+		return Hop{}
+	}
+	if w.tuple.Src == host.behind && !w.throughNAT(host, egress) {
 		return Hop{}
 	}
 	return Hop{Kind: hopInternet}
@@ -72,9 +78,35 @@ func (w *Walk) acrossInternet() Hop {
 		if !w.cross(w.snap.interfaces[hop.To].receives) {
 			return Hop{}
 		}
+		if host := &w.snap.interfaces[hop.To]; w.tuple.Dst.Is4() && !host.behind.IsZero() && !w.throughNAT(host, ingress) {
+			return Hop{}
+		}
 		return w.deliver(hop.To)
 	}
 	return hop
+}
+
+// has reports that the host may send from the address: one of its own, which a
+// NAT device in front of it keeps for itself.
+func (ni *networkInterface) has(a packet.Addr) bool {
+	if a.Is4() && !ni.behind.IsZero() {
+		return a == ni.behind
+	}
+	return ni.owns(a)
+}
+
+// throughNAT takes a packet through the NAT device in front of a host, which works
+// as a NAT gateway does.
+func (w *Walk) throughNAT(host *networkInterface, dir direction) bool {
+	switch {
+	case dir == egress && w.pkt.ICMPError:
+		return w.natErrorOut(host)
+	case dir == egress:
+		return w.natOut(host)
+	case w.pkt.ICMPError:
+		return w.natErrorIn(host)
+	}
+	return w.natIn(host)
 }
 
 // Address classes. They are no rules of any object, and arithmetic for speed:

@@ -123,6 +123,9 @@ func (w *Walk) proposeMapping(ni *networkInterface, key *flowKey) (*natMapping, 
 	*m = natMapping{key: *key}
 	for i := range ni.addresses {
 		m.address = ni.addresses[(int(h>>40)+i)%len(ni.addresses)]
+		if !m.address.Is4() { // a host's IPv6 address needs no translation
+			continue
+		}
 		if nat.targets[m.target()] >= natPortsPerTarget {
 			continue
 		}
@@ -218,7 +221,7 @@ func (t *natTable) sweep(now int64, budget int, snap *Snapshot) {
 			t.hand = 0
 		}
 		m := t.at(uint32(t.hand))
-		if m.key.scope != 0 && (m.flow.expires <= now || snap.objects[Handle(m.key.scope>>8)].Kind != KindNATGateway) {
+		if m.key.scope != 0 && (m.flow.expires <= now || !snap.translates(Handle(m.key.scope>>8))) {
 			t.release(uint32(t.hand))
 		}
 	}

@@ -34,9 +34,10 @@ type networkInterface struct {
 	sourceDestCheck bool
 	stopped         bool
 	forwards        bool
-	subnet, vpc     uint32 // ENI only
-	place           uint32 // VPN tunnel only: in vpnTunnels
-	gateway         Handle // the NAT gateway it belongs to, if any
+	subnet, vpc     uint32      // ENI only
+	place           uint32      // VPN tunnel only: in vpnTunnels
+	behind          packet.Addr // Internet host behind a NAT device only: its own address
+	gateway         Handle      // the NAT gateway it belongs to, if any
 	groups          *groupSet
 	addresses       []packet.Addr
 	timeouts        Timeouts

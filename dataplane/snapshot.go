@@ -67,6 +67,13 @@ func (s *Snapshot) tracks(h Handle) bool {
 	return s.interfaceOf(uint32(h)) >= 0 || s.objects[h].Kind == KindEgressOnlyInternetGateway
 }
 
+// translates reports that h is a gateway, or a NAT device in front of a host, that
+// still exists.
+func (s *Snapshot) translates(h Handle) bool {
+	kind := s.objects[h].Kind
+	return kind == KindNATGateway || kind == KindInternetHost
+}
+
 // Hop is where a packet goes next. It was resolved when the snapshot was
 // built and is stored directly in the route tables. The zero Hop drops.
 type Hop struct {

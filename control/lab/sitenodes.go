@@ -43,7 +43,7 @@ func siteNodes(w *control.World) []host.Node {
 func routerNode(w *control.World, name string, site *control.Site) host.Node {
 	outside := host.Interface{Link: site.Status.Handle, Name: "eth0", MAC: packet.MAC(site.Status.MAC), MTU: tunnelPathMTU}
 	for _, end := range []struct{ address, router netip.Addr }{
-		{site.Status.PublicIP, dataplane.InternetRouter4}, {site.Status.IPv6, dataplane.InternetRouter6},
+		{routerAddress(site), dataplane.InternetRouter4}, {site.Status.IPv6, dataplane.InternetRouter6},
 	} {
 		if end.address.IsValid() {
 			outside.Addresses = append(outside.Addresses, single(end.address))
@@ -72,6 +72,14 @@ func routerNode(w *control.World, name string, site *control.Site) host.Node {
 		node.Interfaces = append(node.Interfaces, wire)
 	}
 	return node
+}
+
+// routerAddress is the IPv4 address that the router's own kernel has.
+func routerAddress(site *control.Site) netip.Addr {
+	if site.BehindNAT {
+		return control.SiteNATAddress
+	}
+	return site.Status.PublicIP
 }
 
 func siteHostNode(w *control.World, name string, h *control.SiteHost) host.Node {

@@ -75,7 +75,7 @@ func (t *tunnels) amazonEnd(w *control.World, s speakerTunnel) port.WireGuardCon
 		Outside: tunnelLink(s.OutsideHandle, s.OutsideMAC),
 		Address: s.OutsideIP, PersistentKeepalive: keepalive,
 	}
-	if site := w.Sites[s.connection.Status.Site]; site != nil && s.StartupAction == control.StartupStart {
+	if site := w.Sites[s.connection.Status.Site]; site != nil && s.StartupAction == control.StartupStart && !site.BehindNAT {
 		config.Peer = netip.AddrPortFrom(site.Status.PublicIP, port.WireGuardPort)
 	}
 	return config
