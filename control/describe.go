@@ -62,6 +62,13 @@ func describe(w *World, r Resource) description {
 		d["az"] = []string{x.Status.AvailabilityZone}
 		d["routeTable"], d["networkAcl"] = []string{x.Status.RouteTable}, []string{x.Status.NetworkACL}
 		d["privateDnsHostnameType"] = []string{x.Status.PrivateDNSHostnameType.String()}
+	case *FlowLog: // as in force
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["trafficType"], d["aggregationInterval"], d["format"], d["logGroup"] = nil, nil, nil, nil
+		d.set("trafficType", x.Status.TrafficType.String())
+		d.set("aggregationInterval", x.Status.MaxAggregationInterval.String())
+		d.set("format", x.Status.LogFormat)
+		d.set("logGroup", x.Status.LogGroup)
 	case *VPCPeering:
 		d.fields("", reflect.ValueOf(x).Elem())
 		d["state"] = []string{x.Status.State.String()}
@@ -124,6 +131,13 @@ func describe(w *World, r Resource) description {
 // force. A secret is told by a hash.
 func (d description) vpnConnection(c *VPNConnection) {
 	d.set("customerGateway", c.CustomerGateway)
+	if c.Status.Fault == "" {
+		for i := range c.Status.Tunnels {
+			if t := &c.Status.Tunnels[i]; t.Fault != "" {
+				d["faults+"] = append(d["faults+"], t.Fault)
+			}
+		}
+	}
 	d.set("vpnGateway", c.VPNGateway)
 	d.set("transitGateway", c.TransitGateway)
 	d.set("routing", c.Status.Routing)

@@ -27,6 +27,8 @@ type Builder struct {
 	VPNGateways                []VPNGateway
 	VPNTunnels                 []VPNTunnel
 	BGPSpeakers                []BGPSpeaker
+	ClientVPNEndpoints         []ClientVPNEndpoint
+	VPNClients                 []VPNClient
 	Wires                      []Wire
 	InternetHosts              []InternetHost
 
@@ -61,6 +63,7 @@ func (b *Builder) Seal() (*Snapshot, error) {
 	c.groups()
 	c.transitGateways()
 	c.vpnGateways()
+	c.clientVPN()
 	c.wires()
 	c.internetGateways()
 	c.egressOnlyGateways()

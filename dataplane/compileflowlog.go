@@ -15,7 +15,7 @@ func (c *compiler) flowLogs() {
 		}
 		c.s.logged = true
 		switch o := c.s.objects[l.Resource]; o.Kind {
-		case KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface:
+		case KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindClientVPNInterface:
 			c.s.interfaces[c.index[l.Resource]].logs |= want
 		case KindTransitGateway:
 			for i := range c.s.attachments {
@@ -27,6 +27,7 @@ func (c *compiler) flowLogs() {
 				a := &c.s.attachments[i]
 				a.logged = a.logged || a.handle == l.Resource
 			}
+		case KindNone: // it is no part of this snapshot: nothing passes it
 		default:
 			c.errs = append(c.errs, fmt.Errorf("flow log: handle %d is %s, which has none", l.Resource, o))
 		}

@@ -251,7 +251,7 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 		return w.drop(StageParse, ReasonUnknownLink, Handle(f.Link), 0), nil
 	}
 	ni := &w.snap.interfaces[index]
-	if ni.kind == KindNATGateway || ni.kind == KindTransitGatewayInterface { // no port has such a link: nothing runs there
+	if ni.kind == KindNATGateway || ni.kind == KindTransitGatewayInterface || ni.kind == KindClientVPNInterface { // no port has such a link: nothing runs there
 		return w.drop(StageParse, ReasonUnknownLink, ni.handle, 0), nil
 	}
 	w.sender, w.origin = index, index
@@ -264,7 +264,7 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	if problem != packet.ProblemNone {
 		return w.drop(StageParse, ReasonMalformed, ni.handle, uint32(problem)), nil
 	}
-	if ni.kind != KindVPNTunnel { // nobody there asks the platform for neighbours
+	if ni.kind != KindVPNTunnel && ni.kind != KindVPNClient { // nobody there asks the platform for neighbours
 		if answer, handled := w.local(ni, e); handled {
 			return Hop{}, answer
 		}

@@ -91,6 +91,8 @@ func (s *Snapshot) explain(step Step, before, after packet.Tuple, port uint16) T
 		s.explainACL(&t, step, after, port)
 	case StageRoute, StageTransitGatewayRoute, StageVPNGateway:
 		s.explainRoute(&t, step, after)
+	case StageClientVPN, StageClientVPNRoute, StageAuthorization:
+		s.explainClientVPN(&t, step, before, after)
 	default:
 		t.Text = s.explainPlace(step, before, after)
 	}
@@ -273,6 +275,9 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 	case ReasonSourceMAC:
 		return "the frame's source is not the interface's own MAC address"
 	case ReasonSourceAddress:
+		if step.Stage == StageInternet {
+			return fmt.Sprintf("source %s is no address of the sender's, and its provider lets nothing else out", after.Src)
+		}
 		return fmt.Sprintf("source %s is not one of its addresses, and its source/dest check is on", after.Src)
 	case ReasonDestinationAddress:
 		return fmt.Sprintf("destination %s is not one of its addresses, and its source/dest check is on", after.Dst)

@@ -38,7 +38,8 @@ type internet struct {
 }
 
 // leaveHost starts the way of a packet that an Internet host sends. Its
-// provider lets only its own addresses out.
+// provider lets only its own addresses out: what a site's router sends here for want
+// of a tunnel gets no further.
 func (w *Walk) leaveHost(index uint32) Hop {
 	host := &w.snap.interfaces[index]
 	switch {
@@ -48,8 +49,10 @@ func (w *Walk) leaveHost(index uint32) Hop {
 		return w.drop(StageSourceCheck, ReasonGroupAddress, host.handle, 0)
 	case w.pkt.DstMAC != host.routerMAC:
 		return w.drop(StageLinkLayer, ReasonNoNeighbor, host.handle, 0)
+	case !host.has(w.tuple.Src) && isPrivate(w.tuple.Dst):
+		return w.drop(StageInternet, ReasonNotOnInternet, w.snap.internet.handle, 0)
 	case !host.has(w.tuple.Src):
-		return w.drop(StageSourceCheck, ReasonSourceAddress, host.handle, 0)
+		return w.drop(StageInternet, ReasonSourceAddress, w.snap.internet.handle, 0)
 	case w.announces():
 		return w.drop(StageLinkLayer, ReasonAnnouncement, host.handle, 0)
 	}

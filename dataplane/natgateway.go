@@ -67,13 +67,17 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 
 // sendOn continues behind a gateway's interface, which is the sender now: to a
 // neighbour of its own subnet directly, else through the router and the route
-// table of the gateway's subnet (R9).
+// table of the gateway's subnet (R9). Its security groups judge first, if it has
+// any.
 func (w *Walk) sendOn(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	w.sender = int(index)
 	w.leaves(index)
 	sub := &w.snap.subnets[ni.subnet]
 	w.zone = sub.zone
+	if ni.groups != nil && !w.securityGroups(ni, egress) {
+		return Hop{}
+	}
 	if sub.contains(w.tuple.Dst) {
 		peer, ok := sub.byAddress.get(w.tuple.Dst)
 		if !ok {
@@ -103,7 +107,7 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 		w.drop(StageNATGateway, ReasonNATFragment, ni.gateway, 0)
 		return false
 	}
-	key := tupleFlowKey(ni.gateway, &w.tuple, w.icmpType, egress)
+	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, egress)
 	mapping, index, found := w.findMapping(&key)
 	if !found {
 		if w.tuple.Proto == packet.ProtoTCP && w.pkt.TCPFlags&packet.TCPFlagSYN == 0 {
@@ -132,10 +136,10 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 // natIn undoes the translation of an answer. What belongs to no connection is
 // dropped: the gateway is no listener and answers no ping (R45).
 func (w *Walk) natIn(ni *networkInterface) bool {
-	key := tupleFlowKey(ni.gateway, &w.tuple, w.icmpType, ingress)
+	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, ingress)
 	mapping, index, found := w.findMappingIn(&key)
 	if !found {
-		w.drop(StageNATGateway, ReasonNATNoMapping, ni.gateway, 0)
+		w.drop(ni.natStage(), ReasonNATNoMapping, ni.gateway, 0)
 		return false
 	}
 	w.noteMapping(mapping, index, found, ingress)
@@ -147,10 +151,10 @@ func (w *Walk) natIn(ni *networkInterface) bool {
 // natErrorOut translates an ICMP error that an inside host sends about a
 // packet the gateway had brought it.
 func (w *Walk) natErrorOut(ni *networkInterface) bool {
-	key := quotedFlowKey(ni.gateway, &w.quoted, w.pkt.QuotedICMPType, egress)
+	key := quotedFlowKey(ni.handle, &w.quoted, w.pkt.QuotedICMPType, egress)
 	mapping, _, found := w.findMapping(&key)
 	if !w.quotesReceiver() || !found {
-		w.drop(StageNATGateway, ReasonNATNoMapping, ni.gateway, 0)
+		w.drop(ni.natStage(), ReasonNATNoMapping, ni.gateway, 0)
 		return false
 	}
 	out := mapping.outside()
@@ -164,10 +168,10 @@ func (w *Walk) natErrorOut(ni *networkInterface) bool {
 // had sent it. The error may come from any router on the way, so its own source
 // stays, in the family of the host.
 func (w *Walk) natErrorIn(ni *networkInterface) bool {
-	key := quotedFlowKey(ni.gateway, &w.quoted, w.pkt.QuotedICMPType, ingress)
+	key := quotedFlowKey(ni.handle, &w.quoted, w.pkt.QuotedICMPType, ingress)
 	mapping, _, found := w.findMappingIn(&key)
 	if !w.quotesReceiver() || !found {
-		w.drop(StageNATGateway, ReasonNATNoMapping, ni.gateway, 0)
+		w.drop(ni.natStage(), ReasonNATNoMapping, ni.gateway, 0)
 		return false
 	}
 	if !mapping.key.local.Is4() {
@@ -179,13 +183,21 @@ func (w *Walk) natErrorIn(ni *networkInterface) bool {
 	return w.natTranslated(ni, mapping.key.remote, ReasonNATIn)
 }
 
+// natStage is where an interface that translates belongs.
+func (ni *networkInterface) natStage() Stage {
+	if ni.kind == KindClientVPNInterface {
+		return StageClientVPN
+	}
+	return StageNATGateway
+}
+
 // natTranslated notes that the packet has its new addresses, of remote's family.
 func (w *Walk) natTranslated(ni *networkInterface, remote packet.Addr, reason Reason) bool {
 	if !w.becomeFamily(remote) {
 		w.drop(StageNATGateway, ReasonNATProtocol, ni.gateway, uint32(w.tuple.Proto))
 		return false
 	}
-	w.translated(StageNATGateway, reason, ni.gateway)
+	w.translated(ni.natStage(), reason, ni.gateway)
 	return true
 }
 

@@ -14,7 +14,8 @@ const (
 	natPortsPerTarget = 55000
 )
 
-// natMapping is one translated connection of a gateway.
+// natMapping is one translated connection of a gateway, or of a Client VPN
+// endpoint's interface.
 type natMapping struct {
 	// key is the connection as the inside sees it: local is the inside host,
 	// remote the destination. The scope is the gateway's.
@@ -128,6 +129,13 @@ func (w *Walk) proposeMapping(ni *networkInterface, key *flowKey) (*natMapping, 
 		}
 		if nat.targets[m.target()] >= natPortsPerTarget {
 			continue
+		}
+		if ni.kind == KindClientVPNInterface { // the port stays if it can (C6)
+			m.port = key.localPort
+			k := m.outside()
+			if _, _, taken := w.mappingAt(nat.outside.find(&k)); !taken {
+				return m, true
+			}
 		}
 		start, _ := bits.Mul32(uint32(h), natPorts)
 		for n := range uint32(natPorts) {

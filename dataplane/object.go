@@ -37,6 +37,9 @@ const (
 	KindVPNTunnel
 	KindBGPSpeaker
 	KindWire
+	KindClientVPNEndpoint
+	KindClientVPNInterface // of an endpoint, in a target network
+	KindVPNClient
 )
 
 // String is the noun as the scenario file spells it, in the singular.
@@ -86,6 +89,12 @@ func (k Kind) String() string {
 		return "bgpSpeaker"
 	case KindWire:
 		return "siteHost"
+	case KindClientVPNEndpoint:
+		return "clientVpnEndpoint"
+	case KindClientVPNInterface:
+		return "networkInterface"
+	case KindVPNClient:
+		return "vpnClient"
 	}
 	return "none"
 }

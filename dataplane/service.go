@@ -105,7 +105,7 @@ func (w *Walk) serviceFor(ni *networkInterface) (service packet.Addr, ok bool) {
 	t := &w.tuple
 	udp, tcp := t.Proto == packet.ProtoUDP, t.Proto == packet.ProtoTCP
 	switch {
-	case w.snap.services < 0 || ni.kind != KindNetworkInterface:
+	case w.snap.services < 0 || ni.kind != KindNetworkInterface && ni.kind != KindClientVPNInterface:
 		return packet.Addr{}, false
 	case t.DstPort == portDNS && (udp || tcp):
 		if t.Dst == resolver4 || t.Dst == w.snap.vpcs[ni.vpc].resolver {
@@ -156,7 +156,7 @@ func (w *Walk) leaveService(index uint32) Hop {
 	services := &w.snap.interfaces[index]
 	h, ok := serviceClientHandle(w.tuple.Dst)
 	client := w.snap.interfaceOf(uint32(h))
-	if !ok || client < 0 || w.snap.interfaces[client].kind != KindNetworkInterface {
+	if !ok || client < 0 || w.snap.interfaces[client].kind != KindNetworkInterface && w.snap.interfaces[client].kind != KindClientVPNInterface {
 		return w.drop(StageService, ReasonServiceAnswer, services.handle, 0)
 	}
 	ni := &w.snap.interfaces[client]
@@ -180,6 +180,9 @@ func (w *Walk) leaveService(index uint32) Hop {
 	}
 	w.routed = true
 	w.translated(StageService, ReasonService, ni.handle)
+	if ni.kind == KindClientVPNInterface {
+		return w.backToClient(uint32(client))
+	}
 	if !w.cross(ni.receives) {
 		return Hop{}
 	}

@@ -33,10 +33,14 @@ type Snapshot struct {
 	vpnTunnels         []vpnTunnel
 	tunnelSets         [][]uint32 // indices of interfaces, in one set those of equal cost
 	speakerTunnels     map[speakerAddress]uint32
+	clientVPNEndpoints []clientVPNEndpoint
+	vpnClients         []vpnClient
 	wires              map[uint32]uint32 // link → the other end's; nil without
 	internet           internet
 	logged             bool // some flow log wants to know
 	services           int  // index in interfaces of the services' own, -1 without
+
+	clientVPNAssociations []clientVPNAssociation
 }
 
 // emptySnapshot is what an engine runs before the first Publish: it knows no
@@ -67,11 +71,11 @@ func (s *Snapshot) tracks(h Handle) bool {
 	return s.interfaceOf(uint32(h)) >= 0 || s.objects[h].Kind == KindEgressOnlyInternetGateway
 }
 
-// translates reports that h is a gateway, or a NAT device in front of a host, that
-// still exists.
+// translates reports that h is a gateway, an interface of a Client VPN endpoint's,
+// or a NAT device in front of a host, that still exists.
 func (s *Snapshot) translates(h Handle) bool {
 	kind := s.objects[h].Kind
-	return kind == KindNATGateway || kind == KindInternetHost
+	return kind == KindNATGateway || kind == KindInternetHost || kind == KindClientVPNInterface
 }
 
 // Hop is where a packet goes next. It was resolved when the snapshot was

@@ -47,6 +47,9 @@ const (
 	StageTransitGatewayRoute
 	StageVPNGateway
 	StageVPNTunnel
+	StageClientVPN
+	StageClientVPNRoute
+	StageAuthorization
 	StageEgressOnlyGateway
 	StageInternetGatewayOut
 	StageInternet
@@ -78,6 +81,9 @@ var stageNames = [numStages]string{
 	StageTransitGatewayRoute: "transit-gateway-route",
 	StageVPNGateway:          "vpn-gateway",
 	StageVPNTunnel:           "vpn-tunnel",
+	StageClientVPN:           "client-vpn",
+	StageClientVPNRoute:      "client-vpn-route",
+	StageAuthorization:       "authorization-rule",
 	StageEgressOnlyGateway:   "egress-only-gateway",
 	StageInternetGatewayOut:  "internet-gateway-out",
 	StageInternet:            "internet",
@@ -138,7 +144,7 @@ const (
 	ReasonEtherType           // neither ARP nor IP (A36)
 	ReasonNoNeighbor          // nobody has that MAC or address in the subnet (A29)
 	ReasonLinkLocal           // a link-local destination is never routed (A42)
-	ReasonNoRule              // no rule of any group allows it (S1)
+	ReasonNoRule              // no rule of any group allows it (S1), or no authorization rule (C4)
 	ReasonDenyRule            // the ACL rule in Detail denies it (S35)
 	ReasonNoRoute             // no route matches (R21)
 	ReasonBlackhole           // the matching route's target is gone (R19)
@@ -168,6 +174,9 @@ const (
 	ReasonNotAssociated       // the attachment is associated with no route table (T3)
 	ReasonTTLExpired          // its TTL or hop limit ends at a transit gateway (A32)
 	ReasonNoListener          // the address is of a gateway's interface, which answers nothing
+	ReasonNotAuthorized       // the rules of the longest CIDR admit others only (C4)
+	ReasonNotForEverybody     // other clients are reached by a rule for all only (C9)
+	ReasonNotConnected        // no client with the address is connected
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // no room for another connection: tracking (S30), NAT or services
@@ -245,6 +254,9 @@ var reasonNames = [numReasons]string{
 	ReasonNotAssociated:       "not-associated",
 	ReasonTTLExpired:          "ttl-expired",
 	ReasonNoListener:          "no-listener",
+	ReasonNotAuthorized:       "not-authorized",
+	ReasonNotForEverybody:     "not-for-everybody",
+	ReasonNotConnected:        "not-connected",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

@@ -136,6 +136,8 @@ func (w *Walk) run(hop Hop) {
 				hop = w.leaveTunnel(hop.To)
 			case KindBGPSpeaker:
 				hop = w.leaveSpeaker(hop.To)
+			case KindVPNClient:
+				hop = w.leaveClient(hop.To)
 			default:
 				hop = w.leaveInterface(hop.To)
 			}
@@ -151,6 +153,8 @@ func (w *Walk) run(hop Hop) {
 				hop = w.enterNATGateway(hop.To)
 			case KindTransitGatewayInterface:
 				hop = w.atTransitGatewayInterface(hop.To)
+			case KindClientVPNInterface:
+				hop = w.enterClientVPN(hop.To)
 			default:
 				hop = w.enterInterface(hop.To)
 			}

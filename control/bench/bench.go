@@ -192,6 +192,9 @@ func (r *runner) up(ctx context.Context) error {
 
 // upRow brings a row up, waits until packets pass, and has it prove its rules.
 func (r *runner) upRow(ctx context.Context, row *runningRow) (err error) {
+	if !row.server(r.config.IPv6).IsValid() {
+		return &missingError{"its way carries IPv4 only"}
+	}
 	contender, err := row.up(ctx)
 	if err != nil {
 		return err

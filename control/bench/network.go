@@ -80,50 +80,136 @@ func nftRules(client, server uint32) string {
 	return b.String()
 }
 
-// scenario is the network as a lab. With gateways the client's way leads over a
-// NAT gateway (for IPv6: an egress-only internet gateway) to a server on the
-// emulated Internet.
-func scenario(gateways bool) string {
+// way is what lies between the client and the server of a lab.
+type way int
+
+const (
+	wayRouted   way = iota // two subnets of a VPC
+	wayGateways            // a NAT gateway (for IPv6: an egress-only one) and the Internet
+	wayPeering             // two VPCs, peered
+	wayTransit             // two VPCs at a transit gateway
+	wayTunnel              // a customer's site at a transit gateway, by a VPN tunnel
+)
+
+// The blocks of the two ends' VPCs, where they are not in one.
+var (
+	clientBlock4 = netip.MustParsePrefix("10.77.0.0/16")
+	clientBlock6 = netip.MustParsePrefix("2001:db8:77::/56")
+	otherBlock4  = netip.MustParsePrefix("10.78.0.0/16")
+	otherBlock6  = netip.MustParsePrefix("2001:db8:78::/56")
+
+	otherServer4 = netip.MustParsePrefix("10.78.2.10/24")
+	otherServer6 = netip.MustParsePrefix("2001:db8:78:2::10/64")
+)
+
+// scenario is the network as a lab: node client, node server, and the rules on the
+// way from one to the other.
+func scenario(w way) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("name: bench")
-	line("vpcs: {bench: {cidr: 10.77.0.0/16, ipv6: \"2001:db8:77::/56\"}}")
+	switch w {
+	case wayRouted, wayGateways:
+		writeOneVPC(line, w == wayGateways)
+	case wayPeering, wayTransit:
+		writeTwoVPCs(line, w == wayTransit)
+	case wayTunnel:
+		writeSite(line)
+	}
+	return b.String()
+}
+
+func writeOneVPC(line func(string, ...any), gateways bool) {
+	line("vpcs: {bench: {cidr: %s, ipv6: %q}}", clientBlock4, clientBlock6)
+	routes := [2]string{"{}", "{}"}
 	if gateways {
 		line("internetGateways: {igw: {vpc: bench}}")
 		line("natGateways: {nat: {subnet: server}}")
 		line("egressOnlyInternetGateways: {eigw: {vpc: bench}}")
+		routes = [2]string{`{0.0.0.0/0: nat, "::/0": eigw}`, `{0.0.0.0/0: igw, "::/0": igw}`}
 	}
-	line("routeTables:")
-	if gateways {
-		line("  client: {vpc: bench, routes: {0.0.0.0/0: nat, \"::/0\": eigw}}")
-		line("  server: {vpc: bench, routes: {0.0.0.0/0: igw, \"::/0\": igw}}")
-	} else {
-		line("  client: {vpc: bench}")
-		line("  server: {vpc: bench}")
-	}
-	line("networkAcls:")
-	writeACL(line, "client")
-	writeACL(line, "server")
-	line("subnets:")
-	line("  client: {vpc: bench, cidr: %s, ipv6: %q, routeTable: client, networkAcl: client}", clientPrefix4.Masked(), clientPrefix6.Masked())
-	line("  server: {vpc: bench, cidr: %s, ipv6: %q, routeTable: server, networkAcl: server}", serverPrefix4.Masked(), serverPrefix6.Masked())
-	line("securityGroups:")
+	line("routeTables: {client: {vpc: bench, routes: %s}, server: {vpc: bench, routes: %s}}", routes[0], routes[1])
 	to4, to6 := serverPrefix4.Masked(), serverPrefix6.Masked()
 	if gateways {
 		to4, to6 = netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")
 	}
-	line("  client:\n    vpc: bench\n    ingress: []\n    egress:")
-	writeGroupRules(line, "to", to4, to6)
-	line("  server:\n    vpc: bench\n    egress: []\n    ingress:")
-	writeGroupRules(line, "from", clientPrefix4.Masked(), clientPrefix6.Masked())
+	writeEnds(line, "bench", "bench", serverPrefix4, serverPrefix6, to4, to6)
 	line("instances:")
-	line("  client: {subnet: client, ip: %s, ipv6: %q, securityGroups: [client]}", clientPrefix4.Addr(), clientPrefix6.Addr())
+	writeClient(line)
 	if gateways {
 		line("internetHosts: {server: {ip: %s, ipv6: %q}}", internetServer4, internetServer6)
 	} else {
-		line("  server: {subnet: server, ip: %s, ipv6: %q, securityGroups: [server]}", serverPrefix4.Addr(), serverPrefix6.Addr())
+		writeServer(line, serverPrefix4, serverPrefix6)
 	}
-	return b.String()
+}
+
+func writeTwoVPCs(line func(string, ...any), transit bool) {
+	line("vpcs: {bench: {cidr: %s, ipv6: %q}, other: {cidr: %s, ipv6: %q}}", clientBlock4, clientBlock6, otherBlock4, otherBlock6)
+	between := "peering"
+	if transit {
+		between = "hub"
+		line("transitGateways: {hub: {}}")
+		line("transitGatewayAttachments: {bench: {transitGateway: hub, vpc: bench, subnets: [client]}, other: {transitGateway: hub, vpc: other, subnets: [server]}}")
+	} else {
+		line("vpcPeerings: {peering: {vpc: bench, peerVpc: other}}")
+	}
+	line("routeTables: {client: {vpc: bench, routes: {%s: %s, %q: %s}}, server: {vpc: other, routes: {%s: %s, %q: %s}}}",
+		otherBlock4, between, otherBlock6, between, clientBlock4, between, clientBlock6, between)
+	writeEnds(line, "bench", "other", otherServer4, otherServer6, otherServer4.Masked(), otherServer6.Masked())
+	line("instances:")
+	writeClient(line)
+	writeServer(line, otherServer4, otherServer6)
+}
+
+// writeSite has the client at a customer's site; IPv4 goes through its tunnel.
+func writeSite(line func(string, ...any)) {
+	line("vpcs: {other: {cidr: %s, ipv6: %q}}", otherBlock4, otherBlock6)
+	line("vpnGateways: {vgw: {vpc: other}}")
+	line("sites: {site: {networks: [%s]}}", clientBlock4)
+	line("siteHosts: {client: {site: site, ip: %s}}", clientPrefix4.Addr())
+	line("customerGateways: {site: {site: site}}")
+	line("vpnConnections: {site: {customerGateway: site, vpnGateway: vgw, staticRoutes: [%s]}}", clientBlock4)
+	line("routeTables: {server: {vpc: other, propagate: [vgw]}}")
+	line("networkAcls:")
+	writeACL(line, "server", "other")
+	line("subnets:")
+	writeSubnet(line, "server", "other", otherServer4, otherServer6)
+	line("securityGroups:")
+	writeServerGroup(line, "other")
+	line("instances:")
+	writeServer(line, otherServer4, otherServer6)
+}
+
+// writeEnds writes the subnets of client and server, with their network ACLs and
+// security groups.
+func writeEnds(line func(string, ...any), clientVPC, serverVPC string, server4, server6, to4, to6 netip.Prefix) {
+	line("networkAcls:")
+	writeACL(line, "client", clientVPC)
+	writeACL(line, "server", serverVPC)
+	line("subnets:")
+	writeSubnet(line, "client", clientVPC, clientPrefix4, clientPrefix6)
+	writeSubnet(line, "server", serverVPC, server4, server6)
+	line("securityGroups:")
+	line("  client:\n    vpc: %s\n    ingress: []\n    egress:", clientVPC)
+	writeGroupRules(line, "to", to4, to6)
+	writeServerGroup(line, serverVPC)
+}
+
+func writeSubnet(line func(string, ...any), name, vpc string, p4, p6 netip.Prefix) {
+	line("  %s: {vpc: %s, cidr: %s, ipv6: %q, routeTable: %s, networkAcl: %s}", name, vpc, p4.Masked(), p6.Masked(), name, name)
+}
+
+func writeServerGroup(line func(string, ...any), vpc string) {
+	line("  server:\n    vpc: %s\n    egress: []\n    ingress:", vpc)
+	writeGroupRules(line, "from", clientPrefix4.Masked(), clientPrefix6.Masked())
+}
+
+func writeClient(line func(string, ...any)) {
+	line("  client: {subnet: client, ip: %s, ipv6: %q, securityGroups: [client]}", clientPrefix4.Addr(), clientPrefix6.Addr())
+}
+
+func writeServer(line func(string, ...any), p4, p6 netip.Prefix) {
+	line("  server: {subnet: server, ip: %s, ipv6: %q, securityGroups: [server]}", p4.Addr(), p6.Addr())
 }
 
 func writeGroupRules(line func(string, ...any), direction string, p4, p6 netip.Prefix) {
@@ -137,8 +223,8 @@ func writeGroupRules(line func(string, ...any), direction string, p4, p6 netip.P
 // are about ports that neither the load nor a NAT gateway uses.
 const aclRules = 20
 
-func writeACL(line func(string, ...any), name string) {
-	line("  %s:\n    vpc: bench", name)
+func writeACL(line func(string, ...any), name, vpc string) {
+	line("  %s:\n    vpc: %s", name, vpc)
 	for _, direction := range []string{"ingress", "egress"} {
 		line("    %s:", direction)
 		for i := range aclRules/2 - 1 {

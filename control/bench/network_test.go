@@ -10,7 +10,8 @@ import (
 
 func TestScenariosHold(t *testing.T) {
 	for name, source := range map[string]string{
-		"routed": scenario(false), "gateways": scenario(true),
+		"routed": scenario(wayRouted), "gateways": scenario(wayGateways), "peering": scenario(wayPeering),
+		"transit gateway": scenario(wayTransit), "tunnel": scenario(wayTunnel),
 		"scale of 2": scaleScenario(2, 0), "scale of the most": scaleScenario(MaxInstances, 3),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -18,7 +19,7 @@ func TestScenariosHold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if w.Instances[clientNode] == nil || w.Instances[serverNode] == nil && w.InternetHosts[serverNode] == nil {
+			if w.Instances[clientNode] == nil && w.SiteHosts[clientNode] == nil || w.Instances[serverNode] == nil && w.InternetHosts[serverNode] == nil {
 				t.Error("a node is missing")
 			}
 		})
@@ -28,7 +29,7 @@ func TestScenariosHold(t *testing.T) {
 // The nftables row is only worth something if it has the rules that the lab has.
 func TestNftablesHasTheGroupsRules(t *testing.T) {
 	nft := nftRules(clientLink, serverLink)
-	lab, err := control.Open("bench.yaml", []byte(scenario(false)))
+	lab, err := control.Open("bench.yaml", []byte(scenario(wayRouted)))
 	if err != nil {
 		t.Fatal(err)
 	}

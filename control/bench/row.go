@@ -44,8 +44,11 @@ const (
 
 // rows in the order in which they are shown: from the least work to the most.
 func rows() []row {
-	routed := &labNetwork{scenario: scenario(false), server4: serverPrefix4.Addr(), server6: serverPrefix6.Addr()}
-	gateways := &labNetwork{scenario: scenario(true), server4: internetServer4, server6: internetServer6, mtu: ethernetMTU}
+	routed := &labNetwork{scenario: scenario(wayRouted), server4: serverPrefix4.Addr(), server6: serverPrefix6.Addr()}
+	gateways := &labNetwork{scenario: scenario(wayGateways), server4: internetServer4, server6: internetServer6, mtu: ethernetMTU}
+	peering := &labNetwork{scenario: scenario(wayPeering), server4: otherServer4.Addr(), server6: otherServer6.Addr()}
+	transit := &labNetwork{scenario: scenario(wayTransit), server4: otherServer4.Addr(), server6: otherServer6.Addr()}
+	tunnel := &labNetwork{scenario: scenario(wayTunnel), server4: otherServer4.Addr(), mtu: ethernetMTU}
 	return []row{
 		{name: "direct", network: networkDirect, about: "client and server on one veth pair, no router: the limit of this machine"},
 		{name: rowKernel, network: networkKernel, about: "Linux forwards between two veth pairs"},
@@ -54,6 +57,9 @@ func rows() []row {
 		{name: rowReflector, network: networkReflector, about: "vpcsim's packet socket, only the Ethernet header rewritten: the limit of our I/O"},
 		{name: rowVPCSim, lab: routed, rules: true, about: fmt.Sprintf("a lab: security groups (%d rules per list and family), network ACLs (%d rules), two route tables", rulesPerList, aclRules)},
 		{name: "vpcsim+nat", lab: gateways, rules: true, about: "a lab: the same, out to the Internet by NAT gateway and internet gateway (IPv6: egress-only gateway)"},
+		{name: "vpcsim+peering", lab: peering, rules: true, about: "a lab: the same between two VPCs, peered"},
+		{name: "vpcsim+tgw", lab: transit, rules: true, about: "a lab: the same between two VPCs at a transit gateway"},
+		{name: "vpcsim+vpn", lab: tunnel, rules: true, about: "a lab: from a customer's site by a Site-to-Site VPN tunnel, WireGuard in user space at both ends"},
 	}
 }
 

@@ -38,11 +38,10 @@ func (c *connector) forget(a *attempt) {
 // drop ends an attempt in favour of another.
 func (c *connector) drop(a *attempt) {
 	c.forget(a)
-	reject(a.conn, wire.BGP_ERROR_CEASE, ceaseConnectionCollision, nil)
+	c.reject(a.conn, wire.BGP_ERROR_CEASE, ceaseConnectionCollision, nil)
 }
 
-// dropAll ends all that have not become the session. Their goroutines wait in
-// reads, which the closing ends.
+// dropAll ends all that have not become the session.
 func (c *connector) dropAll() {
 	for len(c.attempts) > 0 {
 		c.drop(c.attempts[0])

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
 	"time"
 
 	wire "github.com/osrg/gobgp/v4/pkg/packet/bgp"
@@ -50,7 +49,6 @@ type progress struct {
 type connector struct {
 	*session
 	ctx      context.Context
-	group    sync.WaitGroup
 	progress chan progress
 	attempts []*attempt
 	dialling bool
@@ -62,7 +60,6 @@ type connector struct {
 func (s *session) connect(ctx context.Context, successor net.Conn) *connection {
 	inner, cancel := context.WithCancel(ctx)
 	c := &connector{session: s, ctx: inner, progress: make(chan progress)}
-	defer c.group.Wait()
 	defer cancel()
 	defer c.dropAll()
 	if successor != nil {
@@ -173,7 +170,7 @@ func (c *connector) fail(a *attempt, err error) {
 	now := Session{State: Active, Cause: CauseRefused}
 	switch {
 	case errors.As(err, &f):
-		reject(a.conn, f.code, f.subcode, f.data)
+		c.reject(a.conn, f.code, f.subcode, f.data)
 		now.Reason = fmt.Sprintf("refused the other end's OPEN: %s (%s)", f.text, notificationName(f.code, f.subcode))
 	case errors.As(err, &n) && n.collision():
 		a.conn.Close()
@@ -185,7 +182,9 @@ func (c *connector) fail(a *attempt, err error) {
 	default:
 		now.Reason = "the other end closed the connection before it was agreed on"
 	}
-	a.conn.Close()
+	if f == nil {
+		a.conn.Close()
+	}
 	// Whoever disagrees now will most likely disagree in two seconds, too.
 	c.refusals++
 	if c.dial != nil {
@@ -215,15 +214,17 @@ func (c *connector) start(conn net.Conn, outbound bool) {
 // 4271 lets one, would only cost a round trip.
 func (c *connector) begin(a *attempt) {
 	c.attempts = append(c.attempts, a)
-	c.group.Go(func() { c.negotiate(a) })
+	open := openMessage(c.peer, c.restarting)
+	c.group.Go(func() { c.negotiate(a, open) })
 }
 
 // negotiate is the goroutine of an attempt. Between the two messages that it
 // reads it waits until proceed is closed: whether this connection is the one is
-// not for it to say.
-func (c *connector) negotiate(a *attempt) {
+// not for it to say. It may outlast connect, and uses nothing of the session that
+// changes.
+func (c *connector) negotiate(a *attempt, own []byte) {
 	_ = a.conn.SetDeadline(time.Now().Add(openWait))
-	if _, err := a.conn.Write(openMessage(c.peer, c.restarting)); err != nil {
+	if _, err := a.conn.Write(own); err != nil {
 		c.send(progress{attempt: a, err: err})
 		return
 	}

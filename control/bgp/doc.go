@@ -11,10 +11,8 @@
 //	            ▲            │  learned
 //	            └── Router ◄─┴──────────► Event
 //
-// A Server is told the whole desired state and converges to it. It runs inside
-// the caller's process, where Config.Open puts its sockets into a network
-// namespace, or in a process of its own: [Main] there, a [Speaker] here, JSON
-// lines between them.
+// A Server is told the whole desired state and converges to it. Config.Open puts
+// its sockets into a network namespace.
 //
 // Messages are read and written by GoBGP's codec, which this package alone
 // imports. The sessions are our own: GoBGP's server chooses and re-announces by

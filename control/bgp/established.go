@@ -55,14 +55,35 @@ func (s *session) established(ctx context.Context, c *connection) ending {
 		e.box.put(last)
 	}
 	e.box.close()
-	select { // the NOTIFICATION should still get out
+	patience := time.After(farewell)
+	select {
 	case <-written:
-	case <-time.After(time.Second):
+	case <-patience:
+	}
+	if last != nil {
+		e.hear(patience)
 	}
 	cancel()
 	c.Close()
 	group.Wait()
 	return end
+}
+
+// hear reads what nobody wants any more, until the other end has closed. To close
+// with something unread would reset the connection, and a reset takes from the
+// other end the NOTIFICATION that it has not read yet.
+func (e *exchange) hear(patience <-chan time.Time) {
+	endWriting(e.c.Conn)
+	for {
+		select {
+		case _, open := <-e.received:
+			if !open {
+				return
+			}
+		case <-patience:
+			return
+		}
+	}
 }
 
 // loop returns why the session ended, and a NOTIFICATION that is to say so.
@@ -115,7 +136,7 @@ func (e *exchange) loop(ctx context.Context) (ending, []byte) {
 			e.expire()
 		case conn := <-e.accepted:
 			if e.c.terms.restart == nil {
-				reject(conn, wire.BGP_ERROR_CEASE, ceaseConnectionCollision, nil)
+				e.reject(conn, wire.BGP_ERROR_CEASE, ceaseConnectionCollision, nil)
 				continue
 			}
 			// RFC 4724, section 5: the peer has restarted before its old

@@ -21,7 +21,7 @@ func link(t testing.TB, ipv6 bool) (aws, customer Peer) {
 	if n == 1 {
 		run(t, "ip", "link", "set", "lo", "up")
 	}
-	local, remote := netip.MustParseAddr(fmt.Sprintf("169.254.%d.1", n+9)), netip.MustParseAddr(fmt.Sprintf("169.254.%d.2", n+9))
+	local, remote := netip.AddrFrom4([4]byte{169, 254, byte(10 + n%180), byte(4*(n/180) + 1)}), netip.AddrFrom4([4]byte{169, 254, byte(10 + n%180), byte(4*(n/180) + 2)})
 	if ipv6 {
 		local, remote = netip.MustParseAddr(fmt.Sprintf("fd00:%d::1", n+9)), netip.MustParseAddr(fmt.Sprintf("fd00:%d::2", n+9))
 	}

@@ -2,7 +2,6 @@ package bgp
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,13 +23,6 @@ const nobody = 65534
 // TestMain runs everything in a network namespace, where addresses and ports
 // are free: nothing here meets the machine's own network.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == Argument {
-		if err := Main(context.Background(), os.Stdin, os.Stdout, slog.New(slog.DiscardHandler)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
 	if os.Getenv(insideVariable) != "" || strings.Contains(strings.Join(os.Args, " "), "-test.fuzz") {
 		os.Exit(m.Run())
 	}

@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"time"
 	"unicode/utf8"
@@ -76,9 +77,26 @@ func serialize(m *wire.BGPMessage) []byte {
 	return bytes
 }
 
-// reject ends a connection with a NOTIFICATION, if the other end still reads.
-func reject(conn net.Conn, code, subcode uint8, data []byte) {
-	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-	_, _ = conn.Write(notification(code, subcode, data))
-	conn.Close()
+// farewell is how long a connection may take to end in good order.
+const farewell = time.Second
+
+// reject ends a connection with a NOTIFICATION, as exchange.hear does, without
+// holding anybody up.
+func (s *session) reject(conn net.Conn, code, subcode uint8, data []byte) {
+	s.group.Go(func() {
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(farewell))
+		if _, err := conn.Write(notification(code, subcode, data)); err != nil {
+			return
+		}
+		endWriting(conn)
+		_, _ = io.Copy(io.Discard, conn)
+	})
+}
+
+// endWriting tells the other end that nothing more comes.
+func endWriting(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
 }

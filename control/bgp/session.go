@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,9 @@ type session struct {
 	refusals   int
 	complaints int
 	last       Session
+	// group are goroutines that outlast what they were started for: attempts
+	// to connect that came to nothing.
+	group sync.WaitGroup
 }
 
 func newSession(p Peer, sockets sockets, log *slog.Logger) *session {
@@ -153,7 +157,7 @@ func (s *session) idle(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case conn := <-s.accepted:
-			reject(conn, wire.BGP_ERROR_CEASE, wire.BGP_ERROR_SUB_CONNECTION_REJECTED, nil)
+			s.reject(conn, wire.BGP_ERROR_CEASE, wire.BGP_ERROR_SUB_CONNECTION_REJECTED, nil)
 		case <-timer.C:
 			s.tell(Session{State: Active, Cause: CauseConfigured, Reason: fmt.Sprintf("tries again, after %s of Idle", s.peer.IdleHold)})
 			return
@@ -163,6 +167,7 @@ func (s *session) idle(ctx context.Context) {
 
 // end withdraws everything and closes what nobody will take any more.
 func (s *session) end(ctx context.Context) {
+	s.group.Wait()
 	s.in.lose(nil, s.changes)
 	s.tell(Session{State: Removed, Cause: CauseConfigured, Reason: context.Cause(ctx).Error()})
 	for {

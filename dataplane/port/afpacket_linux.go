@@ -170,6 +170,18 @@ func (p *AFPacket) open() (err error) {
 	return nil
 }
 
+// carriesUDPSuperframes reports whether the kernel knows UDP superframes in a virtio
+// header: Linux 6.2. An older one refuses to send them.
+func (p *AFPacket) carriesUDPSuperframes() bool {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return false
+	}
+	var major, minor int
+	_, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
+	return err == nil && (major > 6 || major == 6 && minor >= 2)
+}
+
 // setBuffer sets a socket buffer, beyond the system's limit where that is
 // allowed, up to the limit elsewhere. It returns the size obtained as the
 // kernel accounts for it.

@@ -3,6 +3,7 @@ package port
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type Switch struct {
 
 	pending atomic.Int64 // frames in the rings towards the engine
 	asleep  atomic.Bool  // the engine is about to wait, or waits, for base
+	yields  atomic.Int32 // how many more Recvs are to yield before they wait
 
 	receiving sync.Mutex // held by Recv; guards lent and next
 	lent      []*ring    // by the last Recv
@@ -90,6 +92,9 @@ func (s *Switch) Recv(frames []packet.Frame, wait time.Duration) (int, error) {
 	if len(frames) == 0 {
 		return 0, nil
 	}
+	if wait > 0 && s.yields.Load() > 0 {
+		s.yield()
+	}
 	first := frames
 	if wait > 0 {
 		s.asleep.Store(true) // before the look: whoever puts a frame later sees it
@@ -113,6 +118,29 @@ func (s *Switch) Recv(frames []packet.Frame, wait time.Duration) (int, error) {
 	return n, nil
 }
 
+// While tunnels carry packets, Recv lets their goroutines run before it waits. They
+// then take turns with the engine on one thread, and what they have made is there
+// when it comes back; otherwise each hand-over would put one thread to sleep and
+// wake another, three times a superframe. One TCP stream gained 10 to 30 %, and
+// the more the busier the machine. Four turns are as many as a packet takes to
+// be encrypted and sent: cutting, encryption, sending, and one to spare.
+const (
+	yieldTurns = 4
+	yieldRecvs = 4 // after the last frame to or from a tunnel
+)
+
+// yield lets goroutines of tunnels run until there is a frame of theirs. Where none
+// has anything to do, it costs less than a microsecond.
+func (s *Switch) yield() {
+	s.yields.Add(-1)
+	for range yieldTurns {
+		if s.pending.Load() > 0 {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
 // take asks the ends, each time beginning with another one.
 func (s *Switch) take(frames []packet.Frame) (n int) {
 	list := s.ends.Load().list
@@ -128,6 +156,9 @@ func (s *Switch) take(frames []packet.Frame) (n int) {
 	}
 	s.next++
 	s.pending.Add(int64(-n))
+	if n > 0 {
+		s.yields.Store(yieldRecvs)
+	}
 	return n
 }
 
@@ -171,7 +202,10 @@ func (s *Switch) Send(frames []packet.Frame) error {
 	for _, t := range s.touched {
 		t.ring.announce(t.frames)
 	}
-	s.touched = s.touched[:0]
+	if len(s.touched) > 0 {
+		s.touched = s.touched[:0]
+		s.yields.Store(yieldRecvs)
+	}
 	if len(s.rest) == 0 {
 		return nil
 	}

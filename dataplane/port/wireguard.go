@@ -152,6 +152,9 @@ func (s *Switch) OpenWireGuard(config WireGuardConfig) (*WireGuard, error) {
 	w := &WireGuard{config: config, in: s}
 	toEngine := func() *ring { return &ring{size: config.Queue, wake: s.wake} }
 	w.outside = newOutsideEnd(&w.config, toEngine())
+	if base, ok := s.base.(interface{ carriesUDPSuperframes() bool }); ok && !base.carriesUDPSuperframes() {
+		w.outside.together = 1
+	}
 	w.inside = newInsideEnd(&w.config, toEngine(), w.outside.met)
 	if err := s.attach(
 		end{config.Inside.Link, w.inside.in, w.inside.out},

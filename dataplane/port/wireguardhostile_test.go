@@ -279,3 +279,30 @@ func TestWireGuardKeyAsText(t *testing.T) {
 		t.Errorf("public key %x", got[:])
 	}
 }
+
+func TestDatagramsThatGoTogether(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		lengths     []int
+		limit, most int
+		n, total    int
+	}{
+		{"one", []int{100}, 64, 65507, 1, 100},
+		{"all of one length", []int{100, 100, 100}, 64, 65507, 3, 300},
+		{"a shorter one ends it", []int{100, 60, 60}, 64, 65507, 2, 160},
+		{"a longer one is another's", []int{60, 100}, 64, 65507, 1, 60},
+		{"an old kernel's", []int{100, 100}, 1, 65507, 1, 100},
+		{"as many as fit", []int{1000, 1000, 1000}, 64, 2500, 2, 2000},
+		{"a short one that does not fit", []int{1000, 1000, 600}, 64, 2500, 2, 2000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var buffers [][]byte
+			for _, n := range c.lengths {
+				buffers = append(buffers, make([]byte, n))
+			}
+			if n, total := together(buffers, c.limit, c.most); n != c.n || total != c.total {
+				t.Errorf("%d of %d bytes, want %d of %d", n, total, c.n, c.total)
+			}
+		})
+	}
+}

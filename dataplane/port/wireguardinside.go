@@ -37,7 +37,7 @@ type insideEnd struct {
 	coalescer packet.Coalescer
 	header    [ethernetHeaderLen]byte // EtherType left out
 
-	sent, received counter // packets inside, as they were cut
+	sent, received counter       // packets inside, as they were cut
 	unsent         atomic.Uint64 // frames for a peer that is not there yet
 	malformed      atomic.Uint64
 	lastReceived   atomic.Int64 // Unix nanoseconds

@@ -286,6 +286,56 @@ func BenchmarkTunnelTCP(b *testing.B) {
 	b.Logf("%+v", ours.packets.Stats())
 }
 
+// BenchmarkTunnelRoundTrip sends one datagram at a time through the same two tunnels
+// and back.
+//
+//	go test -run '^$' -bench TunnelRoundTrip ./dataplane/port
+func BenchmarkTunnelRoundTrip(b *testing.B) {
+	ours := newSite(b, false)
+	ours.openTunnel()
+	plain := newPlainTunnel(b)
+	for _, c := range []struct {
+		name     string
+		from, to *instance
+	}{{"port", ours.customer, ours.instance}, {"plain", plain.instances[0], plain.instances[1]}} {
+		b.Run(c.name, func(b *testing.B) {
+			server := c.to.listenUDP(b)
+			client := c.from.listenUDP(b)
+			go func() {
+				buffer := make([]byte, 100)
+				for {
+					n, from, err := server.ReadFromUDPAddrPort(buffer)
+					if err != nil {
+						return
+					}
+					_, _ = server.WriteToUDPAddrPort(buffer[:n], from)
+				}
+			}()
+			to := server.LocalAddr().(*net.UDPAddr).AddrPort()
+			buffer := make([]byte, 100)
+			for b.Loop() {
+				for answered := false; !answered; { // the first may find no handshake
+					_, _ = client.WriteToUDPAddrPort(buffer[:64], to)
+					_ = client.SetReadDeadline(time.Now().Add(time.Second))
+					_, _, err := client.ReadFromUDPAddrPort(buffer)
+					answered = err == nil
+				}
+			}
+		})
+	}
+}
+
+// listenUDP opens a socket in the instance that ends with the test.
+func (x *instance) listenUDP(t testing.TB) (conn *net.UDPConn) {
+	t.Helper()
+	x.must(t, func() (err error) {
+		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: x.v4})
+		return err
+	})
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
 // newPlainTunnel is wireguard-go in two namespaces that a veth joins.
 func newPlainTunnel(t testing.TB) *lab {
 	t.Helper()

@@ -21,6 +21,8 @@ type outsideEnd struct {
 	in, out *ring // from the engine, to the engine
 	sleeper *sleeper
 	address packet.Addr
+	// together is how many datagrams one frame may have.
+	together int
 
 	meeting sync.Once
 	met     chan struct{} // closed once there is a peer to send to
@@ -44,7 +46,7 @@ type outsideEnd struct {
 
 func newOutsideEnd(config *WireGuardConfig, out *ring) *outsideEnd {
 	e := &outsideEnd{
-		config: config, out: out, sleeper: newSleeper(), address: packet.AddrFrom(config.Address),
+		config: config, out: out, sleeper: newSleeper(), address: packet.AddrFrom(config.Address), together: maxDatagrams,
 		remotes: map[netip.AddrPort]*remote{}, met: make(chan struct{}),
 	}
 	if config.Peer.IsValid() {
@@ -188,7 +190,7 @@ func (e *outsideEnd) Send(buffers [][]byte, to conn.Endpoint) error {
 	out, published, bytes := e.out, 0, 0
 	out.producing.Lock()
 	for i := 0; i < len(buffers); {
-		n, total := together(buffers[i:], e.most())
+		n, total := together(buffers[i:], e.together, e.most())
 		bytes += total
 		if e.frame(buffers[i:i+n], total, r) {
 			published++
@@ -216,9 +218,9 @@ func (e *outsideEnd) most() int {
 }
 
 // together is how many of the first buffers make one superframe: all but the last
-// of one length, and the last no longer.
-func together(buffers [][]byte, most int) (n, total int) {
-	for n < len(buffers) && n < maxDatagrams {
+// of one length, and the last no longer; at most so many, and so many bytes.
+func together(buffers [][]byte, limit, most int) (n, total int) {
+	for n < len(buffers) && n < limit {
 		length := len(buffers[n])
 		if n > 0 && (length > len(buffers[0]) || total+length > most) {
 			break

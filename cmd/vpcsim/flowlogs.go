@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/lab"
+)
+
+// flowLogPoll is how long one question waits for records.
+const flowLogPoll = 20 * time.Second
+
+func (a *app) flowLogsCommand() *cobra.Command {
+	follow := false
+	c := &cobra.Command{
+		Use:   "flowlogs [NAME]",
+		Short: "Show flow log records as AWS writes them",
+		Long: `Show what the flow logs of the running lab have published, or one of them: a line
+per record, in the flow log's own format. A record is published when its interval
+of aggregation ends; a lab that ends publishes what it has. The same lines are in
+files that outlive the lab, one per flow log; -o json tells group and stream, too.
+
+Flow logs stand in the scenario file:
+  flowLogs:
+    all: {vpc: app, aggregationInterval: 10s}
+    refused: {networkInterface: web, trafficType: REJECT}`,
+		Example: `  vpcsim flowlogs
+  vpcsim flowlogs refused -f
+  vpcsim flowlogs -o json`,
+		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeWorld(func(w *control.World, args []string) []string {
+			if len(args) > 0 {
+				return nil
+			}
+			k, _ := kindNamed("flowLogs")
+			return k.Names(w)
+		}),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.flowLogs(cmd.Context(), append(args, "")[0], follow, output(cmd) == formatJSON)
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with records as they are published, until Ctrl-C or the end of the lab")
+	outputFlag(c, formatText, formatJSON)
+	return c
+}
+
+func (a *app) flowLogs(ctx context.Context, name string, follow, asJSON bool) error {
+	client, err := a.connect()
+	if err != nil {
+		return err
+	}
+	w, err := client.World(ctx)
+	if err != nil {
+		return err
+	}
+	if err := flowLogNamed(w, name); err != nil {
+		return err
+	}
+	last, problem := uint64(0), ""
+	for shown := false; ; {
+		wait := time.Duration(0)
+		if follow && shown {
+			wait = flowLogPoll
+		}
+		answer, err := client.FlowLogs(ctx, last, name, wait)
+		if err != nil {
+			return a.endOfFlowLogs(ctx, client, shown, err)
+		}
+		if answer.Missed > 0 && shown {
+			fmt.Fprintf(a.stderr, "%d records are no longer in the lab's memory; all are in %s\n", answer.Missed, answer.Dir)
+		}
+		if answer.Problem != problem {
+			problem = answer.Problem
+			fmt.Fprintf(a.stderr, "%d records are missing in the files: %s\n", answer.Unwritten, problem)
+		}
+		if err := a.writeFlowLogs(answer, asJSON); err != nil {
+			return err
+		}
+		last = answer.Last
+		if len(answer.Entries) == 0 && !shown {
+			if !follow {
+				return a.explainNoFlowLogs(last, w, name)
+			}
+			shown = true
+		}
+		if len(answer.Entries) == 0 && !follow {
+			return nil
+		}
+		shown = true
+	}
+}
+
+// flowLogNamed is an error unless the lab has the flow log, or, without a name, any.
+func flowLogNamed(w *control.World, name string) error {
+	k, _ := kindNamed("flowLogs")
+	names := k.Names(w)
+	switch {
+	case len(names) == 0:
+		return &exitError{exitFailed, "the lab has no flow logs; add some to the file, such as: flowLogs: {all: {vpc: NAME}}, and vpcsim apply it"}
+	case name == "" || slices.Contains(names, name) || slices.ContainsFunc(names, func(n string) bool { return k.Identity(w, n).ID == name }):
+		return nil
+	}
+	hint := "there is " + strings.Join(names, ", ")
+	if near := lab.Closest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %s?", near)
+	}
+	return &exitError{exitFailed, fmt.Sprintf("no flow log %q; %s", name, hint)}
+}
+
+func (a *app) writeFlowLogs(answer *lab.FlowLogs, asJSON bool) error {
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetEscapeHTML(false)
+	for _, e := range answer.Entries {
+		var err error
+		if asJSON {
+			err = encoder.Encode(e)
+		} else {
+			_, err = fmt.Fprintln(a.stdout, e.Message)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explainNoFlowLogs says why there is nothing to be seen.
+func (a *app) explainNoFlowLogs(last uint64, w *control.World, name string) error {
+	wait := time.Duration(0)
+	for n, l := range w.FlowLogs {
+		if name == "" || n == name || l.Status.ID == name {
+			wait = max(wait, l.Status.MaxAggregationInterval.Duration())
+		}
+	}
+	if last == 0 || name != "" {
+		fmt.Fprintf(a.stderr, "Nothing published yet: records come at the end of their interval, here of %s at most.\n", wait)
+	}
+	return nil
+}
+
+// endOfFlowLogs tells the end of what was followed from a failure: of the caller's
+// patience, or of the lab.
+func (a *app) endOfFlowLogs(ctx context.Context, client *lab.Client, shown bool, err error) error {
+	var remote *lab.RemoteError
+	var usage *lab.UsageError
+	switch {
+	case ctx.Err() != nil && shown:
+		return nil
+	case !shown || errors.As(err, &remote) || errors.As(err, &usage):
+		return err
+	}
+	fmt.Fprintf(a.stderr, "Lab %s has ended.\n", client.Name())
+	return nil
+}

@@ -1,0 +1,162 @@
+package dataplane
+
+import (
+	"fmt"
+
+	"github.com/gaissmai/bart"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// This file compiles Client VPN endpoints and their clients.
+
+// registerClientVPN gives associations and clients their places: they are
+// interfaces too, behind all others.
+func (c *compiler) registerClientVPN(add func(Object, int)) {
+	at := c.firstClientVPN()
+	for i := range c.b.ClientVPNEndpoints {
+		e := &c.b.ClientVPNEndpoints[i]
+		add(e.Object, i)
+		for _, a := range e.Associations {
+			add(a.Object, at)
+			at++
+		}
+	}
+	for _, x := range c.b.VPNClients {
+		add(x.Object, at)
+		at++
+	}
+}
+
+func (c *compiler) firstClientVPN() int {
+	return c.firstTunnel() + len(c.b.VPNTunnels) + len(c.b.BGPSpeakers)
+}
+
+func (c *compiler) clientVPNInterfaces(all []networkInterface) []networkInterface {
+	place := uint32(0)
+	for i := range c.b.ClientVPNEndpoints {
+		e := &c.b.ClientVPNEndpoints[i]
+		for _, a := range e.Associations {
+			ni := networkInterface{
+				handle: a.Handle, gateway: e.Handle, kind: KindClientVPNInterface, mac: a.MAC, place: place,
+				subnet: c.resolve(a.Object, KindSubnet, a.Subnet), addresses: addresses(a.Addresses),
+				timeouts: DefaultTimeouts, routerMAC: routerMAC(a.Subnet),
+			}
+			if len(c.errs) == 0 {
+				c.attach(&ni, uint32(len(all)))
+			}
+			all = append(all, ni)
+			place++
+		}
+	}
+	for i, x := range c.b.VPNClients {
+		all = append(all, networkInterface{
+			handle: x.Handle, kind: KindVPNClient, mac: x.MAC, place: uint32(i),
+			addresses: []packet.Addr{packet.AddrFrom(x.Address)}, routerMAC: routerMAC(x.Handle),
+		})
+	}
+	return all
+}
+
+// clientVPNMembers enters the interfaces of associations with their groups, which
+// rules may name as a source (C7).
+func (c *compiler) clientVPNMembers(members map[Handle]map[packet.Addr]struct{}) {
+	for i := range c.b.ClientVPNEndpoints {
+		for _, a := range c.b.ClientVPNEndpoints[i].Associations {
+			for _, g := range a.SecurityGroups {
+				c.resolve(a.Object, KindSecurityGroup, g)
+				if into := members[g]; into != nil {
+					memberSet(a.Addresses, into)
+				}
+			}
+		}
+	}
+}
+
+func (c *compiler) clientVPNGroups(members map[Handle]map[packet.Addr]struct{}) {
+	for i := range c.b.ClientVPNEndpoints {
+		for _, a := range c.b.ClientVPNEndpoints[i].Associations {
+			if index, ok := c.index[a.Handle]; ok {
+				c.s.interfaces[index].groups = c.groupSet(a.SecurityGroups, members)
+			}
+		}
+	}
+}
+
+func (c *compiler) clientVPN() {
+	numbers := make([]map[string]int, len(c.b.ClientVPNEndpoints)) // of the groups that rules name
+	for i := range c.b.ClientVPNEndpoints {
+		e := &c.b.ClientVPNEndpoints[i]
+		out := clientVPNEndpoint{handle: e.Handle, rules: &bart.Table[[]authorizationRule]{}}
+		numbers[i] = map[string]int{}
+		for j, r := range e.AuthorizationRules {
+			for _, g := range r.Groups {
+				if _, known := numbers[i][g]; !known {
+					numbers[i][g] = len(numbers[i])
+				}
+			}
+			same, _ := out.rules.Get(r.CIDR.Masked())
+			out.rules.Insert(r.CIDR.Masked(), append(same, authorizationRule{uint32(j), r.All, groupBitsOf(r.Groups, numbers[i])}))
+			out.ruleTexts = append(out.ruleTexts, r.Text)
+		}
+		for _, r := range e.Routes {
+			out.texts = append(out.texts, r.Text)
+		}
+		c.s.clientVPNEndpoints = append(c.s.clientVPNEndpoints, out)
+		for _, a := range e.Associations {
+			c.s.clientVPNAssociations = append(c.s.clientVPNAssociations, c.clientVPNAssociation(uint32(i), e, a.Handle))
+		}
+	}
+	for _, x := range c.b.VPNClients {
+		client := vpnClient{endpoint: c.resolve(x.Object, KindClientVPNEndpoint, x.Endpoint), association: -1}
+		if x.Association != 0 {
+			client.association = int(c.resolve(x.Object, KindClientVPNInterface, x.Association))
+		}
+		if int(client.endpoint) < len(c.s.clientVPNEndpoints) {
+			e := &c.s.clientVPNEndpoints[client.endpoint]
+			client.groups = groupBitsOf(x.Groups, numbers[client.endpoint])
+			if client.association >= 0 && c.s.interfaces[client.association].gateway != e.handle {
+				c.errs = append(c.errs, fmt.Errorf("%s: its association is of another endpoint", x.Object))
+			}
+			address := packet.AddrFrom(x.Address)
+			if other, taken := e.clients.get(address); taken {
+				c.errs = append(c.errs, fmt.Errorf("%s: address %s is taken by %s", x.Object, x.Address, c.s.objects[c.s.interfaces[other].handle]))
+			}
+			e.clients.set(address, c.index[x.Handle])
+		}
+		c.s.vpnClients = append(c.s.vpnClients, client)
+	}
+}
+
+// clientVPNAssociation takes the routes of one association out of the endpoint's
+// table. A route "local" is everybody's.
+func (c *compiler) clientVPNAssociation(endpoint uint32, e *ClientVPNEndpoint, association Handle) clientVPNAssociation {
+	out := clientVPNAssociation{endpoint, &bart.Table[clientVPNRoute]{}}
+	for i, r := range e.Routes {
+		if r.Association != 0 && r.Association != association {
+			continue
+		}
+		if _, taken := out.table.Get(r.Destination.Masked()); taken {
+			c.errs = append(c.errs, fmt.Errorf("%s: two routes for %s", e.Object, r.Destination))
+		}
+		out.table.Insert(r.Destination.Masked(), clientVPNRoute{index: uint32(i), local: r.Association == 0})
+	}
+	return out
+}
+
+// groupBitsOf is the set of the groups that have a number; the others are in no
+// rule.
+func groupBitsOf(names []string, numbers map[string]int) groupBits {
+	var bits groupBits
+	for _, name := range names {
+		n, known := numbers[name]
+		if !known {
+			continue
+		}
+		for len(bits) <= n/64 {
+			bits = append(bits, 0)
+		}
+		bits[n/64] |= 1 << (n % 64)
+	}
+	return bits
+}
