@@ -20,6 +20,9 @@ func (v *validation) addressClaims() {
 		c.claimPublic(field(path, "publicIp"), site.PublicIP, name, addressInUse)
 		c.claimPublic(field(path, "ipv6"), site.IPv6.Addr, name, addressInUse)
 	}
+	for _, name := range sorted(v.w.VPNClients) {
+		c.claimPublic(field(field("vpnClients", name), "internetIp"), v.w.VPNClients[name].InternetIP, name, addressInUse)
+	}
 	for _, name := range sorted(v.w.Instances) {
 		for i, spec := range v.w.Instances[name].interfaceSpecs() {
 			c.networkInterface(interfacePath(name, i), NetworkInterfaceName(name, i), spec)

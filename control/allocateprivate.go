@@ -7,7 +7,7 @@ import (
 )
 
 // privateAddresses assigns private IPv4 and IPv6 addresses to network interfaces
-// and NAT gateways and transit gateway attachments, and counts what is left in each
+// and NAT gateways, transit gateway attachments and Client VPN endpoints, and counts what is left in each
 // subnet. Instances come before gateways, so that a gateway that is added to a file
 // moves none.
 func (a *allocation) privateAddresses() {
@@ -43,6 +43,9 @@ func (a *allocation) privateAddresses() {
 	}
 	for _, name := range sorted(a.w.TransitGatewayAttachments) {
 		demands = append(demands, a.transitGatewayDemands(name, v4, v6)...)
+	}
+	for _, name := range sorted(a.w.ClientVPNEndpoints) {
+		demands = append(demands, a.clientVPNDemands(name, v4)...)
 	}
 	satisfy(demands)
 	for name, subnet := range a.w.Subnets {

@@ -26,6 +26,9 @@ func (a *allocation) publicAddresses() {
 	for _, site := range a.w.Sites {
 		taken[site.PublicIP] = true
 	}
+	for _, client := range a.w.VPNClients {
+		taken[client.InternetIP] = true
+	}
 	var open []publicDemand
 	for _, name := range sorted(a.w.NetworkInterfaces) {
 		open = append(open, a.interfacePublic(name, taken)...)
@@ -34,6 +37,7 @@ func (a *allocation) publicAddresses() {
 		open = append(open, a.natGatewayPublic(name, taken)...)
 	}
 	open = append(open, a.sitePublic(taken)...)
+	open = append(open, a.clientVPNPublic()...)
 	for i := range open {
 		d := &open[i]
 		inPool := slices.ContainsFunc(publicPools, func(p netip.Prefix) bool { return p.Contains(d.had) })

@@ -14,9 +14,10 @@ type Check struct {
 	Name string `json:"name,omitempty"`
 	// What the check shows.
 	Description string `json:"description,omitempty"`
-	// Instance, Internet host or site host that sends.
+	// Instance, Internet host, site host or VPN client that sends.
 	From string `json:"from"`
-	// Instance, interface, Internet host, site host or address that is sent to.
+	// Instance, interface, Internet host, site host, VPN client or address that is sent
+	// to.
 	To string `json:"to"`
 	// TCP port to connect to.
 	TCP Port `json:"tcp,omitempty"`
@@ -121,11 +122,11 @@ func (c *Check) validate(v *validation, path string) {
 // validateFrom checks the sender: a machine of the lab, since an address alone
 // cannot send.
 func (c *Check) validateFrom(v *validation, path string) {
-	senders := []string{"instances", "internetHosts", "siteHosts"}
+	senders := []string{"instances", "internetHosts", "siteHosts", "sites", "vpnClients"}
 	switch {
 	case c.From == "":
 		v.missing(path, "write the instance, Internet host or site host that sends")
-	case v.w.Instances[c.From] == nil && v.w.InternetHosts[c.From] == nil && v.w.SiteHosts[c.From] == nil:
+	case v.w.Instances[c.From] == nil && v.w.InternetHosts[c.From] == nil && v.w.SiteHosts[c.From] == nil && v.w.Sites[c.From] == nil && v.w.VPNClients[c.From] == nil:
 		bad := v.w.dangling(c.From, senders)
 		bad.code = ""
 		v.reportAt(path, false, bad)
@@ -149,7 +150,7 @@ func (c *Check) validateEnd(v *validation, path, value, required string) netip.A
 			return netip.Addr{}
 		}
 	}
-	ends := []string{"instances", "internetHosts", "siteHosts", "natGateways", "networkInterfaces"}
+	ends := []string{"instances", "internetHosts", "siteHosts", "sites", "vpnClients", "natGateways", "clientVpnEndpoints", "networkInterfaces"}
 	for _, plural := range ends {
 		if k, _ := KindNamed(plural); k.Get(v.w, value) != nil {
 			return netip.Addr{}

@@ -35,7 +35,10 @@ func build(w *World, revision uint64) *dataplane.Builder {
 	compileAll(c, w.SiteHosts)
 	compileAll(c, w.VPNGateways)
 	compileAll(c, w.VPNConnections)
+	compileAll(c, w.ClientVPNEndpoints)
+	compileAll(c, w.VPNClients)
 	compileAll(c, w.Links)
+	compileAll(c, w.FlowLogs)
 	return &c.b
 }
 

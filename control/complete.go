@@ -238,6 +238,12 @@ func (w *World) computeStatus() {
 	for name, gateway := range w.NATGateways {
 		gateway.computeStatus(w, name)
 	}
+	for name, endpoint := range w.ClientVPNEndpoints {
+		endpoint.computeStatus(w, name)
+	}
+	for _, client := range w.VPNClients {
+		client.computeStatus(w)
+	}
 	w.computeVPN()
 	w.computeTransitGateways()
 	w.countAnnouncements()
@@ -256,6 +262,9 @@ func (w *World) computeStatus() {
 	w.collectMembers()
 	w.computeRegions()
 	w.computeLinks()
+	for _, l := range w.FlowLogs {
+		l.computeStatus(w)
+	}
 }
 
 // collectMembers fills the lists that point backwards: which subnets use a

@@ -154,7 +154,7 @@ func (d *decoder) mapping(node *yaml.Node, v reflect.Value, path string, depth i
 		if !d.mapKey(e.key, key, at, text) {
 			continue
 		}
-		if dest, ok := key.Interface().(Destination); ok {
+		if dest, ok := key.Interface().(fmt.Stringer); ok {
 			at = field(path, dest.String()) // as Validate, which sees it without host bits, will call it
 		}
 		d.place(e, at)

@@ -116,6 +116,12 @@ func describe(w *World, r Resource) description {
 		d.set("asn", x.Status.ASN.String())
 	case *VPNConnection:
 		d.vpnConnection(x)
+	case *ClientVPNEndpoint: // as in force
+		d.clientVPNEndpoint(x)
+	case *VPNClient:
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["internetIp"], d["inLab"] = nil, []string{fmt.Sprint(x.Status.InLab)}
+		d.set("internetIp", validText(x.Status.InternetIP))
 	case *InternetHost:
 		d.fields("", reflect.ValueOf(x).Elem())
 		d["ipv6"] = nil
@@ -154,6 +160,27 @@ func (d description) vpnConnection(c *VPNConnection) {
 		d.set(at+"dpdTimeout", t.DPDTimeout.String())
 		d.set(at+"dpdAction", t.DPDAction.String())
 		d.set(at+"startupAction", t.StartupAction.String())
+	}
+}
+
+// clientVPNEndpoint lays an endpoint flat, with the routes that are in force.
+func (d description) clientVPNEndpoint(e *ClientVPNEndpoint) {
+	d.fields("", reflect.ValueOf(e).Elem())
+	for path := range d {
+		if strings.HasPrefix(path, "routes[") {
+			delete(d, path)
+		}
+	}
+	delete(d, "associations")
+	delete(d, "securityGroups")
+	delete(d, "authorizationRules")
+	d["associations+"], d["securityGroups+"] = e.Associations, e.Status.SecurityGroups
+	d["sessionTimeoutHours"] = []string{fmt.Sprint(e.Status.SessionTimeoutHours)}
+	for _, r := range e.Status.Routes {
+		d["routes+"] = append(d["routes+"], r.Destination.String()+" "+r.Subnet)
+	}
+	for _, r := range e.AuthorizationRules {
+		d["authorizationRules+"] = append(d["authorizationRules+"], r.String())
 	}
 }
 

@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -138,7 +139,7 @@ func encodeMap(v reflect.Value) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	keys := v.MapKeys()
 	text := func(k reflect.Value) string {
-		if d, ok := k.Interface().(Destination); ok {
+		if d, ok := k.Interface().(fmt.Stringer); ok {
 			return d.String()
 		}
 		return k.String()

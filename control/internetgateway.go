@@ -95,5 +95,6 @@ func (g *InternetGateway) compile(c *compilation, name string) {
 			}
 		}
 	}
+	out.PublicAddresses = append(out.PublicAddresses, c.w.clientVPNAddresses(g.VPC)...)
 	c.b.InternetGateways = append(c.b.InternetGateways, out)
 }

@@ -65,18 +65,21 @@ var kinds = []Kind{
 	kind("transitGatewayRouteTables", "transitGatewayRouteTable", "transit gateway route table", "tgw-rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*TransitGatewayRouteTable {
 		return &w.TransitGatewayRouteTables
 	}),
+	kind("clientVpnEndpoints", "clientVpnEndpoint", "Client VPN endpoint", "cvpn-endpoint", "InvalidClientVpnEndpointId.NotFound", func(w *World) *map[string]*ClientVPNEndpoint { return &w.ClientVPNEndpoints }),
+	kind("vpnClients", "vpnClient", "VPN client", "cvpn-connection", "InvalidClientVpnConnection.IdNotFound", func(w *World) *map[string]*VPNClient { return &w.VPNClients }),
 	kind("instances", "instance", "instance", "i", "InvalidInstanceID.NotFound", func(w *World) *map[string]*Instance { return &w.Instances }),
 	derived(kind("networkInterfaces", "networkInterface", "network interface", "eni", "InvalidNetworkInterfaceID.NotFound", func(w *World) *map[string]*NetworkInterface { return &w.NetworkInterfaces })),
 	kind("routeTables", "routeTable", "route table", "rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*RouteTable { return &w.RouteTables }),
 	kind("internetHosts", "internetHost", "Internet host", "host", "", func(w *World) *map[string]*InternetHost { return &w.InternetHosts }),
+	kind("flowLogs", "flowLog", "flow log", "fl", "InvalidFlowLogId.NotFound", func(w *World) *map[string]*FlowLog { return &w.FlowLogs }),
 	kind("links", "link", "link", "link", "", func(w *World) *map[string]*Link { return &w.Links }),
 }
 
 // laterKinds are AWS's nouns whose words are fixed but whose emulation is not
 // in this version: the loader says so instead of "unknown key".
 var laterKinds = []string{
-	"clientVpnEndpoints", "directConnectConnections", "virtualInterfaces",
-	"directConnectGateways", "vpcEndpoints", "flowLogs",
+	"directConnectConnections", "virtualInterfaces",
+	"directConnectGateways", "vpcEndpoints",
 }
 
 // KindNamed is the kind whose plural or singular is word.

@@ -140,6 +140,8 @@ func (p *planner) foundations(plural, name string) []string {
 		return []string{"transitGateways " + a.TransitGateway, "transitGateways " + a.Peer, "vpcs " + a.VPC}
 	case "transitGatewayRouteTables":
 		return []string{"transitGateways " + p.new.TransitGatewayRouteTables[name].TransitGateway}
+	case "vpnClients":
+		return []string{"clientVpnEndpoints " + p.new.VPNClients[name].Endpoint}
 	case "siteHosts":
 		return []string{"sites " + p.new.SiteHosts[name].Site}
 	case "customerGateways":
@@ -148,6 +150,11 @@ func (p *planner) foundations(plural, name string) []string {
 		return []string{"subnets " + p.new.Instances[name].Subnet}
 	case "natGateways":
 		return []string{"subnets " + p.new.NATGateways[name].Subnet}
+	case "flowLogs":
+		kind, on := p.new.FlowLogs[name].resource(p.new)
+		if k, ok := KindNamed(kind); ok {
+			return []string{k.Plural + " " + on}
+		}
 	case "networkInterfaces":
 		eni := p.new.NetworkInterfaces[name]
 		return []string{"subnets " + eni.Subnet, "instances " + eni.Instance}
@@ -157,8 +164,8 @@ func (p *planner) foundations(plural, name string) []string {
 
 // immutable reports whether AWS has no way to change a field of a resource.
 func immutable(plural, path string) bool {
-	if plural == "dhcpOptions" {
-		return true // A38
+	if plural == "dhcpOptions" || plural == "flowLogs" {
+		return true // A38, F4
 	}
 	return slices.Contains(immutableFields[plural], path)
 }
@@ -175,6 +182,8 @@ var immutableFields = map[string][]string{
 	"customerGateways":           {"site", "asn"},
 	"vpnGateways":                {"asn"}, // V1
 	"vpnConnections":             {"routing", "tunnelInsideIpVersion"},
+	"clientVpnEndpoints":         {"clientCidr"}, // C1
+	"vpnClients":                 {"endpoint", "internetIp"},
 	"routeTables":                {"vpc"},
 	"networkAcls":                {"vpc"},
 	"securityGroups":             {"vpc"},

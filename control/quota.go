@@ -41,6 +41,12 @@ type Quotas struct {
 	VPNConnectionsPerRegion int `json:"vpnConnectionsPerRegion,omitempty"`
 	// VPN connections per virtual private gateway, 10 unless written.
 	VPNConnectionsPerVPNGateway int `json:"vpnConnectionsPerVpnGateway,omitempty"`
+	// Client VPN endpoints per Region, 5 unless written.
+	ClientVPNEndpointsPerRegion int `json:"clientVpnEndpointsPerRegion,omitempty"`
+	// Authorization rules per Client VPN endpoint, one per group, 200 unless written.
+	AuthorizationRulesPerClientVPNEndpoint int `json:"authorizationRulesPerClientVpnEndpoint,omitempty"`
+	// Routes per association of a Client VPN endpoint, 100 unless written.
+	RoutesPerClientVPNAssociation int `json:"routesPerClientVpnAssociation,omitempty"`
 	// Route tables per VPC, the main one included, 200 unless written.
 	RouteTablesPerVPC int `json:"routeTablesPerVpc,omitempty"`
 	// Static routes per route table and family, 500 unless written.
@@ -90,6 +96,9 @@ func (q *Quotas) table() []quota {
 		{"vpnGatewaysPerRegion", &q.VPNGatewaysPerRegion, 5, 1000},
 		{"vpnConnectionsPerRegion", &q.VPNConnectionsPerRegion, 50, 1000},
 		{"vpnConnectionsPerVpnGateway", &q.VPNConnectionsPerVPNGateway, 10, 1000},
+		{"clientVpnEndpointsPerRegion", &q.ClientVPNEndpointsPerRegion, 5, 1000},
+		{"authorizationRulesPerClientVpnEndpoint", &q.AuthorizationRulesPerClientVPNEndpoint, 200, 10_000},
+		{"routesPerClientVpnAssociation", &q.RoutesPerClientVPNAssociation, 100, 1000},
 		{"routeTablesPerVpc", &q.RouteTablesPerVPC, 200, 4096},
 		{"routesPerRouteTable", &q.RoutesPerRouteTable, 500, 1000},
 		{"securityGroupsPerRegion", &q.SecurityGroupsPerRegion, 2500, 65536},

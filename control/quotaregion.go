@@ -21,6 +21,7 @@ func (w *World) validateQuotas(v *validation) {
 	w.peeringQuotas(v)
 	w.transitGatewayQuotas(v)
 	w.vpnQuotas(v)
+	w.clientVPNQuotas(v)
 	counts := w.regional()
 	for _, at := range slices.SortedFunc(maps.Keys(counts), func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.region, b.region), cmp.Compare(a.account, b.account))
@@ -91,6 +92,9 @@ func (w *World) regional() map[place]*regional {
 	}
 	for _, a := range w.TransitGatewayAttachments {
 		in(a.VPC).networkInterfaces += len(a.Status.Interfaces)
+	}
+	for _, e := range w.ClientVPNEndpoints {
+		in(e.Status.VPC).networkInterfaces += len(e.Status.Associations)
 	}
 	for _, eni := range w.NetworkInterfaces {
 		n := in(eni.VPC)

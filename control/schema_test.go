@@ -107,6 +107,9 @@ var required = map[string][]string{
 	"SiteHost":             {"site"},
 	"CustomerGateway":      {"site"},
 	"VPNConnection":        {"customerGateway"},
+	"VPNClient":            {"endpoint"},
+	"ClientVPNEndpoint":    {"clientCidr"},
+	"AuthorizationRule":    {"cidr", "groups"},
 
 	"EgressOnlyInternetGateway": {"vpc"},
 	"TransitGatewayAttachment":  {"transitGateway"},
@@ -158,6 +161,8 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return number("1", "4294967295")
 	case reflect.TypeFor[AttachmentState]():
 		return word("pendingAcceptance", "available", "rejected", "deleted")
+	case reflect.TypeFor[TrafficType]():
+		return word("ALL", "ACCEPT", "REJECT")
 	case reflect.TypeFor[Connectivity]():
 		return word("public", "private")
 	case reflect.TypeFor[Toggle]():
@@ -194,6 +199,11 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return either(fault, &generator.Schema{Type: "array", Items: fault})
 	case reflect.TypeFor[Duration]():
 		return text(`^([0-9.]+(ns|us|µs|ms|s|m|h))+$`)
+	case reflect.TypeFor[ClientGroups](), reflect.TypeFor[ClientVPNTargets]():
+		return either(peer, &generator.Schema{Type: "array", Items: peer, MinItems: ptr(uint64(1))})
+	case reflect.TypeFor[map[ClientVPNDestination]ClientVPNTargets]():
+		target := either(peer, &generator.Schema{Type: "array", Items: peer, MinItems: ptr(uint64(1))})
+		return &generator.Schema{Type: "object", AdditionalProperties: target}
 	case reflect.TypeFor[map[Destination]Target]():
 		return &generator.Schema{Type: "object", AdditionalProperties: peer}
 	}

@@ -193,6 +193,10 @@ func (w *World) vpcOf(plural, name string) string {
 		if r := w.SecurityGroups[name]; r != nil {
 			return r.VPC
 		}
+	case "clientVpnEndpoints":
+		if r := w.ClientVPNEndpoints[name]; r != nil {
+			return r.Status.VPC
+		}
 	case "networkInterfaces":
 		if r := w.NetworkInterfaces[name]; r != nil {
 			return r.VPC
@@ -209,7 +213,7 @@ const longestName = 63
 // sharedNames are the kinds among which a bare name must tell one object: the
 // ends of checks and the targets of routes; the peers of rules.
 var sharedNames = [][]string{
-	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "vpnGateways", "sites", "siteHosts"},
+	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "vpnGateways", "sites", "siteHosts", "vpnClients"},
 	{"securityGroups", "prefixLists"},
 }
 

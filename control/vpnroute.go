@@ -152,7 +152,9 @@ func (t *TransitGatewayRouteTable) vpnRoutes(w *World, add func(TransitGatewayRo
 func sharing(routes []VPNGatewayRoute, best *VPNGatewayRoute) (tunnels, attachments []string) {
 	for i := range routes {
 		if r := &routes[i]; slices.Equal(r.ASPath, best.ASPath) && medOrDefault(r.MED) == medOrDefault(best.MED) {
-			tunnels = append(tunnels, r.Tunnel)
+			if !slices.Contains(tunnels, r.Tunnel) {
+				tunnels = append(tunnels, r.Tunnel)
+			}
 			if !slices.Contains(attachments, r.VPNConnection) {
 				attachments = append(attachments, r.VPNConnection)
 			}

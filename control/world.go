@@ -51,6 +51,10 @@ type World struct {
 	// Site-to-Site VPN connections: two tunnels each, from a customer gateway to a
 	// virtual private gateway or a transit gateway.
 	VPNConnections map[string]*VPNConnection `json:"vpnConnections,omitempty"`
+	// Client VPN endpoints: single machines on the Internet reach a VPC by them.
+	ClientVPNEndpoints map[string]*ClientVPNEndpoint `json:"clientVpnEndpoints,omitempty"`
+	// Clients of Client VPN endpoints, by name.
+	VPNClients map[string]*VPNClient `json:"vpnClients,omitempty"`
 	// Route tables: where packets go that leave a subnet.
 	RouteTables map[string]*RouteTable `json:"routeTables,omitempty"`
 	// Network ACLs: stateless numbered rules at the border of a subnet.
@@ -73,6 +77,9 @@ type World struct {
 	// machine and the network, does to packets. A name is two places such as
 	// us-east-1/eu-west-1, an instance, an interface, an Internet host or a site.
 	Links map[string]*Link `json:"links,omitempty"`
+	// Flow logs: records of what flows to and from network interfaces, or through
+	// a transit gateway.
+	FlowLogs map[string]*FlowLog `json:"flowLogs,omitempty"`
 	// What is broken: a kind and a name each, such as az us-east-1a or natGateway
 	// nat.
 	Faults Faults `json:"faults,omitempty"`

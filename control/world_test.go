@@ -279,6 +279,12 @@ links:
   fw/eth1: {bandwidth: 1.5Gbit, queue: 20ms, loss: 0.1%}
   plain: {delay: 30ms, jitter: 5ms, duplicate: 0.01%, forward: {bandwidth: 1Mbit, queue: 64KiB, loss: 0%}, reverse: {reorder: 1%, delay: 5ms}}
 faults: [natGateway inside, link plain reverse]
+flowLogs:
+  all: {vpc: a, aggregationInterval: 10m, logGroup: lab}
+  refused: {networkInterface: fw, trafficType: REJECT, format: "${version} ${srcaddr} ${tcp-flags} ${traffic-path}"}
+  two: {subnet: two, trafficType: ACCEPT, aggregationInterval: 5}
+  hub: {transitGateway: hub}
+  hub-a: {transitGatewayAttachment: hub-a, format: "${tgw-id} ${packets-lost-blackhole}"}
 transitGatewayAttachments:
   hub-a: {transitGateway: hub, vpc: a, subnets: [two], applianceMode: true, securityGroupReferencing: false}
   hub-west: {transitGateway: hub, peer: west, state: pendingAcceptance}
@@ -313,6 +319,23 @@ vpnConnections:
   office6: {customerGateway: office, transitGateway: hub, tunnelInsideIpVersion: ipv6, tunnels: [{insideIpv6Cidr: "fd00:1::/126"}]}
   branch: {customerGateway: branch, vpnGateway: vgw, staticRoutes: [10.60.0.0/16]}
   branch-hub: {customerGateway: branch, transitGateway: hub, staticRoutes: []}
+clientVpnEndpoints:
+  corp:
+    clientCidr: 172.20.0.0/22
+    splitTunnel: true
+    dnsServers: [10.0.0.2]
+    securityGroups: [app]
+    banner: Welcome
+    sessionTimeoutHours: 8
+    associations: [two]
+    routes: {10.60.0.0/16: two, 172.20.0.0/22: local, 10.50.0.0/16: [two]}
+    authorizationRules:
+      - {cidr: 10.0.0.0/16, groups: all}
+      - {cidr: 10.60.0.0/16, groups: [eng, ops], description: "the branch"}
+  waiting: {clientCidr: 172.24.0.0/20}
+vpnClients:
+  anna: {endpoint: corp, groups: [eng], internetIp: 203.0.113.77, inLab: true, serve: [http/80], run: ["true"]}
+  ben: {endpoint: waiting, inLab: false}
 routeTables:
   main-a: {vpc: a, main: true, propagate: [vgw]}
   ingress-vpn: {vpc: a, vpnGateway: vgw, routes: {10.0.2.0/24: fw/eth0}}

@@ -274,7 +274,7 @@ func TestFlowRecordsAreFetchedWhilePacketsPass(t *testing.T) {
 	}
 }
 
-// TestFlowLogOfATunnelledTransit: a VPN attachment has no interface and no VPC.
+// A VPN attachment has no interface and no VPC.
 func TestFlowLogOfATransitGatewaysTunnel(t *testing.T) {
 	h := newVPN(t).viaHub()
 	h.b.TransitGatewayVPNAttachments = []TransitGatewayVPNAttachment{{

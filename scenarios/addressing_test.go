@@ -277,9 +277,9 @@ func TestA_C20_MT_1PathMTU(t *testing.T) {
 			n := newTestNetwork(t, family, fixture{a: nothingIn, i1: "publicIp: true"}.String())
 			n.play("inside", step{from: "i1", to: "i3", msg: large(9001, family, true), want: reached3})
 			n.play("1500", step{from: "i1", to: "x", msg: large(1500, family, true), want: "delivered to x | i1 egress ACCEPT"})
-			n.play("9000", step{from: "i1", to: "x", msg: large(9000, family, true), want: "dropped at internetGateway igw, answered | i1 egress ACCEPT"})
+			n.play("9000", step{from: "i1", to: "x", msg: large(9000, family, true), want: "dropped at internetGateway igw, answered | i1 egress ACCEPT, i1 ingress ACCEPT"})
 			checkTooBig(t, n, family)
-			n.play("1501", step{from: "i1", to: "x", msg: large(1501, family, true), want: "dropped at internetGateway igw, answered | i1 egress ACCEPT"})
+			n.play("1501", step{from: "i1", to: "x", msg: large(1501, family, true), want: "dropped at internetGateway igw, answered | i1 egress ACCEPT, i1 ingress ACCEPT"})
 		})
 	}
 }

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/flowlogs"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
 )
 
-// Memory is the driver that needs no kernel: instances and Internet hosts are
-// small network stacks in this process, and every frame they send goes through
-// a real forwarding core, address resolution included. It takes a fraction of a
+// Memory is the driver that needs no kernel: instances, Internet hosts and what is at
+// sites are small network stacks in this process, and every frame they send goes
+// through a real forwarding core, address resolution included. It takes a fraction of a
 // second for what namespaces take many for. Its clock moves when it is told to,
 // so that idle timers can be tested, and when nothing is left to do but wait for
 // packets that are on their way over links.
@@ -28,12 +29,16 @@ type Memory struct {
 	store  *control.Store
 	now    atomic.Int64 // nanoseconds on the engine's clock
 
+	flowLogs *flowlogs.Collector
+
 	mu    sync.Mutex // guards everything below
 	hosts map[string]*memHost
 	// revision is that of the world the hosts were made from. A packet may
 	// be under way while the core already has the next.
 	revision uint64
 	links    map[uint32]*memInterface // by the handle of the interface
+	silent   map[uint32]bool          // links at which frames may end unseen
+	wires    map[uint32]bool          // links at a site, which are no part of AWS
 	queue    []packet.Frame           // sent by hosts, not yet walked
 	arrivals []packet.Frame           // out of the core, not yet at their hosts
 
@@ -43,19 +48,27 @@ type Memory struct {
 	// mute keeps hosts from answering, so that a test can send both sides'
 	// packets itself. They still resolve addresses and forward.
 	mute bool
-	// walked sees what the tracer says about every frame that went into the
+	// wired counts the frames that the core took from one end of a wire to the
+	// other, of which the tracer knows nothing.
+	wired uint64
+	// walked sees what the tracer says about every other frame that went into the
 	// core, and arrived every frame that came out at a host; nil unless a
 	// test looks.
 	walked  func(leg dataplane.Leg)
 	arrived func(n *memInterface, data []byte)
 	// failure is the first thing that a correct core never does.
 	failure error
+	entries []flowlogs.Entry // published by the flow logs, not yet fetched
 }
+
+// maxEntries bounds what flow logs publish and nobody fetches.
+const maxEntries = 100_000
 
 // NewMemory returns a driver whose lab is w, or the problems that w has.
 func NewMemory(ctx context.Context, w *control.World) (*Memory, error) {
 	m := &Memory{lastPort: firstEphemeralPort}
 	m.engine = dataplane.NewEngine(dataplane.Config{Clock: m.now.Load})
+	m.flowLogs = flowlogs.New(m.engine, memoryEpoch)
 	m.store = control.NewStore(slog.New(slog.DiscardHandler), nil, m.engine.Publish)
 	if err := m.Apply(ctx, w); err != nil {
 		return nil, err
@@ -105,11 +118,38 @@ func (m *Memory) settle(_ []control.Change, err error) error {
 	w, revision := m.store.World()
 	m.setHosts(w)
 	m.revision = revision
+	m.publish(m.flowLogs.Configure(m.now.Load(), w.FlowLogConfig()))
 	return nil
 }
 
+// memoryEpoch is what the clock on the wall shows when a memory lab begins.
+var memoryEpoch = time.Unix(1_750_000_000, 0)
+
+// FlowLogs returns the records that were published since the last call. Those of a
+// window come when it ends, which Advance sees to.
+func (m *Memory) FlowLogs() []flowlogs.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := m.entries
+	m.entries = nil
+	return list
+}
+
+func (m *Memory) publish(entries []flowlogs.Entry) {
+	if len(m.entries)+len(entries) <= maxEntries {
+		m.entries = append(m.entries, entries...)
+	}
+}
+
 // Advance moves the clock forward.
-func (m *Memory) Advance(d time.Duration) { m.now.Add(int64(d)) }
+func (m *Memory) Advance(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now.Add(int64(d))
+	if end, ok := m.flowLogs.Next(); ok && end <= now {
+		m.publish(m.flowLogs.Collect(now))
+	}
+}
 
 // attempts is how often a probe is sent again that a link lost by chance, or had
 // no room for. Those with a loss of less than a fifth then fail one in a million.
@@ -125,7 +165,7 @@ func (m *Memory) Probe(ctx context.Context, p Probe) (Outcome, error) {
 	}
 	from := m.hosts[p.From]
 	if from == nil {
-		return Outcome{}, fmt.Errorf("no running instance or Internet host is called %q", p.From)
+		return Outcome{}, fmt.Errorf("no running instance, Internet host, site or host of a site is called %q", p.From)
 	}
 	for attempt := 1; ; attempt++ {
 		outcome, err := m.attempt(from, p)
@@ -168,7 +208,11 @@ func (m *Memory) explain(x *memExchange, before uint64) *dataplane.TraceStep {
 	if step := DropOf(m.engine.Snapshot(), m.engine.Drops(before), x.probe); step != nil {
 		return step
 	}
-	trace := m.engine.Trace(x.traceRequest())
+	request, ok := x.traceRequest()
+	if !ok {
+		return nil
+	}
+	trace := m.engine.Trace(request)
 	if last := trace.Last(); last.Verdict == dataplane.VerdictDrop {
 		return last.Decisive()
 	}
@@ -223,11 +267,15 @@ func (m *Memory) wait() bool {
 // wrong partial checksum shows.
 func (m *Memory) walk(f packet.Frame) []packet.Frame {
 	var leg dataplane.Leg
-	if m.walked != nil {
+	looked := m.walked != nil && !m.wires[f.Link]
+	if m.wires[f.Link] {
+		m.wired++
+	}
+	if looked {
 		leg = m.engine.TraceFrame(f) // before Forward writes to state and bytes
 	}
 	outgoing := m.engine.Forward([]packet.Frame{f}, nil)
-	if m.walked != nil {
+	if looked {
 		m.walked(leg)
 	}
 	return m.cut(outgoing)
@@ -255,8 +303,8 @@ func (m *Memory) receive(f packet.Frame) {
 	if n == nil && m.engine.Snapshot().Revision != m.revision {
 		return // its host is about to be made, or is gone already
 	}
-	if f.Link == control.ServicesHandle {
-		return // the platform's services are servers on sockets; here are none
+	if n == nil && m.silent[f.Link] {
+		return // of the platform's services, say: they are servers on sockets, of which here are none
 	}
 	if n == nil {
 		m.fail("the core sent a frame to link %d, which no running host has", f.Link)

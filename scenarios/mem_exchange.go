@@ -150,16 +150,22 @@ func (x *memExchange) send(flags uint8, payload []byte) {
 	x.seq += uint32(len(payload))
 }
 
-// traceRequest asks the tracer about the probe.
-func (x *memExchange) traceRequest() dataplane.TraceRequest {
-	n, _ := x.client.route(netip.Addr{}, x.probe.To)
-	if n == nil {
-		n = x.client.interfaces[0]
+// traceRequest asks the tracer about the probe; ok is false of one that does not
+// come to the core.
+func (x *memExchange) traceRequest() (req dataplane.TraceRequest, ok bool) {
+	n, sender := x.client.entry(x.probe.To), x.client.interfaces[0]
+	switch {
+	case n == nil && x.client.router != nil:
+		return req, false
+	case n == nil:
+		n = sender
+	case x.client.router == nil:
+		sender = n
 	}
-	req := dataplane.TraceRequest{
+	req = dataplane.TraceRequest{
 		From: dataplane.Handle(n.link),
 		Tuple: packet.Tuple{
-			Dst: packet.AddrFrom(x.probe.To), Proto: x.probe.protocol(),
+			Src: packet.AddrFrom(sender.address(x.probe.To)), Dst: packet.AddrFrom(x.probe.To), Proto: x.probe.protocol(),
 			SrcPort: nextEphemeralPort(x.port), DstPort: x.probe.Port,
 		},
 		Reply: true,
@@ -170,7 +176,7 @@ func (x *memExchange) traceRequest() dataplane.TraceRequest {
 	case packet.ProtoICMPv6:
 		req.ICMPType = icmp6EchoRequest
 	}
-	return req
+	return req, true
 }
 
 // memConnection names a connection at a server.

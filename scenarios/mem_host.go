@@ -21,6 +21,10 @@ type memHost struct {
 	forward     bool
 	services    []control.Service
 	connections map[memConnection]*memServer
+	// routes of a site's router, the longest destination first; none of others.
+	routes []memRoute
+	// router is that of the host's site; nil of what is not at one.
+	router *memHost
 }
 
 // memInterface is one network interface of a host.
@@ -36,7 +40,7 @@ type memInterface struct {
 	neighbors map[netip.Addr]packet.MAC
 }
 
-// setHosts makes hosts of the world's instances and Internet hosts. Instances
+// setHosts makes hosts of the world's instances, Internet hosts and sites. Instances
 // that are down have none.
 func (m *Memory) setHosts(w *control.World) {
 	m.hosts, m.links = map[string]*memHost{}, map[uint32]*memInterface{}
@@ -55,16 +59,22 @@ func (m *Memory) setHosts(w *control.World) {
 		host := m.addHost(name, h.Serve)
 		host.add(internetInterface(name, h))
 	}
+	m.setSites(w)
 }
 
 func (m *Memory) addHost(name string, services []control.Service) *memHost {
-	h := &memHost{m: m, name: name, services: services, connections: map[memConnection]*memServer{}}
+	h := m.newHost(name, services)
 	m.hosts[name] = h
 	return h
 }
 
+// newHost is one that cannot be asked for by its name.
+func (m *Memory) newHost(name string, services []control.Service) *memHost {
+	return &memHost{m: m, name: name, services: services, connections: map[memConnection]*memServer{}}
+}
+
 func (h *memHost) add(n *memInterface) {
-	n.host, n.neighbors = h, map[netip.Addr]packet.MAC{}
+	n.host, n.neighbors = h, map[netip.Addr]packet.MAC{} // none but those of a site are known before they are asked
 	h.interfaces = append(h.interfaces, n)
 	h.m.links[n.link] = n
 }
@@ -116,12 +126,15 @@ func (n *memInterface) address(like netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// route picks the interface and the next hop towards dst: a neighbour on the
-// link, else the gateway of the interface that owns src, else the first
-// gateway. Binding the gateway to the source is what AWS's images do on
+// route picks the interface and the next hop towards dst: what a site's router
+// knows, else a neighbour on the link, else the gateway of the interface that owns
+// src, else the first gateway. Binding the gateway to the source is what AWS's images do on
 // instances with several interfaces, lest a reply leave by another interface
 // than its request came in by.
 func (h *memHost) route(src, dst netip.Addr) (n *memInterface, hop netip.Addr) {
+	if n, hop := h.known(dst); n != nil {
+		return n, hop
+	}
 	candidates := slices.Clone(h.interfaces)
 	slices.SortStableFunc(candidates, func(a, b *memInterface) int {
 		switch {

@@ -50,7 +50,7 @@ func TestNAT64Semantics(t *testing.T) {
 		{name: "R43 R54 idle for too long: a reset in IPv6", only: control.IPv6, world: natLab{}.String(), steps: []step{
 			{from: "h6", to: x64, msg: tcp(40000, 80, syn), want: out6},
 			{from: "x", reply: true, want: back6},
-			{wait: idle, from: "h6", to: x64, msg: tcp(40000, 80, ack), want: atNAT + ", answered | h6 egress ACCEPT, nat ingress ACCEPT", seen: toH6},
+			{wait: idle, from: "h6", to: x64, msg: tcp(40000, 80, ack), want: atNAT + ", answered | h6 egress ACCEPT, nat ingress ACCEPT, nat egress ACCEPT, h6 ingress ACCEPT", seen: toH6},
 		}},
 	})
 }

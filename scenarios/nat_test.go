@@ -113,7 +113,7 @@ func TestNATGatewaySemantics(t *testing.T) {
 		{name: "R-C14 R43 idle for too long: a reset to the inside", only: control.IPv4, world: natLab{}.String(), steps: []step{
 			request, answer, confirm,
 			{wait: notIdle, from: "p1", to: "x", msg: tcp(40000, 80, ack), want: outByNAT},
-			{wait: idle, from: "p1", to: "x", msg: tcp(40000, 80, ack), want: atNAT + ", answered | p1 egress ACCEPT, nat ingress ACCEPT", seen: toP1},
+			{wait: idle, from: "p1", to: "x", msg: tcp(40000, 80, ack), want: atNAT + ", answered | p1 egress ACCEPT, nat ingress ACCEPT, nat egress ACCEPT, p1 ingress ACCEPT", seen: toP1},
 		}},
 		{name: "R43 idle for too long: nothing comes in", only: control.IPv4, world: natLab{}.String(), steps: []step{
 			request,

@@ -22,6 +22,10 @@ type testNetwork struct {
 	arrivals []arrival
 	last     map[string]message // what each host got last, for its answer
 	counters dataplane.Counters
+	with     func(*control.World) *control.World // changes scenarios before they are applied
+	// outcomesTellRecords: the flow logs' records are taken from the engine one
+	// packet after the other, rather than window by window.
+	outcomesTellRecords bool
 
 	world         *control.World // a copy of the one in force
 	worldRevision uint64
@@ -42,14 +46,23 @@ type arrival struct {
 	message
 }
 
-// newTestNetwork brings up the scenario in text.
+// newTestNetwork brings up the scenario in text, with a flow log of everything whose
+// records are part of outcomes.
 func newTestNetwork(t *testing.T, family control.Family, text string) *testNetwork {
 	t.Helper()
-	m, err := NewMemory(t.Context(), loadText(t, text))
+	n := newLoggedNetwork(t, family, text, withFlowLogs)
+	n.outcomesTellRecords = true
+	return n
+}
+
+// newLoggedNetwork brings up the scenario in text, changed by with.
+func newLoggedNetwork(t *testing.T, family control.Family, text string, with func(*control.World) *control.World) *testNetwork {
+	t.Helper()
+	m, err := NewMemory(t.Context(), with(loadText(t, text)))
 	if err != nil {
 		t.Fatalf("%v\nin:\n%s", err, text)
 	}
-	n := &testNetwork{T: t, Memory: m, family: family, last: map[string]message{}}
+	n := &testNetwork{T: t, Memory: m, family: family, with: with, last: map[string]message{}}
 	m.mute = true
 	m.walked = n.sawLeg
 	m.arrived = func(at *memInterface, data []byte) {
@@ -72,11 +85,22 @@ func loadText(t *testing.T, text string) *control.World {
 	return w
 }
 
+// withFlowLogs adds a flow log of each VPC.
+func withFlowLogs(w *control.World) *control.World {
+	if w.FlowLogs == nil {
+		w.FlowLogs = map[string]*control.FlowLog{}
+	}
+	for vpc := range w.VPCs {
+		w.FlowLogs["of-"+vpc] = &control.FlowLog{VPC: vpc}
+	}
+	return w
+}
+
 // sawLeg holds what is true of every frame: the tracer and the forwarding path
 // come to the same verdict, and never for no reason.
 func (n *testNetwork) sawLeg(leg dataplane.Leg) {
 	n.Helper()
-	before, after := n.counters, n.engine.Counters()
+	before, after := n.counters, n.count()
 	n.counters = after
 	n.legs = append(n.legs, leg)
 	if after.Reasons[dataplane.ReasonUntranslatable] != before.Reasons[dataplane.ReasonUntranslatable] {
@@ -110,13 +134,21 @@ func describeLeg(leg dataplane.Leg) string {
 // change makes the scenario in text the lab, keeping its state.
 func (n *testNetwork) change(text string) {
 	n.Helper()
-	if err := n.Apply(n.Context(), loadText(n.T, text)); err != nil {
+	if err := n.Apply(n.Context(), n.with(loadText(n.T, text))); err != nil {
 		n.Fatalf("%v\nin:\n%s", err, text)
 	}
 }
 
+// learn makes what tunnels and sessions do known, as a live lab does.
+func (n *testNetwork) learn(tunnels map[string]control.TunnelState) {
+	n.Helper()
+	if err := n.settle(nil, n.store.SetRIB(&control.RIB{Tunnels: tunnels})); err != nil {
+		n.Fatal(err)
+	}
+}
+
 // address is what a name stands for: an instance's private address or "eip:" of
-// it, an Internet host's, or the address itself.
+// it, an Internet host's or a site's host's, or the address itself.
 func (n *testNetwork) address(name string) netip.Addr {
 	n.Helper()
 	if a, err := netip.ParseAddr(name); err == nil {
@@ -128,6 +160,12 @@ func (n *testNetwork) address(name string) netip.Addr {
 			return h.Status.IPv6
 		}
 		return h.IP
+	}
+	if h := w.SiteHosts[name]; h != nil {
+		if n.family == control.IPv6 {
+			return h.Status.IPv6
+		}
+		return h.Status.IP
 	}
 	instance, public := strings.CutPrefix(name, "eip:")
 	eni := interfaceNamed(w, instance)
@@ -161,6 +199,24 @@ func (n *testNetwork) send(from, to string, msg message) string {
 	return n.finish()
 }
 
+// sendInto sends one packet of a site's host by a tunnel, whatever the site's router
+// would do with it.
+func (n *testNetwork) sendInto(tunnel, from, to string, msg message) string {
+	n.Helper()
+	t, _ := n.World().VPNTunnel(tunnel)
+	if t == nil {
+		n.Fatalf("no tunnel is called %q", tunnel)
+	}
+	msg.dst = n.address(to)
+	if !msg.src.IsValid() {
+		msg.src = n.hosts[from].interfaces[0].address(msg.dst)
+	}
+	if msg.dst.Is6() && msg.proto == packet.ProtoICMP {
+		msg = asICMPv6(msg)
+	}
+	return n.sendFrame(msg.frame(t.Handle, packet.MAC(t.MAC), dataplane.RouterMAC(dataplane.Handle(t.Handle))))
+}
+
 // sendFrame sends raw bytes from an interface.
 func (n *testNetwork) sendFrame(f packet.Frame) string {
 	n.Helper()
@@ -172,7 +228,15 @@ func (n *testNetwork) sendFrame(f packet.Frame) string {
 }
 
 func (n *testNetwork) start() {
-	n.legs, n.arrivals, n.counters = nil, nil, n.engine.Counters()
+	n.legs, n.arrivals, n.counters = nil, nil, n.count()
+	n.records()
+}
+
+// count is what the core did to the frames that the tracer looks at.
+func (n *testNetwork) count() dataplane.Counters {
+	c := n.engine.Counters()
+	c.Forwarded -= n.wired
+	return c
 }
 
 func (n *testNetwork) finish() string {
@@ -191,6 +255,9 @@ func (n *testNetwork) outcome() string {
 	}
 	last := n.legs[len(n.legs)-1]
 	verdict := "delivered to " + short(last.To)
+	if last.To.Kind == dataplane.KindVPNTunnel && len(n.arrivals) > 0 {
+		verdict = fmt.Sprintf("delivered to %s by %s", n.arrivals[len(n.arrivals)-1].at.host.name, last.To.Name)
+	}
 	switch last.Verdict {
 	case dataplane.VerdictAnswer:
 		verdict = "answered"
@@ -201,18 +268,20 @@ func (n *testNetwork) outcome() string {
 			number, _, _ := strings.Cut(step.Rule, " ")
 			verdict += " rule " + number
 		}
-		if len(n.arrivals) > 0 && !n.passed() {
+		if len(n.arrivals) > 0 && !n.passed() && !n.onlyRelayed() {
 			verdict += ", answered"
 		}
 	}
-	var records []string
-	for _, leg := range n.legs {
-		records = append(records, n.records(leg)...)
-	}
+	records := n.records()
 	if len(records) == 0 {
 		return verdict
 	}
 	return verdict + " | " + strings.Join(records, ", ")
+}
+
+// onlyRelayed reports whether nobody but routers of sites got a frame.
+func (n *testNetwork) onlyRelayed() bool {
+	return !slices.ContainsFunc(n.arrivals, func(a arrival) bool { return n.World().Sites[a.at.host.name] == nil })
 }
 
 // passed reports whether any frame was delivered to a host.
@@ -229,98 +298,23 @@ func short(o dataplane.Object) string {
 	return name
 }
 
-// records derives what flow logs would say of a leg (flowlogs.md section 4):
-// the sender's record, REJECT if its groups or its subnet's ACL refused; the
-// receiver's, REJECT if the ACL or the groups there did; none for what routing
-// or a source/dest check drops. A NAT gateway's interface is a receiver and then
-// a sender.
-func (n *testNetwork) records(leg dataplane.Leg) []string {
+// records are what the flow logs of all network interfaces have seen since the last
+// call, in the order of the packets; those of transit gateways' own interfaces are
+// left out, for brevity.
+func (n *testNetwork) records() []string {
+	if !n.outcomesTellRecords {
+		return nil
+	}
 	var list []string
-	add := func(eni dataplane.Object, direction string, s *dataplane.TraceStep) {
-		if s != nil && (eni.Kind == dataplane.KindNetworkInterface || eni.Kind == dataplane.KindNATGateway) {
-			action := map[dataplane.Verdict]string{dataplane.VerdictPass: "ACCEPT", dataplane.VerdictDrop: "REJECT"}[s.Verdict]
-			list = append(list, fmt.Sprintf("%s %s %s", short(eni), direction, action))
+	records, _ := n.engine.FlowRecords(nil)
+	for _, r := range records {
+		direction := "ingress"
+		if r.Egress {
+			direction = "egress"
+		}
+		if o := n.engine.Snapshot().Object(r.Interface); o.Kind == dataplane.KindNetworkInterface || o.Kind == dataplane.KindNATGateway {
+			list = append(list, fmt.Sprintf("%s %s %s", short(o), direction, r.Action))
 		}
 	}
-	sender := leg.From
-	var in, out *dataplane.TraceStep // the last filter's word, per side
-	for i := range leg.Steps {
-		switch s := &leg.Steps[i]; s.Stage {
-		case dataplane.StageSecurityGroupOut, dataplane.StageNetworkACLOut:
-			out = s
-		case dataplane.StageSecurityGroupIn, dataplane.StageNetworkACLIn:
-			in = s
-		case dataplane.StageNATGateway:
-			// It refuses nothing as a filter would: what it drops was accepted.
-			accepted := &dataplane.TraceStep{Verdict: dataplane.VerdictPass}
-			add(sender, "egress", out)
-			add(s.Objects[0], "ingress", accepted)
-			sender, in, out = s.Objects[0], nil, accepted
-			if s.Verdict == dataplane.VerdictDrop {
-				out = nil
-			}
-		case dataplane.StageTransitGateway:
-			add(sender, "egress", out)
-			sender, in, out = s.Objects[0], nil, nil
-		}
-	}
-	add(sender, "egress", out)
-	if leg.Decisive().Stage == dataplane.StageDestinationCheck && leg.Verdict == dataplane.VerdictDrop {
-		return list
-	}
-	receiver := leg.To
-	if leg.Verdict == dataplane.VerdictDrop && in != nil {
-		receiver = n.receiverOf(leg)
-	}
-	add(receiver, "ingress", in)
 	return list
-}
-
-// receiverOf is the interface that a leg's packet was about to enter: the
-// target of the last route, else the owner of the destination in the VPC that
-// the packet was in.
-func (n *testNetwork) receiverOf(leg dataplane.Leg) dataplane.Object {
-	w := n.World()
-	object := func(handle uint32) dataplane.Object { return n.engine.Snapshot().Object(dataplane.Handle(handle)) }
-	vpc, target := vpcOf(w, short(leg.From)), dataplane.Object{}
-	for _, s := range leg.Steps {
-		switch s.Stage {
-		case dataplane.StageRoute:
-			target = dataplane.Object{} // of the last route only
-			if _, name, ok := strings.Cut(s.Rule, " → networkInterface "); ok {
-				target = object(w.NetworkInterfaces[name].Status.Handle)
-			} else if _, name, ok := strings.Cut(s.Rule, " → natGateway "); ok {
-				target = object(w.NATGateways[name].Status.Handle)
-			}
-		case dataplane.StageInternetGatewayIn:
-			vpc = w.InternetGateways[s.Objects[0].Name].VPC
-		case dataplane.StageEgressOnlyGateway:
-			vpc = w.EgressOnlyInternetGateways[s.Objects[0].Name].VPC
-		case dataplane.StagePeering:
-			if p := w.VPCPeerings[s.Objects[0].Name]; p.VPC == vpc {
-				vpc = p.PeerVPC
-			} else {
-				vpc = p.VPC
-			}
-		case dataplane.StageTransitGateway:
-			vpc = w.TransitGatewayAttachments[s.Objects[0].Name].VPC
-		}
-	}
-	if target.Name != "" {
-		return target
-	}
-	dst := netip.MustParseAddr(leg.Decisive().After.Dst)
-	for _, eni := range w.NetworkInterfaces {
-		if eni.VPC == vpc && slices.Contains(slices.Concat(eni.Status.PrivateIPs, eni.Status.IPv6s), dst) {
-			return object(eni.Status.Handle)
-		}
-	}
-	for _, g := range w.NATGateways {
-		for _, a := range g.Status.Addresses {
-			if g.Status.VPC == vpc && a.PrivateIP == dst {
-				return object(g.Status.Handle)
-			}
-		}
-	}
-	return dataplane.Object{}
 }

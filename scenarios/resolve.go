@@ -44,7 +44,8 @@ func resolve(w *control.World, c *control.Check) (*resolved, error) {
 // destination is the address that the check is sent to: the private one of what
 // is in the sender's own VPC, or in a peer that lets its names resolve (A48), else
 // the public one. What has none cannot be meant by any other address than its
-// private one, and the check shows what becomes of that.
+// private one, and the check shows what becomes of that. A site and AWS know each
+// other by private addresses, but a site's router is itself on the Internet.
 func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(c.To); err == nil {
 		return a, nil
@@ -52,9 +53,15 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	if h := w.InternetHosts[c.To]; h != nil {
 		return oneOf(c, h.IP, h.Status.IPv6)
 	}
+	if h := w.SiteHosts[c.To]; h != nil {
+		return oneOf(c, h.Status.IP, h.Status.IPv6)
+	}
+	if s := w.Sites[c.To]; s != nil {
+		return oneOf(c, s.Status.PublicIP, s.Status.IPv6)
+	}
 	// VPCs may overlap, so it is the sender's VPC that tells, not the address.
 	pick := func(vpc string, private, public netip.Addr) netip.Addr {
-		if public.IsValid() && !w.ResolvesPrivately(vpcOf(w, c.From), vpc) {
+		if public.IsValid() && w.SiteHosts[c.From] == nil && !w.ResolvesPrivately(vpcOf(w, c.From), vpc) {
 			return public
 		}
 		return private
@@ -74,11 +81,11 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	return oneOf(c, pick(n.VPC, first(n.Status.PrivateIPs), public), first(n.Status.IPv6s))
 }
 
-var errNoEnd = errors.New("no such instance, network interface, NAT gateway or Internet host")
+var errNoEnd = errors.New("no such instance, network interface, NAT gateway, Internet host, site or host of a site")
 
 // sources are the addresses by one of which the receiver should see the named
 // sender: public ones if the way leads over the Internet, which the destination's
-// not being a private address of any VPC tells.
+// not being a private address of any VPC or site tells.
 func sources(w *control.World, c *control.Check, to netip.Addr) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(c.Source); err == nil {
 		return []netip.Addr{a}, nil
@@ -95,6 +102,12 @@ func sources(w *control.World, c *control.Check, to netip.Addr) ([]netip.Addr, e
 	}
 	if h := w.InternetHosts[c.Source]; h != nil {
 		return only(oneOf(&seen, h.IP, h.Status.IPv6))
+	}
+	if h := w.SiteHosts[c.Source]; h != nil {
+		return only(oneOf(&seen, h.Status.IP, h.Status.IPv6))
+	}
+	if s := w.Sites[c.Source]; s != nil {
+		return only(oneOf(&seen, s.Status.PublicIP, s.Status.IPv6))
 	}
 	n := interfaceNamed(w, c.Source)
 	if n == nil {
@@ -157,9 +170,17 @@ func withoutNAT64(a netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
-// isPrivate reports whether address a lies in an IPv4 block of a VPC: whoever
-// reaches it does so by a private way, be it a peering or a transit gateway.
+// isPrivate reports whether address a lies in an IPv4 block of a VPC, or in a
+// network at a site: whoever reaches it does so by a private way, be it a peering, a
+// transit gateway or a VPN.
 func isPrivate(w *control.World, a netip.Addr) bool {
+	for _, s := range w.Sites {
+		for _, own := range s.Status.LAN {
+			if own.Contains(a) {
+				return true
+			}
+		}
+	}
 	for _, v := range w.VPCs {
 		for _, block := range v.Status.CIDRs {
 			if block.Contains(a) {
@@ -190,7 +211,7 @@ func interfaceNamed(w *control.World, name string) *control.NetworkInterface {
 	return w.NetworkInterfaces[control.NetworkInterfaceName(name, 0)]
 }
 
-// vpcOf is the VPC of an instance, "" for an Internet host.
+// vpcOf is the VPC of an instance, "" for what is outside of AWS.
 func vpcOf(w *control.World, instance string) string {
 	if n := interfaceNamed(w, instance); n != nil {
 		return n.VPC

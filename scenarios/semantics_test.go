@@ -17,13 +17,17 @@ import (
 // routing, addressing, examples. This file plays them; the name of an entry
 // begins with the ids of what it holds.
 
-// step is one thing that a case does. Wait and world come before the packet.
+// step is one thing that a case does. Wait, world and tunnels come before the packet.
 type step struct {
 	wait     time.Duration
-	world    string // what the lab becomes
+	world    string                         // what the lab becomes
+	tunnels  map[string]control.TunnelState // what they become; those that are missing are down
 	from, to string
-	source   string // the packet's, if not its sender's own; one per family
-	msg      message
+	// by is the tunnel that what a site's host sends enters AWS by; "": what its
+	// router would take.
+	by     string
+	source string // the packet's, if not its sender's own; one per family
+	msg    message
 	// reply makes the packet an answer to what from got last: addresses and
 	// ports are swapped. Msg then says no more than flags and payload; without
 	// those it is what a host would answer.
@@ -70,6 +74,9 @@ func (n *testNetwork) play(name string, s step) {
 	if s.world != "" {
 		n.change(inFamily(s.world, n.family))
 	}
+	if s.tunnels != nil {
+		n.learn(s.tunnels)
+	}
 	if s.from == "" {
 		return
 	}
@@ -81,7 +88,12 @@ func (n *testNetwork) play(name string, s step) {
 			s.msg.src = a
 		}
 	}
-	got := n.send(s.from, s.to, s.msg)
+	var got string
+	if s.by != "" {
+		got = n.sendInto(s.by, s.from, s.to, s.msg)
+	} else {
+		got = n.send(s.from, s.to, s.msg)
+	}
 	switch logged := strings.Contains(got, " | "); {
 	case !strings.Contains(s.want, " | "):
 		got, _, _ = strings.Cut(got, " | ")

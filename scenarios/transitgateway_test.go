@@ -121,7 +121,7 @@ func TestTransitGatewaySemantics(t *testing.T) {
 }
 
 // TG-1: one table that everybody propagates to, and a default route in each VPC.
-// The VPN of AWS's example waits.
+// [TestTG_1CentralisedRouterWithVPN] has the VPN of AWS's example.
 func TestTG_1CentralisedRouter(t *testing.T) {
 	names := []string{"a", "b", "c", "d"}
 	j := joined{vpcs: len(names), routes: map[string]string{}, more: hub(names...).String()}

@@ -12,16 +12,6 @@ import (
 // waiting are the cases of AWS's semantics that no test plays yet, and what they
 // wait for. A case leaves this list when the test that carries its id arrives.
 var waiting = map[string]string{
-	"R-C1":  "VPN gateways: propagated routes",
-	"R-C2":  "VPN gateways: propagated routes",
-	"R-C3":  "VPN gateways: propagated routes",
-	"K-C8":  "VPN, Direct Connect",
-	"K-C12": "VPN",
-	"K-C13": "VPN",
-	"K-C14": "VPN",
-	"K-C15": "VPN",
-	"K-C16": "VPN",
-	"K-C17": "VPN, gateway endpoints",
 	"K-C18": "Client VPN",
 	"K-C19": "Client VPN",
 	"K-C20": "Client VPN",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -65,16 +66,16 @@ func (a *app) flowLogs(ctx context.Context, name string, follow, asJSON bool) er
 		return err
 	}
 	last, problem := uint64(0), ""
-	for shown := false; ; {
+	for first := true; ; first = false {
 		wait := time.Duration(0)
-		if follow && shown {
+		if follow && !first {
 			wait = flowLogPoll
 		}
 		answer, err := client.FlowLogs(ctx, last, name, wait)
 		if err != nil {
-			return a.endOfFlowLogs(ctx, client, shown, err)
+			return a.endOfFlowLogs(ctx, client, first, err)
 		}
-		if answer.Missed > 0 && shown {
+		if answer.Missed > 0 && !first {
 			fmt.Fprintf(a.stderr, "%d records are no longer in the lab's memory; all are in %s\n", answer.Missed, answer.Dir)
 		}
 		if answer.Problem != problem {
@@ -85,16 +86,13 @@ func (a *app) flowLogs(ctx context.Context, name string, follow, asJSON bool) er
 			return err
 		}
 		last = answer.Last
-		if len(answer.Entries) == 0 && !shown {
-			if !follow {
-				return a.explainNoFlowLogs(last, w, name)
-			}
-			shown = true
+		if len(answer.Entries) > 0 || follow {
+			continue
 		}
-		if len(answer.Entries) == 0 && !follow {
-			return nil
+		if first {
+			a.explainNoFlowLogs(w, name)
 		}
-		shown = true
+		return nil
 	}
 }
 
@@ -133,28 +131,25 @@ func (a *app) writeFlowLogs(answer *lab.FlowLogs, asJSON bool) error {
 }
 
 // explainNoFlowLogs says why there is nothing to be seen.
-func (a *app) explainNoFlowLogs(last uint64, w *control.World, name string) error {
-	wait := time.Duration(0)
+func (a *app) explainNoFlowLogs(w *control.World, name string) {
+	shortest := time.Duration(math.MaxInt64)
 	for n, l := range w.FlowLogs {
 		if name == "" || n == name || l.Status.ID == name {
-			wait = max(wait, l.Status.MaxAggregationInterval.Duration())
+			shortest = min(shortest, l.Status.MaxAggregationInterval.Duration())
 		}
 	}
-	if last == 0 || name != "" {
-		fmt.Fprintf(a.stderr, "Nothing published yet: records come at the end of their interval, here of %s at most.\n", wait)
-	}
-	return nil
+	fmt.Fprintf(a.stderr, "Nothing published yet: records come at the end of an interval, here after %s at least.\n", shortest)
 }
 
 // endOfFlowLogs tells the end of what was followed from a failure: of the caller's
 // patience, or of the lab.
-func (a *app) endOfFlowLogs(ctx context.Context, client *lab.Client, shown bool, err error) error {
+func (a *app) endOfFlowLogs(ctx context.Context, client *lab.Client, first bool, err error) error {
 	var remote *lab.RemoteError
 	var usage *lab.UsageError
 	switch {
-	case ctx.Err() != nil && shown:
+	case ctx.Err() != nil && !first:
 		return nil
-	case !shown || errors.As(err, &remote) || errors.As(err, &usage):
+	case first || errors.As(err, &remote) || errors.As(err, &usage):
 		return err
 	}
 	fmt.Fprintf(a.stderr, "Lab %s has ended.\n", client.Name())

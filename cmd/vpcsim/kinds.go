@@ -92,6 +92,14 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("DNS SERVERS", strings.Join(servers, ","))
 		add("VPCS", strings.Join(r.Status.VPCs, ","))
 		wide("NTP SERVERS", addresses(r.NTPServers))
+	case *control.FlowLog:
+		add("RESOURCE", strings.TrimSpace(r.Status.ResourceKind+" "+r.Status.Resource))
+		add("TRAFFIC", r.Status.TrafficType.String())
+		add("INTERVAL", r.Status.MaxAggregationInterval.Duration().String())
+		add("LOG GROUP", r.Status.LogGroup)
+		add("STATE", r.Status.State)
+		wide("COVERS", strings.Join(r.Status.NetworkInterfaces, ","))
+		wide("FORMAT", r.Status.LogFormat)
 	case *control.PrefixList:
 		add("FAMILY", r.Status.AddressFamily)
 		add("ENTRIES", strconv.Itoa(len(r.Entries)))

@@ -23,7 +23,9 @@ type Config struct {
 // Log is one flow log.
 type Log struct {
 	Name, ID string
-	Format   Format
+	// Handle tells it from an earlier one of the same ID.
+	Handle dataplane.Handle
+	Format Format
 	// Interval of aggregation, at least a second; windows begin when the log
 	// does.
 	Interval time.Duration

@@ -33,8 +33,7 @@ type Collector struct {
 }
 
 type stream struct {
-	log string // its ID
-	at  dataplane.Handle
+	log, at dataplane.Handle
 }
 
 // New returns a collector without logs. Epoch is when the engine's clock was 0.
@@ -43,20 +42,20 @@ func New(source Source, epoch time.Time) *Collector {
 }
 
 // Configure puts other logs in force from now on, and returns the lines of those
-// that end with it. A log goes on as long as its ID does.
+// that end with it. A log goes on as long as its handle does.
 func (c *Collector) Configure(now int64, config *Config) []Entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	entries := c.collect(now)
-	wanted := map[string]bool{}
+	wanted := map[dataplane.Handle]bool{}
 	for i := range config.Logs {
-		wanted[config.Logs[i].ID] = true
+		wanted[config.Logs[i].Handle] = true
 	}
-	running := map[string]bool{}
+	running := map[dataplane.Handle]bool{}
 	for _, w := range c.windows {
-		w.logs = slices.DeleteFunc(w.logs, func(id string) bool {
+		w.logs = slices.DeleteFunc(w.logs, func(id dataplane.Handle) bool {
 			if !wanted[id] {
-				entries = append(entries, c.publish(w, id, now)...)
+				entries = append(entries, c.publish(w, id, now, false)...)
 			}
 			running[id] = wanted[id]
 			return !wanted[id]
@@ -65,7 +64,7 @@ func (c *Collector) Configure(now int64, config *Config) []Entry {
 	c.windows = slices.DeleteFunc(c.windows, func(w *window) bool { return len(w.logs) == 0 })
 	c.adopt(config)
 	for i := range config.Logs {
-		if l := &config.Logs[i]; !running[l.ID] {
+		if l := &config.Logs[i]; !running[l.Handle] {
 			c.begin(l, now)
 		}
 	}
@@ -87,7 +86,7 @@ func (c *Collector) adopt(config *Config) {
 	c.gone = map[dataplane.Handle]bool{}
 	for i := range next.Logs {
 		l := &next.Logs[i]
-		old := c.config.log(l.ID)
+		old := c.config.log(l.Handle)
 		if old == nil {
 			continue
 		}
@@ -117,9 +116,9 @@ func withOld[T any](now, old map[dataplane.Handle]*T, mentioned map[dataplane.Ha
 	return all
 }
 
-func (c *Config) log(id string) *Log {
+func (c *Config) log(id dataplane.Handle) *Log {
 	for i := range c.Logs {
-		if c.Logs[i].ID == id {
+		if c.Logs[i].Handle == id {
 			return &c.Logs[i]
 		}
 	}
@@ -130,12 +129,12 @@ func (c *Config) log(id string) *Log {
 func (c *Collector) begin(l *Log, now int64) {
 	for _, w := range c.windows {
 		if w.start == now && w.interval == int64(l.Interval) {
-			w.logs = append(w.logs, l.ID)
+			w.logs = append(w.logs, l.Handle)
 			return
 		}
 	}
 	w := newWindow(now, int64(l.Interval))
-	w.logs = []string{l.ID}
+	w.logs = []dataplane.Handle{l.Handle}
 	c.windows = append(c.windows, w)
 }
 
@@ -164,7 +163,7 @@ func (c *Collector) Flush(now int64) []Entry {
 	entries := c.collect(now)
 	for _, w := range c.windows {
 		for _, id := range w.logs {
-			entries = append(entries, c.publish(w, id, now)...)
+			entries = append(entries, c.publish(w, id, now, false)...)
 		}
 		w.begin(now)
 	}
@@ -183,7 +182,7 @@ func (c *Collector) collect(now int64) []Entry {
 		w.skip(skipped)
 		for n := 0; w.end() <= now; n++ {
 			for _, id := range w.logs {
-				entries = append(entries, c.publish(w, id, w.end())...)
+				entries = append(entries, c.publish(w, id, w.end(), true)...)
 			}
 			w.begin(w.end())
 			if n == maxCatchUp && now > w.end() {
@@ -197,9 +196,9 @@ func (c *Collector) collect(now int64) []Entry {
 	return entries
 }
 
-// publish writes what a log has of a window: the records of every stream, or that
-// there are none.
-func (c *Collector) publish(w *window, id string, end int64) []Entry {
+// publish writes what a log has of a window: the records of every stream, or, if the
+// window is over, that there are none.
+func (c *Collector) publish(w *window, id dataplane.Handle, end int64, over bool) []Entry {
 	l := c.config.log(id)
 	byPlace := w.byPlace(l)
 	var entries []Entry
@@ -216,7 +215,7 @@ func (c *Collector) publish(w *window, id string, end int64) []Entry {
 		case skipped:
 			c.streams[key] = true
 			entries = append(entries, c.entry(l, at, record{status: statusSkipData}, w.start, end))
-		case len(flows) == 0 && c.streams[key] && !c.gone[at]:
+		case len(flows) == 0 && over && c.streams[key] && !c.gone[at]:
 			entries = append(entries, c.entry(l, at, record{status: statusNoData}, w.start, end))
 		}
 	}

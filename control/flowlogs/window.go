@@ -11,7 +11,7 @@ import (
 // window is an aggregation interval under way.
 type window struct {
 	start, interval int64
-	logs            []string // IDs
+	logs            []dataplane.Handle
 	flows           map[flowKey]*dataplane.FlowRecord
 	// order is the order in which flows came, for those that begin together.
 	order   []*dataplane.FlowRecord

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,46 @@ func (h *Host) Device(node, name string, addresses []netip.Prefix, mtu int) erro
 		}
 		return nil
 	})
+}
+
+// Pair makes a veth pair of which both ends are in the node, unless it is there:
+// what stands in for a TUN device where the machine allows none (see
+// [TUNAllowed]). Name is the end for programs, which asks nobody for neighbours.
+func (h *Host) Pair(node, name, other string, mtu int) error {
+	return h.In(node, func() error {
+		if _, err := netlink.LinkByName(name); err == nil {
+			return nil
+		}
+		pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu}, PeerName: other, PeerMTU: uint32(mtu)}
+		err := netlink.LinkAdd(pair)
+		for _, end := range []string{name, other} {
+			var link netlink.Link
+			if err == nil {
+				link, err = netlink.LinkByName(end)
+			}
+			if err == nil {
+				err = netlink.LinkSetARPOff(link)
+			}
+			if err == nil && end == other {
+				err = netlink.LinkSetUp(link)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("node %s: pair %s: %w", node, name, err)
+		}
+		return nil
+	})
+}
+
+// TUNAllowed reports whether this process, and those that it starts, can make TUN
+// devices in namespaces of their own.
+func TUNAllowed() bool {
+	file, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	_ = file.Close()
+	return true
 }
 
 func awaitLink(name string) (netlink.Link, error) {

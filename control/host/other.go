@@ -108,6 +108,7 @@ type Lab struct{ Name, Dir string }
 
 func (l *Lab) Socket() string      { return "" }
 func (l *Lab) Log() string         { return "" }
+func (l *Lab) FlowLogs() string    { return "" }
 func (l *Lab) Description() string { return "" }
 func (l *Lab) Close() error        { return nil }
 
@@ -135,3 +136,8 @@ type NextHop struct {
 
 func (h *Host) Device(string, string, []netip.Prefix, int) error { return errNeedsLinux }
 func (h *Host) LearnedRoutes(string, []LearnedRoute) error       { return errNeedsLinux }
+
+func (h *Host) Pair(string, string, string, int) error { return errNeedsLinux }
+
+// TUNAllowed says no.
+func TUNAllowed() bool { return false }

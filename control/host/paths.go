@@ -43,6 +43,12 @@ func (l *Lab) Socket() string { return filepath.Join(l.Dir, "sock") }
 // Log is the path of the daemon's log.
 func (l *Lab) Log() string { return filepath.Join(l.Dir, "log") }
 
+// FlowLogs is where the lab's flow logs go. It is no part of the lab's directory,
+// which ends with the lab, and no lab can have its name.
+func (l *Lab) FlowLogs() string {
+	return filepath.Join(filepath.Dir(l.Dir), ".flowlogs", l.Name)
+}
+
 // Description is the path of lab.json.
 func (l *Lab) Description() string { return filepath.Join(l.Dir, "lab.json") }
 

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -112,6 +114,15 @@ func (c *Client) Drops(ctx context.Context, after uint64) ([]Drop, error) {
 func (c *Client) Links(ctx context.Context) ([]Link, error) {
 	var list []Link
 	return list, c.call(ctx, http.MethodGet, "/v1/links", nil, &list)
+}
+
+// FlowLogs returns published flow log records after a sequence number: of one flow
+// log, or of all if name is "". If there is none, it waits for some, at most for
+// wait.
+func (c *Client) FlowLogs(ctx context.Context, after uint64, name string, wait time.Duration) (*FlowLogs, error) {
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "log": {name}, "wait": {wait.String()}}
+	answer := &FlowLogs{}
+	return answer, c.call(ctx, http.MethodGet, "/v1/flowlogs?"+query.Encode(), nil, answer)
 }
 
 // Plan says what Apply would change.

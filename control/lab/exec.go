@@ -69,7 +69,7 @@ func (s *apiServer) exec(w http.ResponseWriter, r *http.Request) {
 		return // the listener makes no others
 	}
 	fmt.Fprintf(unix, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", execProtocol)
-	spec := host.ProcessSpec{Args: request.Args, Env: request.Env, Dir: request.Dir, Files: nodeFiles(world, request.Node)}
+	spec := host.ProcessSpec{Args: request.Args, Env: request.Env, Dir: request.Dir, Files: s.lab.programs.files(world, request.Node)}
 	code, err := s.runProcess(unix, node, spec, request.Terminal, &following)
 	event := execEvent{Exit: &code}
 	if err != nil {

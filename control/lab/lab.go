@@ -64,6 +64,7 @@ type lab struct {
 	vpn      *vpn
 	servers  *servers
 	programs *programs
+	flowLogs *flowLogs
 
 	down     chan struct{} // closed when somebody asks the lab to end
 	downOnce sync.Once
@@ -132,9 +133,10 @@ func run(ctx context.Context, o order, report *reporter) error {
 	}
 	l.ports = port.NewSwitch(l.port)
 	defer l.ports.Close()
-	l.engine = dataplane.NewEngine(dataplane.Config{
-		Clock: func() int64 { return int64(time.Since(l.started)) }, // so that drops have a wall-clock time
-	})
+	clock := func() int64 { return int64(time.Since(l.started)) } // so that drops have a wall-clock time
+	l.engine = dataplane.NewEngine(dataplane.Config{Clock: clock})
+	l.flowLogs = newFlowLogs(l.engine, clock, l.started, newFlowLogFiles(dir.FlowLogs()), log)
+	defer l.flowLogs.close() // after the last packet
 	forwarding := l.forward()
 	defer func() { _ = l.ports.Close(); <-forwarding.done }()
 
@@ -142,15 +144,16 @@ func run(ctx context.Context, o order, report *reporter) error {
 		return err
 	}
 	defer l.host.Close()
+	sites := filepath.Join(dir.Dir, "sites")
 	l.platform = newPlatform(l.host.In, log)
 	defer l.platform.close()
 	l.servers = newServers(l.host.In, log)
 	defer l.servers.close()
-	l.programs = newPrograms(l.host, log)
+	l.programs = newPrograms(l.host, sites, log)
 	defer l.programs.close()
 
 	l.store = control.NewStore(log, plumbing{l.host}, l.engine.Publish)
-	l.vpn = newVPN(l.host, l.ports, l.store, filepath.Join(dir.Dir, "sites"), log)
+	l.vpn = newVPN(l.host, l.ports, l.store, sites, log)
 	defer l.vpn.close()
 	report.phase("creating namespaces, interfaces and addresses")
 	if err := l.first(ctx, o.File); err != nil {
@@ -163,6 +166,7 @@ func run(ctx context.Context, o order, report *reporter) error {
 	api := newServer(l)
 	api.start(listener)
 	defer api.stop()
+	defer l.flowLogs.flush() // while somebody may still be waiting for it
 
 	report.ready()
 	level.Set(o.Log.Level)
@@ -293,6 +297,7 @@ func (l *lab) operate(ctx context.Context, op control.Operation) (*Plan, error) 
 func (l *lab) converge(changes []control.Change) *Plan {
 	w, revision := l.store.World()
 	plan := newPlan(changes, revision)
+	l.flowLogs.converge(w)
 	for _, err := range []error{l.platform.converge(w), l.vpn.converge(w), l.servers.converge(w), l.programs.converge(w, l.file.Dir)} {
 		if err != nil {
 			plan.Warnings = append(plan.Warnings, err.Error())

@@ -65,8 +65,10 @@ func memoryLab(t *testing.T) *lab {
 		engine:   dataplane.NewEngine(dataplane.Config{}),
 		platform: newPlatform(func(string, func() error) error { return nil }, quiet), // no sockets
 		servers:  newServers(func(_ string, f func() error) error { return f() }, quiet),
-		programs: newPrograms(nil, quiet),
+		programs: newPrograms(nil, "", quiet),
 	}
+	l.flowLogs = newFlowLogs(l.engine, func() int64 { return int64(time.Since(l.started)) }, l.started, newFlowLogFiles(""), quiet)
+	t.Cleanup(l.flowLogs.close)
 	l.store = control.NewStore(quiet, nil, l.engine.Publish)
 	if _, err := l.apply(t.Context(), File{Name: "test.yaml", Source: testFile}); err != nil {
 		t.Fatal(err)

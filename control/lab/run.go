@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -20,8 +21,9 @@ import (
 // programs are the commands that a world starts in its nodes with run:. They
 // are not restarted: what ended, ended, and the log says how.
 type programs struct {
-	host *host.Host
-	log  *slog.Logger
+	host  *host.Host
+	sites string // the directory of what sites have for themselves
+	log   *slog.Logger
 
 	mu      sync.Mutex
 	running map[programKey]*program
@@ -42,8 +44,8 @@ type program struct {
 	done    sync.WaitGroup
 }
 
-func newPrograms(h *host.Host, log *slog.Logger) *programs {
-	return &programs{host: h, log: log, running: map[programKey]*program{}}
+func newPrograms(h *host.Host, sites string, log *slog.Logger) *programs {
+	return &programs{host: h, sites: sites, log: log, running: map[programKey]*program{}}
 }
 
 // converge starts what w has and does not run yet, and stops what runs and w no
@@ -111,7 +113,7 @@ func (p *programs) start(key programKey, w *control.World, dir string) (*program
 	process, err := p.host.Command(key.node, host.ProcessSpec{
 		Args: []string{"/bin/sh", "-c", key.command}, Dir: dir,
 		Stdout: write, Stderr: write,
-		Files: nodeFiles(w, key.name),
+		Files: p.files(w, key.name),
 	})
 	if err != nil {
 		_ = read.Close()
@@ -132,8 +134,17 @@ func (p *programs) start(key programKey, w *control.World, dir string) (*program
 	return started, nil
 }
 
-func nodeFiles(w *control.World, node string) host.NodeFiles {
-	return host.NodeFiles{Hosts: hostsFile(w, node), ResolvConf: resolvFile(w, node)}
+// files are what a node has in place of the machine's files.
+func (p *programs) files(w *control.World, node string) host.NodeFiles {
+	files := host.NodeFiles{Hosts: hostsFile(w, node), ResolvConf: resolvFile(w, node)}
+	if w.Sites[node] != nil {
+		directories, err := siteDirectories(filepath.Join(p.sites, node))
+		if err != nil {
+			p.log.Warn("wg(8) will not show the site's tunnels", "site", node, "error", err)
+		}
+		files.Directories = directories
+	}
+	return files
 }
 
 // logLines writes a program's output to the log, a line an entry. Overlong

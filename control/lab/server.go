@@ -37,6 +37,7 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/drops", s.drops)
 	mux.HandleFunc("GET /v1/links", s.links)
+	mux.HandleFunc("GET /v1/flowlogs", s.flowLogs)
 	mux.HandleFunc("POST /v1/plan", s.plan)
 	mux.HandleFunc("POST /v1/apply", s.apply)
 	mux.HandleFunc("POST /v1/operate", s.operate)

@@ -40,6 +40,7 @@ type siteRouter struct {
 	output  []*os.File // our ends of the process's pipes
 	state   site.State
 	devices map[string]string // tunnel → device that is set up
+	tun     bool              // TUN devices can be made
 
 	builtin *bgp.Server
 	daemon  *routingDaemon
@@ -117,17 +118,24 @@ func (r *siteRouters) converge(w *control.World) error {
 	return errors.Join(errs...)
 }
 
+// tunnelMTU is what AWS has inside a tunnel (V11).
+const tunnelMTU = 1446
+
 // start starts the process that has the router's WireGuard devices.
 func (r *siteRouters) start(w *control.World, name string) (*siteRouter, error) {
 	running := &siteRouter{
-		node: nodeName(w, name), host: r.host, log: r.log.With("site", name), devices: map[string]string{},
+		node: nodeName(w, name), host: r.host, log: r.log.With("site", name), devices: map[string]string{}, tun: host.TUNAllowed(),
 		best: map[netip.Prefix]netip.Addr{}, byPeer: map[netip.Addr]string{},
 	}
 	binary, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	stdin, stdout, err := running.command(binary, site.Argument)
+	directories, err := siteDirectories(filepath.Join(r.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	stdin, stdout, err := running.command(directories, binary, site.Argument)
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +143,19 @@ func (r *siteRouters) start(w *control.World, name string) (*siteRouter, error) 
 	return running, nil
 }
 
+// siteDirectories are a site's own, under dir: where wg(8) finds the sockets of its
+// tunnels. The machine's may hold those of other labs, or real ones.
+func siteDirectories(dir string) (map[string]string, error) {
+	sockets := filepath.Join(dir, "wireguard")
+	if err := os.MkdirAll(sockets, 0o700); err != nil {
+		return nil, err
+	}
+	return map[string]string{site.SocketDirectory: sockets}, nil
+}
+
 // command starts a program of ours in the router's namespace; what it logs is
 // logged.
-func (r *siteRouter) command(args ...string) (io.WriteCloser, io.Reader, error) {
+func (r *siteRouter) command(directories map[string]string, args ...string) (io.WriteCloser, io.Reader, error) {
 	var pipes [3][2]*os.File
 	for i := range pipes {
 		read, write, err := os.Pipe()
@@ -147,7 +165,7 @@ func (r *siteRouter) command(args ...string) (io.WriteCloser, io.Reader, error) 
 		pipes[i] = [2]*os.File{read, write}
 	}
 	process, err := r.host.Command(r.node, host.ProcessSpec{
-		Args: args, Stdin: pipes[0][0], Stdout: pipes[1][1], Stderr: pipes[2][1],
+		Args: args, Stdin: pipes[0][0], Stdout: pipes[1][1], Stderr: pipes[2][1], Files: host.NodeFiles{Directories: directories},
 	})
 	for _, theirs := range []*os.File{pipes[0][0], pipes[1][1], pipes[2][1]} {
 		_ = theirs.Close()
@@ -184,6 +202,13 @@ func (r *siteRouter) converge(w *control.World, name string, tunnels []customerT
 			Endpoint:            netip.AddrPortFrom(t.OutsideIP, port.WireGuardPort),
 			PersistentKeepalive: keepalive,
 		})
+		if !r.tun {
+			other := fmt.Sprintf("pair%d", i)
+			if err := r.host.Pair(r.node, t.device, other, tunnelMTU); err != nil {
+				return err
+			}
+			state.Tunnels[i].PairEnd = other
+		}
 	}
 	if err := r.tunnels.Set(state); err != nil {
 		return err

@@ -116,7 +116,28 @@ func NewDirectory(w *control.World) *Directory {
 			d.addInstance(strings.ToLower(name), view)
 		}
 	}
+	d.addClientVPN(w, vpcs)
 	return d
+}
+
+// addClientVPN makes the interfaces of Client VPN endpoints known, by which clients
+// ask the resolver of the VPC. They have no names of their own.
+func (d *Directory) addClientVPN(w *control.World, vpcs map[string]*vpc) {
+	for _, e := range w.ClientVPNEndpoints {
+		for _, a := range e.Status.Associations {
+			if w.Subnets[a.Subnet] == nil || vpcs[e.Status.VPC] == nil || a.Handle == 0 {
+				continue
+			}
+			eni := &control.NetworkInterface{VPC: e.Status.VPC, Subnet: a.Subnet}
+			eni.Status.Handle = a.Handle
+			d.interfaces[a.Handle] = &networkInterface{
+				NetworkInterface: eni, instance: &instance{Instance: &control.Instance{}}, subnet: w.Subnets[a.Subnet], vpc: vpcs[e.Status.VPC],
+			}
+			if a.PublicIP.IsValid() {
+				d.public[a.PublicIP] = translation{vpcs[e.Status.VPC], a.PrivateIP}
+			}
+		}
+	}
 }
 
 // addInstance makes an instance and its interfaces findable. Of an instance and an

@@ -108,7 +108,7 @@ func (d *Directory) describeInstance(tree items, i *instance) {
 	set("local-ipv4", text(eni.privateIPv4()))
 	set("mac", eni.Status.MAC.String())
 	set("placement/availability-zone", zone)
-	set("placement/availability-zone-id", zoneID(region, zone))
+	set("placement/availability-zone-id", control.ZoneID(region, zone))
 	set("placement/region", region)
 	set("profile", "default-hvm")
 	// A public name needs the VPC's attributes, the address does not (A-C24).

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+
+	"github.com/vpcsim/vpcsim/control"
 )
 
 func TestNames(t *testing.T) {
@@ -157,7 +159,7 @@ func TestReverseNamesParse(t *testing.T) {
 func TestZoneIDs(t *testing.T) {
 	got := map[string]string{}
 	for _, zone := range []string{"us-east-1a", "us-west-2d", "ap-southeast-2b", "ap-northeast-1c", "eu-central-1a", "us-gov-west-1a", "ca-central-1j"} {
-		got[zone] = zoneID(zone[:len(zone)-1], zone)
+		got[zone] = control.ZoneID(zone[:len(zone)-1], zone)
 	}
 	want := map[string]string{
 		"us-east-1a": "use1-az1", "us-west-2d": "usw2-az4", "ap-southeast-2b": "apse2-az2", "ap-northeast-1c": "apne1-az3",

@@ -29,9 +29,9 @@ type tunnelDevice struct {
 
 // openDevice makes the device and all that is behind it. The link is down.
 func openDevice(t Tunnel, socketDirectory string, log *slog.Logger) (*tunnelDevice, error) {
-	link, err := tun.CreateTUN(t.Name, t.mtu())
+	link, err := t.openLink()
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	log = log.With("tunnel", t.Name)
 	d := &tunnelDevice{tunnel: t, clients: map[net.Conn]bool{}}
@@ -47,6 +47,18 @@ func openDevice(t Tunnel, socketDirectory string, log *slog.Logger) (*tunnelDevi
 		log.Warn("wg(8) will not show the tunnel", "error", err)
 	}
 	return d, nil
+}
+
+// openLink makes a TUN device, or takes the pair that stands in for one.
+func (t *Tunnel) openLink() (tun.Device, error) {
+	if t.PairEnd != "" {
+		return openPair(t.Name, t.PairEnd, t.mtu())
+	}
+	link, err := tun.CreateTUN(t.Name, t.mtu())
+	if err != nil {
+		return nil, explain(err)
+	}
+	return link, nil
 }
 
 // explain adds the way out to what Linux says.

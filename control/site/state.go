@@ -21,6 +21,9 @@ type Tunnel struct {
 	// Name of the device. A tunnel that changes anything else keeps its device;
 	// one that changes MTU gets another.
 	Name string `json:"name"`
+	// PairEnd is the other end of a veth pair that is there already, where no TUN
+	// device can be made; "": a TUN device is made.
+	PairEnd string `json:"pairEnd,omitempty"`
 	// PrivateKey is this end's; PresharedKey is optional.
 	PrivateKey    Key `json:"privateKey"`
 	PeerPublicKey Key `json:"peerPublicKey"`

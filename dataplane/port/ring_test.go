@@ -3,6 +3,7 @@ package port
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -300,4 +301,31 @@ func superframe(payload, size int) packet.Frame {
 	packet.DeferChecksum(&f)
 	f.Offload.GSO, f.Offload.HeaderLen, f.Offload.SegmentSize = packet.GSOTCP4, 54, uint16(size)
 	return f
+}
+
+// nothing is a base port that always has a frame.
+type nothing struct{}
+
+func (nothing) Recv(f []packet.Frame, _ time.Duration) (int, error) { return 1, nil }
+func (nothing) Send([]packet.Frame) error                           { return nil }
+func (nothing) Interrupt()                                          {}
+func (nothing) Close() error                                        { return nil }
+
+// BenchmarkSwitch is what a Switch costs a batch of frames that are not for it.
+func BenchmarkSwitch(b *testing.B) {
+	for _, tunnels := range []uint32{0, 1, 100} {
+		b.Run(fmt.Sprint(tunnels, " tunnels"), func(b *testing.B) {
+			s := NewSwitch(nothing{})
+			for i := range 2 * tunnels {
+				if err := s.attach(end{link: 1000 + i, in: testRing(4096), out: testRing(4096)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			frames := make([]packet.Frame, 1)
+			for b.Loop() {
+				_, _ = s.Recv(frames, time.Second)
+				_ = s.Send(frames)
+			}
+		})
+	}
 }

@@ -1,0 +1,101 @@
+package control
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/vpcsim/vpcsim/dataplane"
+)
+
+// ClientVPNKeys are what a client and its endpoint encrypt with.
+//
+// AWS's clients speak OpenVPN, and know each other by certificates, or a directory's
+// passwords. In the lab WireGuard stands in for all of these: UDP to one of AWS's
+// ports, and a key pair per client, whose groups are the file's.
+type ClientVPNKeys struct {
+	// Endpoint is the same for all clients of an endpoint.
+	Endpoint, Client WireGuardKey
+	Preshared        [32]byte // of this client and its endpoint
+}
+
+// ClientVPNKeys of a client follow from the names alone, so that a lab that is brought
+// up again knows its clients. The client must exist.
+func (w *World) ClientVPNKeys(client string) ClientVPNKeys {
+	endpoint := w.VPNClients[client].Endpoint
+	return ClientVPNKeys{
+		Endpoint:  wireGuardKey("clientVpnEndpoint\x00" + w.Name + "\x00" + endpoint),
+		Client:    wireGuardKey("vpnClient\x00" + w.Name + "\x00" + client),
+		Preshared: wireGuardKey("clientVpnPresharedKey\x00" + w.Name + "\x00" + endpoint + "\x00" + client).Private,
+	}
+}
+
+// clientKeepalive is how often a client says that it is there, in seconds: NATs in
+// front of it forget it otherwise.
+const clientKeepalive = 25
+
+// ClientConfig is the configuration of a client as wg-quick reads it: what AWS's
+// export of a client configuration is to OpenVPN. It holds the client's private key.
+// The world is one in force. An error says why there is none.
+func (w *World) ClientConfig(name string) (string, error) {
+	c := w.VPNClients[name]
+	if c == nil {
+		bad := w.dangling(name, []string{"vpnClients"})
+		return "", fmt.Errorf("%s; %s", bad.message, bad.hint)
+	}
+	e := w.ClientVPNEndpoints[c.Endpoint]
+	a := w.clientVPNAssociation(c.Endpoint, c.Status.Subnet)
+	if e == nil || a == nil || !a.available() {
+		return "", fmt.Errorf("client %s: Client VPN endpoint %s has no target network that works; add a subnet under its associations", name, c.Endpoint)
+	}
+	keys := w.ClientVPNKeys(name)
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("# Client %s of Client VPN endpoint %s (%s) in the lab %s", name, c.Endpoint, e.Status.ID, w.Name)
+	// What a user wrote must stay a comment, whatever is in it.
+	for text := range strings.FieldsFuncSeq(e.Banner, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		line("# %s", text)
+	}
+	line("[Interface]")
+	line("PrivateKey = %s", base64Key(keys.Client.Private))
+	line("Address = %s/32", c.Status.Address)
+	if len(e.DNSServers) > 0 {
+		line("DNS = %s", joinAddresses(e.DNSServers))
+	}
+	line("MTU = %d", dataplane.ClientVPNMTU)
+	line("")
+	line("[Peer]")
+	line("PublicKey = %s", base64Key(keys.Endpoint.Public))
+	line("PresharedKey = %s", base64Key(keys.Preshared))
+	if blocks := e.AllowedIPs(); len(blocks) > 0 {
+		line("AllowedIPs = %s", joinPrefixes(blocks))
+	}
+	line("Endpoint = %s", netip.AddrPortFrom(a.OutsideIP, ClientVPNPort))
+	line("PersistentKeepalive = %d", clientKeepalive)
+	return b.String(), nil
+}
+
+// AllowedIPs is what clients send into the tunnel: everything, or, with a split
+// tunnel, what the endpoint's routes lead to, whatever association they are of (C5).
+func (e *ClientVPNEndpoint) AllowedIPs() []netip.Prefix {
+	if !e.SplitTunnel {
+		return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+	}
+	var blocks []netip.Prefix
+	for _, r := range e.Status.Routes { // sorted
+		blocks = append(blocks, r.Destination)
+	}
+	return slices.Compact(blocks)
+}
+
+func base64Key(key [32]byte) string { return base64.StdEncoding.EncodeToString(key[:]) }
+
+func joinAddresses(list []netip.Addr) string {
+	texts := make([]string, len(list))
+	for i, a := range list {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}

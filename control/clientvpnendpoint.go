@@ -1,0 +1,226 @@
+package control
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// ClientVPNEndpoint lets machines on the Internet into a VPC, one by one. It carries
+// IPv4 only.
+type ClientVPNEndpoint struct {
+	// IPv4 block that clients get their addresses from, of /12 to /22; about half of
+	// it is the endpoint's own.
+	ClientCIDR netip.Prefix `json:"clientCidr"`
+	// Whether clients send only what the endpoint's routes lead to into the tunnel,
+	// and not all they have.
+	SplitTunnel bool `json:"splitTunnel,omitempty"`
+	// DNS servers that clients are told to use, at most two; their own unless
+	// written.
+	DNSServers []netip.Addr `json:"dnsServers,omitempty"`
+	// Security groups of the endpoint's network interfaces; the default group of the
+	// VPC unless written.
+	SecurityGroups []string `json:"securityGroups,omitempty"`
+	// Text that clients are shown when they connect, of at most 1400 bytes.
+	Banner string `json:"banner,omitempty"`
+	// Longest time that a client stays connected without logging in again: 8, 10, 12
+	// or 24; 24 unless written.
+	SessionTimeoutHours int `json:"sessionTimeoutHours,omitempty"`
+	// Target networks: subnets of one VPC, one per Availability Zone. Each brings
+	// routes to the blocks of the VPC.
+	Associations []string `json:"associations,omitempty"`
+	// Further routes: a destination to the associated subnet or subnets that lead
+	// there, or to local, which leads to other clients.
+	Routes map[ClientVPNDestination]ClientVPNTargets `json:"routes,omitempty"`
+	// Who may reach what; without a rule nobody reaches anything.
+	AuthorizationRules []AuthorizationRule `json:"authorizationRules,omitempty"`
+
+	Status ClientVPNEndpointStatus `json:"status" yaml:"-"`
+}
+
+// AuthorizationRule lets clients reach a block (C4).
+type AuthorizationRule struct {
+	// IPv4 block that clients may reach. Of several blocks that a destination is in,
+	// only the rules of the smallest count.
+	CIDR netip.Prefix `json:"cidr"`
+	// Groups of clients that may: a list, or all.
+	Groups ClientGroups `json:"groups"`
+	// What the rule is for.
+	Description string `json:"description,omitempty"`
+}
+
+// ClientVPNEndpointStatus is what AWS makes of a Client VPN endpoint.
+type ClientVPNEndpointStatus struct {
+	Identity
+	// State is ClientVPNPending or ClientVPNAvailable.
+	State string `json:"state"`
+	// VPC is that of the first association, "" before there is one.
+	VPC     string `json:"vpc,omitempty"`
+	DNSName string `json:"dnsName"`
+	// SecurityGroups and SessionTimeoutHours are those in force.
+	SecurityGroups      []string `json:"securityGroups"`
+	SessionTimeoutHours int      `json:"sessionTimeoutHours"`
+	// Associations are in the order of the file, Routes by destination and subnet.
+	Associations []ClientVPNAssociation `json:"associations"`
+	Routes       []ClientVPNRoute       `json:"routes"`
+	// Clients are the endpoint's, sorted.
+	Clients []string `json:"clients"`
+}
+
+// States of an endpoint, spelled as AWS spells them (C2).
+const (
+	ClientVPNPending   = "pending-associate"
+	ClientVPNAvailable = "available"
+)
+
+// ClientVPNAssociation is a target network, and the requester-managed network
+// interface in it by which clients get into the VPC (C2, A27). The interface's ID and
+// Handle are its Identity.
+type ClientVPNAssociation struct {
+	Identity
+	AssociationID    string     `json:"associationId"`
+	Subnet           string     `json:"subnet"`
+	AvailabilityZone string     `json:"availabilityZone"`
+	PrivateIP        netip.Addr `json:"privateIp,omitzero"`
+	// PublicIP is what the interface is on the Internet, in a VPC that has an
+	// internet gateway (C8).
+	PublicIP netip.Addr `json:"publicIp,omitzero"`
+	MAC      MAC        `json:"mac"`
+	// OutsideIP is where clients call the endpoint, on UDP port ClientVPNPort. It is
+	// the address of a host of the Internet with OutsideHandle and OutsideMAC, which
+	// Store assigns, as it does MAC.
+	OutsideIP     netip.Addr `json:"outsideIp,omitzero"`
+	OutsideHandle uint32     `json:"-"`
+	OutsideMAC    MAC        `json:"outsideMac"`
+	// Fault is what has the subnet down, or "".
+	Fault string `json:"fault,omitempty"`
+}
+
+// ClientVPNPort is the UDP port that endpoints listen on: one of the two that AWS
+// has (C10).
+const ClientVPNPort = 443
+
+func (e *ClientVPNEndpoint) identity() *Identity { return &e.Status.Identity }
+
+// references must all be of the VPC of the first association. AWS's words for others
+// are not known.
+func (e *ClientVPNEndpoint) references(w *World, name string) []reference {
+	path, vpc := field("clientVpnEndpoints", name), e.vpc(w)
+	foreign := func(what, of string) badValue {
+		return badValue{
+			code:    "InvalidParameterValue",
+			message: fmt.Sprintf("%s %s is not in the VPC of Client VPN endpoint %s", what, of, name),
+		}
+	}
+	var refs []reference
+	for i, subnet := range e.Associations {
+		refs = append(refs, reference{
+			path: index(field(path, "associations"), i), value: subnet, set: func(s string) { e.Associations[i] = s },
+			kinds: []string{"subnets"}, required: "write a subnet", vpc: vpc, foreign: foreign("subnet", subnet),
+		})
+	}
+	for i, group := range e.SecurityGroups {
+		refs = append(refs, reference{
+			path: index(field(path, "securityGroups"), i), value: group, set: func(s string) { e.SecurityGroups[i] = s },
+			kinds: []string{"securityGroups"}, required: "write a security group", vpc: vpc, foreign: foreign("security group", group),
+		})
+	}
+	for _, d := range e.destinations() {
+		targets := e.Routes[d]
+		for i, target := range targets {
+			if target == TargetLocal {
+				continue
+			}
+			at := field(field(path, "routes"), d.String())
+			if len(targets) > 1 {
+				at = index(at, i)
+			}
+			refs = append(refs, reference{
+				path: at, value: target, set: func(s string) { targets[i] = s }, kinds: []string{"subnets"}, required: "write an associated subnet, or local",
+			})
+		}
+	}
+	return refs
+}
+
+// vpc is that of the first association, "" before there is one.
+func (e *ClientVPNEndpoint) vpc(w *World) string {
+	for _, subnet := range e.Associations {
+		if s := w.Subnets[subnet]; s != nil {
+			return s.VPC
+		}
+	}
+	return ""
+}
+
+// available reports whether there is a target network to land on.
+func (a *ClientVPNAssociation) available() bool { return a.Fault == "" }
+
+func (e *ClientVPNEndpoint) computeStatus(w *World, name string) {
+	s := &e.Status
+	s.VPC = e.vpc(w)
+	s.DNSName = fmt.Sprintf("%s.prod.clientvpn.%s.amazonaws.com", s.ID, w.placeOf(s.VPC).region)
+	s.SecurityGroups = slices.Clone(e.SecurityGroups)
+	if len(s.SecurityGroups) == 0 {
+		s.SecurityGroups = []string{}
+		if vpc := w.VPCs[s.VPC]; vpc != nil {
+			s.SecurityGroups = []string{s.VPC + "/default"} // C7
+		}
+	}
+	if s.SessionTimeoutHours = e.SessionTimeoutHours; s.SessionTimeoutHours == 0 {
+		s.SessionTimeoutHours = longestSession
+	}
+	e.computeAssociations(w, name)
+	s.State = ClientVPNPending
+	if len(s.Associations) > 0 {
+		s.State = ClientVPNAvailable
+	}
+	e.computeRoutes(w)
+	s.Clients = []string{}
+	for _, client := range sorted(w.VPNClients) {
+		if w.VPNClients[client].Endpoint == name {
+			s.Clients = append(s.Clients, client)
+		}
+	}
+}
+
+// computeAssociations lists one per subnet. One that stays keeps what Allocate and
+// Store gave it.
+func (e *ClientVPNEndpoint) computeAssociations(w *World, name string) {
+	s, had := &e.Status, e.Status.Associations
+	s.Associations = []ClientVPNAssociation{}
+	for _, subnet := range e.Associations {
+		in := w.Subnets[subnet]
+		if in == nil || s.association(subnet) != nil {
+			continue // a mistake, which Validate reports
+		}
+		a := ClientVPNAssociation{Subnet: subnet}
+		if i := slices.IndexFunc(had, func(a ClientVPNAssociation) bool { return a.Subnet == subnet }); i >= 0 {
+			a = had[i]
+		}
+		a.ID = resourceID("eni", w.Name, "clientVpnEndpoints", name+"/"+subnet)
+		a.AssociationID = resourceID("cvpn-assoc", w.Name, "clientVpnEndpoints", name+"/"+subnet)
+		a.AvailabilityZone, a.Fault = in.Status.AvailabilityZone, in.Status.Fault
+		s.Associations = append(s.Associations, a)
+	}
+}
+
+// association is the one of a subnet, or nil. The pointer is into s.
+func (s *ClientVPNEndpointStatus) association(subnet string) *ClientVPNAssociation {
+	for i := range s.Associations {
+		if s.Associations[i].Subnet == subnet {
+			return &s.Associations[i]
+		}
+	}
+	return nil
+}
+
+// clientVPNAssociation is the association of an endpoint with a subnet, or nil.
+func (w *World) clientVPNAssociation(endpoint, subnet string) *ClientVPNAssociation {
+	if e := w.ClientVPNEndpoints[endpoint]; e != nil {
+		return e.Status.association(subnet)
+	}
+	return nil
+}
+
+func (r AuthorizationRule) String() string { return fmt.Sprintf("%s for %s", r.CIDR, r.Groups) }

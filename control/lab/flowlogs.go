@@ -1,0 +1,200 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/flowlogs"
+)
+
+// FlowLogs are published flow log records, and what became of others.
+type FlowLogs struct {
+	Entries []FlowLogEntry `json:"entries"`
+	// Last is the sequence number to ask after next.
+	Last uint64 `json:"last"`
+	// Missed is how many records after the one that was asked for are no longer in
+	// memory.
+	Missed uint64 `json:"missed,omitempty"`
+	// Unwritten is how many records since the lab came up are missing in the
+	// files, and Problem why.
+	Unwritten uint64 `json:"unwritten,omitempty"`
+	Problem   string `json:"problem,omitempty"`
+	// Dir holds the files, one for each flow log.
+	Dir string `json:"dir,omitempty"`
+}
+
+// FlowLogEntry is a record.
+type FlowLogEntry struct {
+	Sequence uint64 `json:"sequence"` // 1 for the lab's first
+	flowlogs.Entry
+}
+
+// Bounds on what is kept in memory, and on one answer.
+const (
+	keptFlowLogs   = 100_000 // records
+	answerFlowLogs = 5_000   // records
+	longestPoll    = 25 * time.Second
+)
+
+// flowLogs publishes the records of the world's flow logs: window by window, in
+// memory for the API and in files.
+type flowLogs struct {
+	collector *flowlogs.Collector
+	clock     func() int64
+	files     *flowLogFiles
+	log       *slog.Logger
+
+	turned chan struct{} // other windows to wait for
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	mu      sync.Mutex
+	ring    []FlowLogEntry
+	last    uint64
+	changed chan struct{} // closed when there is more
+}
+
+// newFlowLogs starts to publish. Started is when clock was 0.
+func newFlowLogs(source flowlogs.Source, clock func() int64, started time.Time, files *flowLogFiles, log *slog.Logger) *flowLogs {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &flowLogs{
+		collector: flowlogs.New(source, started), clock: clock, files: files, log: log,
+		turned: make(chan struct{}, 1), changed: make(chan struct{}), cancel: cancel,
+	}
+	l.done.Go(func() { l.run(ctx) })
+	return l
+}
+
+// run waits for the end of one window after the other.
+func (l *flowLogs) run(ctx context.Context) {
+	for {
+		timer := time.NewTimer(l.patience())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-l.turned:
+			timer.Stop()
+		case <-timer.C:
+			l.publish(l.collector.Collect(l.clock()))
+		}
+	}
+}
+
+// patience is the time until the next window ends.
+func (l *flowLogs) patience() time.Duration {
+	end, ok := l.collector.Next()
+	if !ok {
+		return time.Hour
+	}
+	return max(time.Duration(end-l.clock()), 0)
+}
+
+// converge puts the flow logs of a world in force, after it was published.
+func (l *flowLogs) converge(w *control.World) {
+	l.publish(l.collector.Configure(l.clock(), w.FlowLogConfig()))
+	select {
+	case l.turned <- struct{}{}:
+	default:
+	}
+}
+
+// flush publishes what the windows under way have so far.
+func (l *flowLogs) flush() { l.publish(l.collector.Flush(l.clock())) }
+
+// close publishes what is left, and ends. Nothing may be forwarded any more.
+func (l *flowLogs) close() {
+	l.cancel()
+	l.done.Wait()
+	l.flush()
+	l.files.close()
+}
+
+// publish keeps records and writes them to the files. What a file does not take,
+// memory still has.
+func (l *flowLogs) publish(entries []flowlogs.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	if err := l.files.write(entries); err != nil {
+		l.log.Error("flow log records could not be written", "error", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range entries {
+		l.last++
+		l.ring = append(l.ring, FlowLogEntry{l.last, e})
+	}
+	if over := len(l.ring) - keptFlowLogs; over > 0 {
+		l.ring = append([]FlowLogEntry(nil), l.ring[over:]...) // so that the old ones' memory goes
+	}
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// since returns records after a sequence number, of one flow log or of all, and
+// waits for some if there is none.
+func (l *flowLogs) since(ctx context.Context, after uint64, name string, wait time.Duration) FlowLogs {
+	ctx, cancel := context.WithTimeout(ctx, min(wait, longestPoll))
+	defer cancel()
+	for {
+		answer, changed := l.look(after, name)
+		if len(answer.Entries) > 0 || answer.Missed > 0 || ctx.Err() != nil {
+			return answer
+		}
+		after = max(after, answer.Last)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
+	}
+}
+
+func (l *flowLogs) look(after uint64, name string) (FlowLogs, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	answer := FlowLogs{Entries: []FlowLogEntry{}, Last: max(after, l.last)}
+	answer.Unwritten, answer.Problem = l.files.lost()
+	answer.Dir = l.files.dir
+	first := l.last - uint64(len(l.ring)) + 1 // of those in memory
+	if after+1 < first {
+		answer.Missed = first - after - 1
+	}
+	for i := max(after+1, first) - first; i < uint64(len(l.ring)); i++ {
+		e := l.ring[i]
+		if name != "" && e.Log != name && e.LogID != name {
+			continue
+		}
+		if len(answer.Entries) == answerFlowLogs {
+			answer.Last = e.Sequence - 1
+			break
+		}
+		answer.Entries = append(answer.Entries, e)
+	}
+	return answer, l.changed
+}
+
+func (s *apiServer) flowLogs(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	after, wait := uint64(0), time.Duration(0)
+	var err error
+	if text := query.Get("after"); text != "" {
+		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+			fail(w, &UsageError{fmt.Sprintf("after=%q is no sequence number", text), ""})
+			return
+		}
+	}
+	if text := query.Get("wait"); text != "" {
+		if wait, err = time.ParseDuration(text); err != nil {
+			fail(w, &UsageError{fmt.Sprintf("wait=%q is no duration", text), ""})
+			return
+		}
+	}
+	reply(w, s.lab.flowLogs.since(r.Context(), after, query.Get("log"), wait))
+}
