@@ -130,6 +130,8 @@ func (c *Check) validateFrom(v *validation, path string) {
 		bad := v.w.dangling(c.From, senders)
 		bad.code = ""
 		v.reportAt(path, false, bad)
+	case v.w.VPNClients[c.From] != nil && !v.w.VPNClients[c.From].Status.InLab:
+		v.reportf(path, "", "remove inLab: false there", "the machine of VPN client %s is not in the lab", c.From)
 	}
 }
 

@@ -134,6 +134,8 @@ func TestValidateClientVPN(t *testing.T) {
 			`vpnClients.anna.internetIp [] 10.0.0.9 is not an address on the Internet`,
 			`vpnClients.anna.groups[0] [] "all" is everybody, and not a group`,
 			`vpnClients.anna.groups[2] [] group "eng" is in the list twice`}},
+		"a check from elsewhere": {client("endpoint: corp, inLab: false") + "\nchecks: [{from: anna, to: web, ping: true}]", []string{
+			`checks[0].from [] the machine of VPN client anna is not in the lab`}},
 		"a client elsewhere": {client("endpoint: corp, inLab: false, serve: [http/80]"), []string{`vpnClients.anna.serve [] the client's machine is not in the lab`}},
 		"an address in use":  {client("endpoint: corp, internetIp: 203.0.113.10"), []string{`vpnClients.anna.internetIp [InvalidIPAddress.InUse] Address 203.0.113.10 is in use.`}},
 		"a name in use":      {endpoint(block) + "vpnClients: {laptop: {endpoint: corp}}", []string{`vpnClients.laptop [] "laptop" is also the name of an Internet host`}},
@@ -181,6 +183,9 @@ func TestClientVPNStatus(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"anna 172.20.0.2 a 10.0.1.4 true", "ben 172.20.0.3 b 10.0.3.4 true", "carl 172.20.0.4 a 10.0.1.4 false"}, clients); diff != "" {
 		t.Errorf("clients (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"corp/a", "corp/b"}, w.SecurityGroups["vpn"].Status.NetworkInterfaces); diff != "" {
+		t.Errorf("interfaces with group vpn (-want +got):\n%s", diff)
 	}
 	if got := w.VPNClients["anna"].Status.InternetIP; got != netip.MustParseAddr("203.0.113.77") {
 		t.Errorf("anna's machine has %s", got)

@@ -2,7 +2,6 @@ package control
 
 import (
 	"fmt"
-	"net/netip"
 
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
@@ -135,15 +134,4 @@ func (w *World) assignClientVPNHandles(old *World, replaced map[string]bool, nex
 		s.InternetMAC = MAC(dataplane.InterfaceMAC(dataplane.Handle(s.InternetHandle)))
 	}
 	return nil
-}
-
-// addresses are the private ones of an endpoint's interfaces: what the VPC sees its
-// clients as.
-func (s *ClientVPNEndpointStatus) addresses() (list []netip.Addr) {
-	for _, a := range s.Associations {
-		if a.PrivateIP.IsValid() {
-			list = append(list, a.PrivateIP)
-		}
-	}
-	return list
 }

@@ -268,8 +268,8 @@ func (w *World) computeStatus() {
 }
 
 // collectMembers fills the lists that point backwards: which subnets use a
-// table or ACL, which interfaces carry a group, which VPCs use an option set. All
-// are sorted.
+// table or ACL, which interfaces carry a group (those of Client VPN endpoints come
+// last), which VPCs use an option set. All are sorted.
 func (w *World) collectMembers() {
 	for _, set := range w.DHCPOptions {
 		set.Status.VPCs = []string{}
@@ -292,6 +292,16 @@ func (w *World) collectMembers() {
 		for _, g := range w.NetworkInterfaces[name].SecurityGroups {
 			if group := w.SecurityGroups[g]; group != nil {
 				group.Status.NetworkInterfaces = append(group.Status.NetworkInterfaces, name)
+			}
+		}
+	}
+	for _, name := range sorted(w.ClientVPNEndpoints) {
+		s := &w.ClientVPNEndpoints[name].Status
+		for _, a := range s.Associations {
+			for _, g := range s.SecurityGroups {
+				if group := w.SecurityGroups[g]; group != nil {
+					group.Status.NetworkInterfaces = append(group.Status.NetworkInterfaces, name+"/"+a.Subnet)
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -167,5 +168,53 @@ func TestClientVPNHoldsForRandomPackets(t *testing.T) {
 				t.Fatalf("the VPC got a packet of %s\n%s", p.Src, h.story())
 			}
 		}
+	}
+}
+
+// C6: flow logs know the interface, and never the client.
+func TestClientVPNFlowLogsKnowTheInterface(t *testing.T) {
+	h := newClientVPN(t)
+	for _, resource := range []Handle{hCorpA, at(1, hubInstanceB)} {
+		h.b.FlowLogs = append(h.b.FlowLogs, FlowLog{Resource: resource, Accept: true, Reject: true})
+	}
+	h.b.NetworkInterfaces[1].SecurityGroups = []Handle{hCorpGroup} // the instance in b: nothing comes in
+	h.publish()
+	h.send(hAnna, datagram("10.1.2.10", 53))
+	for _, r := range h.wantRecords("refused by the instance", "corp/10.1.1.77 > ACCEPT 1/28", "hostb-1 < REJECT 1/28") {
+		if r.Tuple.Src != addr("10.1.1.77") || r.Tuple.Dst != addr("10.1.2.10") {
+			t.Errorf("a record says %s → %s", r.Tuple.Src, r.Tuple.Dst)
+		}
+	}
+	h.b.ClientVPNEndpoints[0].AuthorizationRules = nil
+	h.publish()
+	h.send(hAnna, datagram("10.1.2.10", 54))
+	h.wantRecords("not authorized: no interface has seen it")
+}
+
+// BenchmarkClientVPN is a client's walk into the VPC, with 200 authorization rules,
+// and to another client.
+func BenchmarkClientVPN(b *testing.B) {
+	h := newClientVPN(b)
+	for i := range 199 {
+		h.rule(fmt.Sprintf("10.200.%d.0/24", i), "ops")
+	}
+	h.clientRoute("172.20.0.0/22", 0)
+	h.rule("172.20.0.0/22")
+	h.publish()
+	for _, c := range []struct{ name, dst string }{{"into the VPC", "10.1.2.10"}, {"to a client", "172.20.0.3"}} {
+		b.Run(c.name, func(b *testing.B) {
+			h.t = b
+			frame := packet.Append(nil, h.spec(hAnna, datagram(c.dst, 53)))
+			work := make([]byte, len(frame))
+			in, out := make([]packet.Frame, 1), make([]packet.Frame, 0, 4)
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(work, frame)
+				in[0] = packet.Frame{Data: work, Link: uint32(hAnna)}
+				if out = h.e.Forward(in, out[:0]); len(out) != 1 {
+					b.Fatal(h.story())
+				}
+			}
+		})
 	}
 }

@@ -166,7 +166,7 @@ func (e *Engine) carry(f *flight, out []packet.Frame) []packet.Frame {
 func (e *Engine) count(f *flight) {
 	for ; f.counted < f.nPending && f.pending[f.counted].behind <= f.next; f.counted++ {
 		if p := &f.pending[f.counted]; p.ref != 0 {
-			e.state.records.at(p.ref).add(&seen{packets: uint64(f.packets), bytes: uint64(f.bytes), at: f.at, flags: p.flags, loss: p.loss})
+			e.state.records.note(p.ref, &seen{packets: uint64(f.packets), bytes: uint64(f.bytes), at: f.at, flags: p.flags, loss: p.loss})
 		}
 	}
 }
@@ -181,9 +181,9 @@ func (q *delayQueue) turn(from, to *flowRecordTable) {
 			if p.ref == 0 {
 				continue
 			}
-			old := from.at(p.ref)
-			if p.ref = to.again(old); p.ref == 0 {
-				to.skip(old.place.interfaceHandle())
+			old := p.ref
+			if p.ref = to.again(from, old); p.ref == 0 {
+				to.skip(from.at(old).place.interfaceHandle())
 			}
 		}
 	}

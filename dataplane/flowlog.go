@@ -90,9 +90,9 @@ func (e *Engine) FlowRecords(out []FlowRecord) (records []FlowRecord, skipped []
 	if full == nil {
 		return out, nil
 	}
-	for i := range full.count {
-		if r := full.at(uint32(i + 1)); r.packets > 0 {
-			out = append(out, r.export())
+	for ref := uint32(1); ref <= full.count; ref++ {
+		if full.at(ref).packets > 0 {
+			out = append(out, full.export(ref))
 		}
 	}
 	for h := range full.skipped {
@@ -109,14 +109,18 @@ func (e *Engine) turnFlowRecords() *flowRecordTable {
 	defer e.mu.Unlock()
 	s := &e.state
 	full := s.records
-	if full == nil || full.count == 0 && len(full.skipped) == 0 {
+	switch {
+	case full == nil:
+		return nil
+	case full.count == 0 && len(full.skipped) == 0:
+		full.start = e.config.Clock() // an idle window is as good as none
 		return nil
 	}
 	if e.spare == nil {
 		e.spare = newFlowRecordTable(full.seed)
 	}
 	s.records, e.spare = e.spare, full
-	s.records.window = full.window + 1
+	s.records.window, s.records.start = full.window+1, e.config.Clock()
 	s.flights.turn(full, s.records)
 	return full
 }
@@ -127,6 +131,7 @@ func (w *Walk) observe(s *state) {
 	t := s.records
 	if t == nil {
 		t = newFlowRecordTable(s.flows.seed)
+		t.start = w.now
 		s.records = t
 	}
 	packets, bytes := packet.TotalBytes(&w.pkt)
@@ -145,37 +150,64 @@ func (w *Walk) observe(s *state) {
 		}
 		action := FlowAccept
 		if i == last && w.verdict != VerdictPass {
-			action = w.actionAt(at, ni)
+			if action = FlowReject; !flowRejects[w.steps[w.nSteps-1].Stage] {
+				action = w.actionAt(at, ni)
+			}
 		}
 		if ni.logs&action == 0 {
 			continue
 		}
 		if !known || action == FlowReject {
 			at.flow = nil
-		} else if at.flow != nil && at.flow.window == t.window && at.flow.record[at.dir] != 0 {
-			w.note(t, at.flow.record[at.dir], at.behind, &seen)
+		}
+		ref := uint32(0)
+		if at.flow != nil {
+			if at.flow.window == t.window {
+				ref = at.flow.record[at.dir]
+			}
+		} else if known {
+			tuple := &w.tuples[at.tuple]
+			ref = t.last(tuple, flowPorts(tuple), placeOf(ni.handle, 0, tuple.Proto, at.dir, action))
+		}
+		if ref == 0 || at.behind != 0 {
+			w.observeAt(t, i, ref, ni.handle, action, &seen)
 			continue
 		}
-		w.observeAt(t, i, ni, action, &seen)
+		// What flowRecordTable.note does, here: it is the way of most packets,
+		// and the fewer instructions all of it has, the more of the walk stays in
+		// the processor's cache.
+		r := t.at(ref)
+		r.packets += seen.packets
+		r.bytesAndFlags = r.bytesAndFlags + seen.bytes<<8 | uint64(seen.flags)
+		r.last = uint32(uint64(seen.at-t.start) >> flowTimeShift)
 	}
 	if w.nTransits > 0 {
 		w.observeTransits(t, &seen)
 	}
 }
 
-// observeAt counts the packet at its i-th interface. The record is found once per
+// observeAt counts the packet at its i-th interface, where that is not as simple:
+// to the record with a reference, or one that has to be found. That is done once per
 // connection and window, if the interface tracks it.
-func (w *Walk) observeAt(t *flowRecordTable, i int, ni *networkInterface, action FlowAction, seen *seen) {
+func (w *Walk) observeAt(t *flowRecordTable, i int, ref uint32, ni Handle, action FlowAction, seen *seen) {
 	at := &w.sights[i]
-	tuple := &w.tuples[at.tuple]
-	ref, isNew := t.find(tuple.Src, tuple.Dst, flowPorts(tuple), placeOf(ni.handle, 0, at.dir, action))
-	if ref == 0 {
-		t.skip(ni.handle)
+	if ref != 0 {
+		w.note(t, ref, at.behind, seen)
 		return
 	}
-	if isNew && at.dir == egress {
-		r := t.at(ref)
-		r.path, r.nextHop = w.pathFrom(i)
+	tuple := &w.tuples[at.tuple]
+	place := placeOf(ni, 0, tuple.Proto, at.dir, action)
+	ref, isNew := t.find(tuple, flowPorts(tuple), place)
+	if ref == 0 {
+		t.skip(place.interfaceHandle())
+		return
+	}
+	if isNew {
+		r := t.rest(ref)
+		r.first = seen.at
+		if at.dir == egress {
+			r.path, r.nextHop = w.pathFrom(i)
+		}
 	}
 	if at.flow != nil {
 		if at.flow.window != t.window {
@@ -204,27 +236,22 @@ func (w *Walk) note(t *flowRecordTable, ref uint32, behind uint8, seen *seen) {
 		w.nPending++
 		return
 	}
-	t.at(ref).add(seen)
+	t.note(ref, seen)
 }
 
-// actionAt is what became of the packet at the interface where its way ended,
-// from the step that ended it: REJECT by a group or a network ACL, nothing by the
-// destination check or a link before it (section 4 of AWS's flow logs), ACCEPT by
-// what comes after the interface.
+// flowRejects are the stages whose drop is a REJECT at the interface where it
+// happened: a group's or a network ACL's (section 4 of AWS's flow logs).
+var flowRejects = [numStages]bool{StageSecurityGroupOut: true, StageNetworkACLOut: true, StageNetworkACLIn: true, StageSecurityGroupIn: true}
+
+// actionAt is what became of the packet at the interface where its way ended, if no
+// group and no network ACL ended it: nothing by the destination check or a link
+// before the interface, ACCEPT by what comes after it.
 func (w *Walk) actionAt(at *sight, ni *networkInterface) FlowAction {
-	switch w.steps[w.nSteps-1].Stage {
-	case StageSecurityGroupOut, StageNetworkACLOut, StageNetworkACLIn, StageSecurityGroupIn:
-		return FlowReject
-	case StageDestinationCheck:
+	switch stage := w.steps[w.nSteps-1].Stage; {
+	case at.behind == notArrived, stage == StageDestinationCheck:
 		return 0
-	case StageLink:
-		// Its own link is behind its subnet's network ACL, and before its groups.
-		if at.dir == ingress && (at.behind == notArrived || ni.kind == KindNetworkInterface) {
-			return 0
-		}
-	}
-	if at.behind == notArrived {
-		return 0
+	case stage == StageLink && at.dir == ingress && ni.kind == KindNetworkInterface:
+		return 0 // its own link is behind its subnet's network ACL, and before its groups
 	}
 	return FlowAccept
 }

@@ -153,7 +153,11 @@ func (w *Walk) enterInterface(index uint32) Hop {
 	if !w.enterSubnet(ni) {
 		return Hop{}
 	}
-	if !w.cross(ni.receives) || !w.securityGroups(ni, ingress) {
+	if !w.cross(ni.receives) {
+		return Hop{}
+	}
+	w.arrives()
+	if !w.securityGroups(ni, ingress) {
 		return Hop{}
 	}
 	switch {

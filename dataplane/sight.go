@@ -23,7 +23,7 @@ const (
 func (w *Walk) leaves(index uint32) { w.sight(index, egress, w.nPassages) }
 
 // reaches notes that the packet is on its way into the interface; arrives, that
-// no link has lost it before.
+// no link has lost it so far.
 func (w *Walk) reaches(index uint32) { w.sight(index, ingress, notArrived) }
 
 func (w *Walk) arrives() {

@@ -52,23 +52,24 @@ func (w *Walk) observeTransits(t *flowRecordTable, observed *seen) {
 			lost.loss = transitLoss(w.reason)
 		}
 		if in.logged {
-			w.observeTransit(t, p, placeOf(in.handle, pair, ingress, 0), p.arrived, &lost)
+			w.observeTransit(t, p, placeOf(in.handle, pair, 0, ingress, 0), p.arrived, &lost)
 		}
 		if p.out >= 0 && w.snap.attachments[p.out].logged {
-			w.observeTransit(t, p, placeOf(pair, in.handle, egress, 0), p.left, &seen)
+			w.observeTransit(t, p, placeOf(pair, in.handle, 0, egress, 0), p.left, &seen)
 		}
 	}
 }
 
 func (w *Walk) observeTransit(t *flowRecordTable, p *transitPass, place flowPlace, behind uint8, seen *seen) {
 	tuple := &w.tuples[p.tuple]
-	ref, isNew := t.find(tuple.Src, tuple.Dst, flowPorts(tuple), place)
+	place |= placeOf(0, 0, tuple.Proto, 0, 0)
+	ref, isNew := t.find(tuple, flowPorts(tuple), place)
 	if ref == 0 {
 		t.skip(place.interfaceHandle())
 		return
 	}
 	if isNew {
-		r := t.at(ref)
+		r := t.rest(ref)
 		r.gateway = w.snap.transitGateways[w.snap.attachments[p.in].gateway].handle
 		r.source, r.destination = w.interfaceHandle(p.from), w.interfaceHandle(p.to)
 	}

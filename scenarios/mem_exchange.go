@@ -162,10 +162,14 @@ func (x *memExchange) traceRequest() (req dataplane.TraceRequest, ok bool) {
 	case x.client.router == nil:
 		sender = n
 	}
+	source := sender.address(x.probe.To)
+	if !source.IsValid() {
+		return req, false
+	}
 	req = dataplane.TraceRequest{
 		From: dataplane.Handle(n.link),
 		Tuple: packet.Tuple{
-			Src: packet.AddrFrom(sender.address(x.probe.To)), Dst: packet.AddrFrom(x.probe.To), Proto: x.probe.protocol(),
+			Src: packet.AddrFrom(source), Dst: packet.AddrFrom(x.probe.To), Proto: x.probe.protocol(),
 			SrcPort: nextEphemeralPort(x.port), DstPort: x.probe.Port,
 		},
 		Reply: true,

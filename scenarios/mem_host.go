@@ -40,8 +40,8 @@ type memInterface struct {
 	neighbors map[netip.Addr]packet.MAC
 }
 
-// setHosts makes hosts of the world's instances, Internet hosts and sites. Instances
-// that are down have none.
+// setHosts makes hosts of the world's instances, Internet hosts, sites and VPN
+// clients. Instances that are down have none.
 func (m *Memory) setHosts(w *control.World) {
 	m.hosts, m.links = map[string]*memHost{}, map[uint32]*memInterface{}
 	for name, i := range w.Instances {
@@ -60,6 +60,7 @@ func (m *Memory) setHosts(w *control.World) {
 		host.add(internetInterface(name, h))
 	}
 	m.setSites(w)
+	m.setClients(w)
 }
 
 func (m *Memory) addHost(name string, services []control.Service) *memHost {

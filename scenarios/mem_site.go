@@ -54,7 +54,11 @@ func (m *Memory) addRouter(w *control.World, name string, s *control.Site) {
 		name: name, link: s.Status.Handle, mac: packet.MAC(s.Status.MAC),
 		gateways: []netip.Addr{dataplane.InternetRouter4, dataplane.InternetRouter6},
 	}
-	outside.addresses = singles(s.Status.PublicIP, s.Status.IPv6)
+	own := s.Status.PublicIP
+	if s.BehindNAT {
+		own = control.SiteNATAddress
+	}
+	outside.addresses = singles(own, s.Status.IPv6)
 	router.add(outside)
 	for _, host := range s.Status.Hosts {
 		m.addSiteHost(host, w.SiteHosts[host], router, s.Status.LAN)

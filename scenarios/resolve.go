@@ -59,6 +59,9 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	if s := w.Sites[c.To]; s != nil {
 		return oneOf(c, s.Status.PublicIP, s.Status.IPv6)
 	}
+	if cl := w.VPNClients[c.To]; cl != nil {
+		return oneOf(c, cl.Status.Address, netip.Addr{})
+	}
 	// VPCs may overlap, so it is the sender's VPC that tells, not the address.
 	pick := func(vpc string, private, public netip.Addr) netip.Addr {
 		if public.IsValid() && w.SiteHosts[c.From] == nil && !w.ResolvesPrivately(vpcOf(w, c.From), vpc) {
@@ -81,7 +84,7 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	return oneOf(c, pick(n.VPC, first(n.Status.PrivateIPs), public), first(n.Status.IPv6s))
 }
 
-var errNoEnd = errors.New("no such instance, network interface, NAT gateway, Internet host, site or host of a site")
+var errNoEnd = errors.New("no such instance, network interface, NAT gateway, Internet host, VPN client, site or host of a site")
 
 // sources are the addresses by one of which the receiver should see the named
 // sender: public ones if the way leads over the Internet, which the destination's
@@ -105,6 +108,15 @@ func sources(w *control.World, c *control.Check, to netip.Addr) ([]netip.Addr, e
 	}
 	if h := w.SiteHosts[c.Source]; h != nil {
 		return only(oneOf(&seen, h.Status.IP, h.Status.IPv6))
+	}
+	if cl := w.VPNClients[c.Source]; cl != nil {
+		return only(oneOf(&seen, cl.Status.Address, netip.Addr{}))
+	}
+	if e := w.ClientVPNEndpoints[c.Source]; e != nil {
+		if list := clientSources(e, isPrivate(w, to)); len(list) > 0 {
+			return list, nil
+		}
+		return nil, errors.New("the endpoint has no such address")
 	}
 	if s := w.Sites[c.Source]; s != nil {
 		return only(oneOf(&seen, s.Status.PublicIP, s.Status.IPv6))
@@ -213,6 +225,9 @@ func interfaceNamed(w *control.World, name string) *control.NetworkInterface {
 
 // vpcOf is the VPC of an instance, "" for what is outside of AWS.
 func vpcOf(w *control.World, instance string) string {
+	if c := w.VPNClients[instance]; c != nil && w.ClientVPNEndpoints[c.Endpoint] != nil {
+		return w.ClientVPNEndpoints[c.Endpoint].Status.VPC // whose resolver it asks
+	}
 	if n := interfaceNamed(w, instance); n != nil {
 		return n.VPC
 	}

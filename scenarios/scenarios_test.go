@@ -68,12 +68,12 @@ func TestEveryScenarioChecksBothFamiliesAndVerdicts(t *testing.T) {
 	}
 }
 
-// What crosses from VPC to VPC may be translated on the way, or not: whoever
-// checks that it arrives says as whom.
+// What crosses from VPC to VPC, or from a site, may be translated on the way, or not:
+// whoever checks that it arrives says as whom.
 func TestEveryScenarioOfJoinedVPCsChecksSources(t *testing.T) {
 	for _, name := range Names() {
 		w := open(t, name)
-		if len(w.VPCPeerings)+len(w.TransitGateways) == 0 {
+		if len(w.VPCPeerings)+len(w.TransitGateways)+len(w.VPNConnections) == 0 {
 			continue
 		}
 		for _, c := range w.Checks {
@@ -182,6 +182,31 @@ func TestDropNamesWhatDecides(t *testing.T) {
 		},
 		"inter-region-tgw": {
 			"the request arrived, its answer was dropped at transitGatewayRouteTable hub-west/default: no route matches 10.52.1.10",
+		},
+		"site-to-site-bgp": {
+			"answered; printer saw source 10.0.1.10",
+			"dropped at securityGroup web: no ingress rule allows icmp type 8 code 0 from 10.50.2.20",
+			"the request arrived, its answer was dropped at routeTable isolated: no route matches 10.50.1.10",
+		},
+		"site-to-site-static": {
+			"the request arrived, its answer was dropped at vpnGateway vgw: no route matches 10.70.2.10",
+			"dropped at vpnGateway vgw: no route matches 10.70.1.10",
+		},
+		"vpn-failover": {
+			"dropped at siteHost files: it is down, fault site main",
+			"dropped at routeTable app: no route matches 10.80.1.10",
+		},
+		"cloudhub": {
+			"answered; paul saw source 10.92.1.10",
+			"dropped at internet: 10.93.200.10 is a private address: it is not on the Internet",
+			"dropped at internet: source 2001:db8:9100::4 is no address of the sender's, and its provider lets nothing else out",
+		},
+		"vpn-tgw-ecmp": {
+			"answered; data saw source 2001:db8:a100::10",
+			"dropped at transitGatewayRouteTable hub/default: no route matches 10.101.1.10",
+		},
+		"office-through-transit": {
+			"dropped at transitGatewayRouteTable office: 10.65.9.0/24 → blackhole (static): the route drops what it matches",
 		},
 	} {
 		var all strings.Builder

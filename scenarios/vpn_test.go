@@ -302,3 +302,91 @@ func TestVPNGatewayUsesOneTunnel_KC12(t *testing.T) {
 		n.play(fmt.Sprint(port), step{from: "p1", to: "desk", msg: tcp(port, 80, syn), want: toDeskBy1})
 	}
 }
+
+// siteEndsLab has a site's host and router at the ends of checks: the host is known
+// by its private address and knows instances by theirs, the router is on the
+// Internet. The branch's router stands behind a NAT device.
+const siteEndsLab = `
+name: ends
+vpcs: {v: {cidr: 10.0.0.0/16, ipv6: true}}
+internetGateways: {igw: {vpc: v}}
+vpnGateways: {vgw: {vpc: v}}
+routeTables: {r: {vpc: v, main: true, routes: {0.0.0.0/0: igw}, propagate: [vgw]}}
+subnets: {s: {vpc: v, cidr: 10.0.1.0/24}}
+securityGroups: {open: {vpc: v, ingress: [{protocol: all, from: 0.0.0.0/0}]}}
+instances: {web: {subnet: s, ip: 10.0.1.10, publicIp: 198.51.100.7, securityGroups: [open], serve: [http/80]}}
+internetHosts: {laptop: {ip: 192.0.2.10, serve: [http/80]}}
+sites:
+  office: {publicIp: 203.0.113.50, networks: [10.50.0.0/16, "2001:db8:5000::/48"], asn: 65001}
+  branch: {publicIp: 203.0.113.60, networks: [10.60.0.0/16], asn: 65002, behindNat: true}
+siteHosts:
+  desk:    {site: office, ip: 10.50.1.10}
+  printer: {site: office, ip: 10.50.2.20, serve: [tcp/9100]}
+  till:    {site: branch, ip: 10.60.1.10}
+customerGateways: {office: {site: office}, branch: {site: branch}}
+vpnConnections: {office: {customerGateway: office, vpnGateway: vgw}, branch: {customerGateway: branch, vpnGateway: vgw}}
+checks:
+`
+
+func TestSitesAreEndsOfChecks(t *testing.T) {
+	for _, c := range []struct {
+		check string
+		ok    bool
+		got   string // a part of it
+	}{
+		{`{from: desk, to: web, tcp: 80, source: desk}`, true, "web saw source 10.50.1.10"},
+		{`{from: desk, to: web, tcp: 80, source: 203.0.113.50}`, false, "web saw source 10.50.1.10, not 203.0.113.50"},
+		{`{from: web, to: printer, tcp: 9100, source: web}`, true, "printer saw source 10.0.1.10"},
+		{`{from: web, to: printer, udp: 53, source: 10.0.1.10}`, true, "answered"},
+		{`{from: desk, to: 198.51.100.7, tcp: 80, expect: drop, at: internet}`, true, "source 10.50.1.10 is no address of the sender's, and its provider lets nothing else out"},
+		{`{from: desk, to: printer, tcp: 9100, source: desk}`, true, "printer saw source 10.50.1.10"},
+		{`{from: desk, to: printer, tcp: 9100, family: ipv6, source: desk}`, true, "printer saw source 2001:db8:5000::"},
+		{`{from: desk, to: till, ping: true, source: desk}`, true, "till saw source 10.50.1.10"},
+		{`{from: till, to: web, ping: true, source: till}`, true, "web saw source 10.60.1.10"},
+		{`{from: desk, to: web, tcp: 80, family: ipv6}`, false, "to web: it has no ipv6 address"},
+		{`{from: laptop, to: office, ping: true, source: laptop}`, true, "office saw source 192.0.2.10"},
+		{`{from: web, to: office, ping: true, source: web}`, true, "office saw source 198.51.100.7"},
+		{`{from: office, to: laptop, tcp: 80, source: office}`, true, "laptop saw source 203.0.113.50"},
+		{`{from: office, to: web, tcp: 80, source: office}`, true, "web saw source 203.0.113.50"},
+		{`{from: office, to: printer, tcp: 9100}`, true, "answered"},
+		{`{from: branch, to: laptop, tcp: 80, source: branch}`, true, "laptop saw source 203.0.113.60"},
+		{`{from: laptop, to: branch, ping: true, expect: drop, at: internetHost}`, true, "dropped at"},
+		{`{from: laptop, to: desk, ping: true, expect: drop, at: internet}`, true, "10.50.1.10 is a private address"},
+		{`{from: desk, to: 169.254.169.254, tcp: 80, expect: drop, at: internet}`, true, "dropped at internet"},
+		{`{from: desk, to: web, tcp: 80, fault: site office, expect: drop, at: siteHost desk}`, true, "it is down, fault site office"},
+		{`{from: desk, to: web, tcp: 80, fault: site office, expect: drop, at: siteHost printer}`, false, "expected a drop at siteHost printer"},
+		{`{from: office, to: laptop, tcp: 80, fault: site office, expect: drop, at: site}`, true, "dropped at site office"},
+		{`{from: laptop, to: office, ping: true, fault: site office}`, false, "no answer"},
+		{`{from: web, to: printer, tcp: 9100, fault: site office, expect: drop, at: internetGateway igw}`, false, "expected a drop at internetGateway igw"},
+		{`{from: till, to: web, tcp: 80, fault: site office, source: till}`, true, "answered"},
+	} {
+		t.Run(c.check, func(t *testing.T) {
+			r := checkOnMemory(t, loadText(t, siteEndsLab+"  - "+c.check+"\n"))[0]
+			if r.OK != c.ok || !strings.Contains(r.Got, c.got) {
+				t.Errorf("%v: %s\nwant %v: … %s …", r.OK, r.Got, c.ok, c.got)
+			}
+		})
+	}
+}
+
+// The inside addresses of a tunnel are the gateway's BGP speaker's, and its outer end
+// says nothing to strangers.
+func TestEndsOfATunnel(t *testing.T) {
+	m, err := NewMemory(t.Context(), loadText(t, siteEndsLab[:strings.Index(siteEndsLab, "checks:")]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tunnel, _ := m.World().VPNTunnel("office/2")
+	for _, c := range []struct {
+		from string
+		to   netip.Addr
+		want bool
+	}{
+		{"office", tunnel.AmazonIP, true}, {"desk", tunnel.AmazonIP, true}, {"branch", tunnel.AmazonIP, false}, {"laptop", tunnel.OutsideIP, false},
+	} {
+		o, err := m.Probe(t.Context(), Probe{From: c.from, To: c.to, Protocol: control.ProtocolICMP})
+		if err != nil || o.Answered != c.want {
+			t.Errorf("%s to %s: %+v, %v", c.from, c.to, o, err)
+		}
+	}
+}

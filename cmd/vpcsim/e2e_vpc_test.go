@@ -161,7 +161,7 @@ func TestGetShowsGatewaysAndDHCPOptions(t *testing.T) {
 		t.Parallel() // with the other user: it mostly waits
 		u.vpcLab()
 		for _, test := range []struct{ kind, want string }{
-			{"natGateways", `(?m)^NAME +ID +STATE +SUBNET +CONNECTIVITY +PRIVATE IP +PUBLIC IP +VPC +ZONE +INTERFACE\s*\n` +
+			{"natGateways", `(?m)^NAME +ID +STATE +SUBNET +CONNECTIVITY +PRIVATE IP +PUBLIC IP +VPC +ZONE +INTERFACE +FAULT\s*\n` +
 				`nat +nat-\w+ +available +public +public +10\.0\.1\.5 +198\.51\.100\.50 +app +us-east-1a +eni-`},
 			{"egressOnlyInternetGateways", `(?m)^NAME +ID +VPC +STATE\s*\neigw +eigw-\w+ +app +attached`},
 			{"dhcpOptions", `(?m)^NAME +ID +DOMAIN NAME +DNS SERVERS +VPCS +NTP SERVERS\s*\n` +

@@ -61,6 +61,8 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		describeTransitGateway(r, add, wide)
 	case *control.Site, *control.SiteHost, *control.CustomerGateway, *control.VPNGateway, *control.VPNConnection:
 		describeVPN(r, add, wide)
+	case *control.ClientVPNEndpoint, *control.VPNClient:
+		describeClientVPN(r, add, wide)
 	case *control.InternetGateway:
 		add("VPC", r.VPC)
 		add("STATE", r.Status.State)

@@ -57,7 +57,7 @@ func readUpdate(m *wire.BGPUpdate, flaw error, p Peer, t terms) (u update, f *fa
 	if flaw == nil {
 		flaw = err
 	}
-	if flaw == nil {
+	if flaw == nil && len(parts.announced) > 0 {
 		flaw = checkPath(template.ASPath, p)
 	}
 	loop := slices.Contains(template.ASPath, p.LocalASN)

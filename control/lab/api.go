@@ -59,6 +59,8 @@ type Status struct {
 
 	Packets Packets            `json:"packets"`
 	Port    port.AFPacketStats `json:"port"`
+	// Tunnels that are open at AWS's end, by name.
+	Tunnels map[string]TunnelTraffic `json:"tunnels,omitempty"`
 }
 
 // Packets counts since the lab came up; a superframe counts once.

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,14 +18,17 @@ import (
 
 // routingDaemon is BIRD or FRRouting as a site's router, with the configuration
 // that a user could write, and read here: in the lab's directory, under the name of
-// the site.
+// the site. Its control sockets are in a directory of the site's own, at the place
+// where birdc and vtysh look for them.
 type routingDaemon struct {
-	router  *siteRouter
-	dir     string
-	kind    control.Router
-	config  string // that it runs with
-	process *host.Process
-	output  *os.File
+	router   *siteRouter
+	dir      string
+	kind     control.Router
+	config   string // that it runs with
+	process  *host.Process
+	output   *os.File
+	stopping atomic.Bool // the process is to end
+	done     sync.WaitGroup
 }
 
 // set starts the daemon with a configuration for state, or starts it anew if that
@@ -50,13 +55,28 @@ func (d *routingDaemon) start(kind control.Router, config, script string) error 
 		return err
 	}
 	defer write.Close()
-	process, err := d.router.host.Command(d.router.node, host.ProcessSpec{Args: []string{"/bin/sh", "-c", script}, Stdout: write, Stderr: write})
+	directories, err := siteDirectories(d.dir)
+	if err != nil {
+		_ = read.Close()
+		return err
+	}
+	process, err := d.router.host.Command(d.router.node, host.ProcessSpec{
+		Args: []string{"/bin/sh", "-c", script}, Stdout: write, Stderr: write, Files: host.NodeFiles{Directories: directories},
+	})
 	if err != nil {
 		_ = read.Close()
 		return err
 	}
 	d.kind, d.config, d.process, d.output = kind, config, process, read
-	go logLines(read, d.router.log.With("router", kind.String())) // ends with the process
+	d.stopping.Store(false)
+	log := d.router.log.With("router", kind.String())
+	d.done.Go(func() { logLines(read, log) })
+	d.done.Go(func() {
+		// A customer's router that has died is dead until somebody sees to it.
+		if code, err := process.Wait(); !d.stopping.Load() {
+			log.Warn("the site's router ended", "code", code, "error", err)
+		}
+	})
 	return nil
 }
 
@@ -73,8 +93,7 @@ func (d *routingDaemon) bird(state bgp.State) (config, script string, err error)
 	if err != nil {
 		return "", "", err
 	}
-	control := filepath.Join(d.dir, "bird.ctl")
-	return config, fmt.Sprintf("exec %s -f -c %s -s %s -P %s", program, quote(file), quote(control), quote(filepath.Join(d.dir, "bird.pid"))), nil
+	return config, fmt.Sprintf("exec %s -f -c %s -s %s/bird.ctl -P %s", program, quote(file), birdDirectory, quote(filepath.Join(d.dir, "bird.pid"))), nil
 }
 
 // frr writes frr.conf and starts FRR's two programs by themselves: its own start
@@ -103,12 +122,17 @@ func (d *routingDaemon) frr(state bgp.State) (config, script string, err error) 
 	if err != nil {
 		return "", "", err
 	}
-	common := fmt.Sprintf("-u root -g root -z %s --vty_socket %s", quote(filepath.Join(d.dir, "zserv")), quote(d.dir))
+	const (
+		zserv  = frrDirectory + "/zserv.api"
+		common = "-u root -g root -z " + zserv + " --vty_socket " + frrDirectory
+	)
 	return files.Config, strings.Join([]string{
 		"mount --bind " + quote(group) + " /etc/group",
-		fmt.Sprintf("%s %s -i %s &", zebra, common, quote(filepath.Join(d.dir, "zebra.pid"))),
-		"n=0; while [ ! -S " + quote(filepath.Join(d.dir, "zserv")) + " ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done",
-		fmt.Sprintf("exec %s %s -f %s -i %s", bgpd, common, quote(file), quote(filepath.Join(d.dir, "bgpd.pid"))),
+		"trap : TERM", // which goes to all three; the shell is the last to end
+		fmt.Sprintf("%s %s -i %s & zebra=$!", zebra, common, quote(filepath.Join(d.dir, "zebra.pid"))),
+		"n=0; while [ ! -S " + zserv + " ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done",
+		fmt.Sprintf("%s %s -f %s -i %s; code=$?", bgpd, common, quote(file), quote(filepath.Join(d.dir, "bgpd.pid"))),
+		"kill $zebra 2>/dev/null; wait $zebra; exit $code",
 	}, "\n"), nil
 }
 
@@ -161,6 +185,7 @@ func (d *routingDaemon) stop() {
 	if d.process == nil {
 		return
 	}
+	d.stopping.Store(true)
 	_ = d.process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.process.Done():
@@ -169,5 +194,6 @@ func (d *routingDaemon) stop() {
 		<-d.process.Done()
 	}
 	_ = d.output.Close()
+	d.done.Wait()
 	d.process = nil
 }

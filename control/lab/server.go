@@ -118,6 +118,7 @@ func (l *lab) status() Status {
 	if l.port != nil {
 		status.Port = l.port.Stats()
 	}
+	status.Tunnels = l.vpn.traffic()
 	for reason, n := range counters.Reasons {
 		if reason := dataplane.Reason(reason); n > 0 && drops(reason) {
 			status.Packets.Drops[reason.String()] = n

@@ -143,14 +143,26 @@ func (r *siteRouters) start(w *control.World, name string) (*siteRouter, error) 
 	return running, nil
 }
 
-// siteDirectories are a site's own, under dir: where wg(8) finds the sockets of its
-// tunnels. The machine's may hold those of other labs, or real ones.
+// The directories where BIRD and FRRouting keep their control sockets, and their
+// command lines look for them.
+const (
+	birdDirectory = "/run/bird"
+	frrDirectory  = "/run/frr"
+)
+
+// siteDirectories are a site's own, under dir: where wg(8), birdc and vtysh find the
+// sockets of its tunnels and of its routing daemon. The machine's may hold those of
+// other labs, or real ones.
 func siteDirectories(dir string) (map[string]string, error) {
-	sockets := filepath.Join(dir, "wireguard")
-	if err := os.MkdirAll(sockets, 0o700); err != nil {
-		return nil, err
+	directories := map[string]string{}
+	for path, name := range map[string]string{site.SocketDirectory: "wireguard", birdDirectory: "bird", frrDirectory: "frr"} {
+		own := filepath.Join(dir, name)
+		if err := os.MkdirAll(own, 0o700); err != nil {
+			return nil, err
+		}
+		directories[path] = own
 	}
-	return map[string]string{site.SocketDirectory: sockets}, nil
+	return directories, nil
 }
 
 // command starts a program of ours in the router's namespace; what it logs is
@@ -335,7 +347,10 @@ func (r *siteRouter) bgpEvent(e bgp.Event) {
 	}
 	r.mu.Unlock()
 	if err := r.install(); err != nil {
-		r.log.Error("routes of the site's router", "error", err)
+		// A site that a fault has down loses its node first, and its sessions then.
+		if _, there := r.host.Node(r.node); there {
+			r.log.Error("routes of the site's router", "error", err)
+		}
 	}
 }
 

@@ -19,6 +19,10 @@ type tunnels struct {
 	ports *port.Switch
 	log   *slog.Logger
 	open  map[string]*openTunnel
+	// heard is where the customer's end of a tunnel was when it was closed: one
+	// that comes back begins there, instead of waiting until the customer has
+	// found out that nobody answers.
+	heard map[string]netip.AddrPort
 }
 
 type openTunnel struct {
@@ -28,20 +32,18 @@ type openTunnel struct {
 }
 
 func newTunnels(ports *port.Switch, log *slog.Logger) *tunnels {
-	return &tunnels{ports: ports, log: log, open: map[string]*openTunnel{}}
+	return &tunnels{ports: ports, log: log, open: map[string]*openTunnel{}, heard: map[string]netip.AddrPort{}}
 }
 
 // converge opens and closes ends until they are those of w. One whose keys or
 // addresses changed begins anew.
 func (t *tunnels) converge(w *control.World) error {
-	wanted := map[string]port.WireGuardConfig{}
-	for _, g := range speakerGateways(w) {
-		for _, s := range g.tunnels {
-			wanted[s.Name] = t.amazonEnd(w, s)
-		}
-	}
+	wanted := t.wanted(w)
 	for name, o := range t.open {
 		if config, keep := wanted[name]; !keep || config != o.config {
+			if peer := o.end.Stats().Peer; peer.IsValid() {
+				t.heard[name] = peer
+			}
 			_ = o.end.Close()
 			delete(t.open, name)
 		}
@@ -53,6 +55,9 @@ func (t *tunnels) converge(w *control.World) error {
 		}
 		logged := config
 		logged.Log = t.log.With("tunnel", name)
+		if !logged.Peer.IsValid() {
+			logged.Peer = t.heard[name]
+		}
 		end, err := t.ports.OpenWireGuard(logged)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("VPN tunnel %s: %w", name, err))
@@ -61,6 +66,16 @@ func (t *tunnels) converge(w *control.World) error {
 		t.open[name] = &openTunnel{config: config, end: end, opened: time.Now()}
 	}
 	return errors.Join(errs...)
+}
+
+func (t *tunnels) wanted(w *control.World) map[string]port.WireGuardConfig {
+	wanted := map[string]port.WireGuardConfig{}
+	for _, g := range speakerGateways(w) {
+		for _, s := range g.tunnels {
+			wanted[s.Name] = t.amazonEnd(w, s)
+		}
+	}
+	return wanted
 }
 
 // keepalive is how often each end says that it is there when there is nothing
@@ -85,14 +100,49 @@ func tunnelLink(handle uint32, mac control.MAC) port.TunnelLink {
 	return port.TunnelLink{Link: handle, MAC: packet.MAC(mac), Router: dataplane.RouterMAC(dataplane.Handle(handle))}
 }
 
-// state is whether the other end is alive: both have agreed on keys, and it was
-// heard within the time of dead peer detection (V8).
+// TunnelTraffic is what AWS's end of a VPN tunnel has seen since it was opened.
+type TunnelTraffic struct {
+	// Peer is where the customer's end is, as seen by AWS: behind a NAT device it is
+	// the device's address and port.
+	Peer          netip.AddrPort `json:"peer,omitzero"`
+	LastHandshake time.Time      `json:"lastHandshake,omitzero"`
+	LastReceived  time.Time      `json:"lastReceived,omitzero"`
+	// Packets inside the tunnel.
+	Sent     uint64 `json:"sent"`
+	Received uint64 `json:"received"`
+	// RejectedBytes of UDP payload were not authentic: garbage, forged, replayed,
+	// or of another key.
+	RejectedBytes uint64 `json:"rejectedBytes"`
+}
+
+func (t *tunnels) traffic() map[string]TunnelTraffic {
+	traffic := make(map[string]TunnelTraffic, len(t.open))
+	for name, o := range t.open {
+		s := o.end.Stats()
+		traffic[name] = TunnelTraffic{
+			Peer: s.Peer, LastHandshake: s.LastHandshake, LastReceived: s.LastReceived,
+			Sent: s.Sent, Received: s.Received, RejectedBytes: s.Rejected,
+		}
+	}
+	return traffic
+}
+
+// state is what the tunnel's end knows of the other.
 func (o *openTunnel) state(t *control.VPNTunnel, now time.Time) control.TunnelState {
-	stats := o.end.Stats()
+	return tunnelState(o.end.Stats(), t, now)
+}
+
+// tunnelState is whether the other end is alive: both have agreed on keys, and it was
+// heard within the time of dead peer detection (V8).
+func tunnelState(stats port.WireGuardStats, t *control.VPNTunnel, now time.Time) control.TunnelState {
 	limit := time.Duration(t.DPDTimeout) * time.Second
 	switch heard := stats.LastReceived; {
+	case stats.LastHandshake.IsZero() && !heard.IsZero():
+		// The customer's own key is right, or he would not have been heard: what
+		// he did not take is an answer with the pre-shared key in it.
+		return control.TunnelState{Reason: "the customer's router calls, and has not taken the answer: the pre-shared keys may differ"}
 	case stats.LastHandshake.IsZero() && stats.Rejected > 0:
-		return control.TunnelState{Reason: "what arrives is of another key: the pre-shared keys differ"}
+		return control.TunnelState{Reason: "what arrives is of other keys, or of a session from before the tunnel's end was opened"}
 	case stats.LastHandshake.IsZero():
 		return control.TunnelState{Reason: "the customer's router has not called yet"}
 	case t.DPDAction == control.DPDNone:

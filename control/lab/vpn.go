@@ -145,6 +145,16 @@ func (v *vpn) collect(now time.Time) *control.RIB {
 	return rib
 }
 
+// traffic is what the tunnels that are open have seen, by name.
+func (v *vpn) traffic() map[string]TunnelTraffic {
+	if v == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.tunnels.traffic()
+}
+
 func (v *vpn) close() {
 	v.stop()
 	<-v.done

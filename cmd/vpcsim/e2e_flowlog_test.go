@@ -1,0 +1,60 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const flowLogFile = `
+name: logged
+vpcs: {v: {cidr: 10.0.0.0/16}}
+subnets: {s: {vpc: v, cidr: 10.0.1.0/24}}
+securityGroups: {ping: {vpc: v, ingress: [{protocol: icmp, from: 10.0.0.0/16}]}}
+instances:
+  a: {subnet: s, ip: 10.0.1.10, securityGroups: [ping]}
+  b: {subnet: s, ip: 10.0.1.20, securityGroups: [ping], serve: [tcp/7]}
+flowLogs:
+  b: {networkInterface: b, aggregationInterval: 1s, format: "${srcaddr} ${dstaddr} ${dstport} ${protocol} ${flow-direction} ${action} ${log-status}"}
+  slow: {networkInterface: b, format: "${srcaddr} ${protocol} ${action}"}
+`
+
+// TestFlowLogsAreFollowedAndLeftBehind: records come while the lab runs, those of
+// the last interval when it ends, and the files stay.
+func TestFlowLogsAreFollowedAndLeftBehind(t *testing.T) {
+	asEveryUser(t, func(t *testing.T, u *user) {
+		path := filepath.Join(u.dir, "logged.yaml")
+		if err := os.WriteFile(path, []byte(flowLogFile), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		u.ok("up", "-d", path)
+		follower := u.start(u.command("flowlogs", "-f"))
+		u.ok("exec", "a", "--", "ping", "-q", "-c", "2", "-i", "0.1", "10.0.1.20")
+		const in, out = "10.0.1.10 10.0.1.20 0 1 ingress ACCEPT OK\n", "10.0.1.20 10.0.1.10 0 1 egress ACCEPT OK\n"
+		follower.expect(in)
+		u.eventually("the records of the ping", func() bool {
+			got := u.ok("flowlogs", "b").stdout
+			return strings.Contains(got, in) && strings.Contains(got, out)
+		})
+		if r := u.run("flowlogs", "c"); r.code == 0 || !strings.Contains(r.stderr, "no flow log") {
+			t.Errorf("an unknown flow log: %s", r)
+		}
+		u.ok("down")
+		follower.expect("10.0.1.10 1 ACCEPT\n") // the slow one's, at the end
+		_, _ = io.Copy(io.Discard, follower.stdout) // it ends with the lab
+		if err := follower.cmd.Wait(); err != nil || !strings.Contains(follower.stderr.String(), "Lab logged has ended.") {
+			t.Errorf("the follower ended: %v\n%s", err, follower.stderr)
+		}
+		files := filepath.Join(u.state, ".flowlogs", "logged")
+		for name, want := range map[string]string{"b.log": in, "slow.log": "10.0.1.10 1 ACCEPT\n10.0.1.20 1 ACCEPT\n"} {
+			if got, err := os.ReadFile(filepath.Join(files, name)); err != nil || !strings.Contains(string(got), want) {
+				t.Errorf("%s: %v\n%s", name, err, got)
+			}
+		}
+		if err := os.RemoveAll(filepath.Dir(files)); err != nil {
+			t.Error(err)
+		}
+	})
+}
