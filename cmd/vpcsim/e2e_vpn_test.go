@@ -142,6 +142,28 @@ func TestVPNWithEveryRouter(t *testing.T) {
 	}
 }
 
+// TestVPNRouterIsConfiguredByItsOwner: what vtysh writes is the site's own file, not
+// the machine's.
+func TestVPNRouterIsConfiguredByItsOwner(t *testing.T) {
+	t.Parallel()
+	requirePrograms(t, "vtysh")
+	if _, err := os.Stat("/etc/frr"); err != nil {
+		t.Skip("FRRouting is not where distributions have it")
+	}
+	asEveryUser(t, func(t *testing.T, u *user) {
+		t.Parallel()
+		u.ok("up", "-d", u.example("site-to-site-bgp", "asn: 65001}\nsiteHosts", "asn: 65001, router: frr}\nsiteHosts"))
+		u.tunnelsUp("office/1", "office/2")
+		// If the machine's own are seen, nothing is written.
+		u.expectOutput("office", `test -w /etc/frr/vtysh.conf && grep -q 'router bgp 65001' /etc/frr/frr.conf || exit 1
+			vtysh -c 'configure terminal' -c 'ip prefix-list mine permit 10.50.0.0/16' -c 'end' -c 'write'`, `Integrated configuration saved`)
+		text, err := os.ReadFile(filepath.Join(u.state, "site-to-site-bgp", "sites", "office", "etc-frr", "frr.conf"))
+		if err != nil || !strings.Contains(string(text), "ip prefix-list mine") {
+			t.Errorf("%v\n%s", err, text)
+		}
+	})
+}
+
 // TestVPNShowsOnlyItsEndsOutside looks at the wire between the router and its
 // provider (V10).
 func TestVPNShowsOnlyItsEndsOutside(t *testing.T) {
@@ -244,11 +266,7 @@ func TestVPNOutlivesItsRoutingDaemon(t *testing.T) {
 		t.Parallel()
 		u.ok("up", "-d", u.example("site-to-site-bgp", "asn: 65001}\nsiteHosts", "asn: 65001, router: bird}\nsiteHosts"))
 		u.tunnelsUp("office/1", "office/2")
-		pid, err := os.ReadFile(filepath.Join(u.state, "site-to-site-bgp", "sites", "office", "bird.pid"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.ok("exec", "office", "--", "kill", "-9", strings.TrimSpace(string(pid)))
+		u.ok("exec", "office", "--", "sh", "-c", "kill -9 $(cat /run/bird/bird.pid)")
 		// Its kernel closes the connections for it, long before the hold time.
 		t.Logf("AWS has noticed after %s", u.within(10*time.Second, "both tunnels down", func() bool {
 			return u.tunnel("office/1").State == control.TunnelDown && u.tunnel("office/2").State == control.TunnelDown

@@ -73,8 +73,8 @@ func (d *routingDaemon) start(kind control.Router, config, script string) error 
 	d.done.Go(func() { logLines(read, log) })
 	d.done.Go(func() {
 		// A customer's router that has died is dead until somebody sees to it.
-		if code, err := process.Wait(); !d.stopping.Load() {
-			log.Warn("the site's router ended", "code", code, "error", err)
+		if code, _ := process.Wait(); !d.stopping.Load() {
+			log.Warn("the site's router ended", "code", code)
 		}
 	})
 	return nil
@@ -93,8 +93,11 @@ func (d *routingDaemon) bird(state bgp.State) (config, script string, err error)
 	if err != nil {
 		return "", "", err
 	}
-	return config, fmt.Sprintf("exec %s -f -c %s -s %s/bird.ctl -P %s", program, quote(file), birdDirectory, quote(filepath.Join(d.dir, "bird.pid"))), nil
+	return config, fmt.Sprintf("exec %s -f -c %s -s %s/bird.ctl -P %[3]s/bird.pid", program, quote(file), birdDirectory), nil
 }
+
+// frrConfig is the directory with FRR's configuration in the site's.
+const frrConfig = "etc-frr"
 
 // frr writes frr.conf and starts FRR's two programs by themselves: its own start
 // script wants the whole machine.
@@ -111,12 +114,14 @@ func (d *routingDaemon) frr(state bgp.State) (config, script string, err error) 
 	if err != nil {
 		return "", "", err
 	}
-	file, err := d.write("frr.conf", files.Config)
+	file, err := d.write(filepath.Join(frrConfig, "frr.conf"), files.Config)
 	if err != nil {
 		return "", "", err
 	}
-	if _, err := d.write("daemons", files.Daemons); err != nil {
-		return "", "", err
+	for name, text := range map[string]string{"daemons": files.Daemons, "vtysh.conf": "service integrated-vtysh-config\n"} {
+		if _, err := d.write(filepath.Join(frrConfig, name), text); err != nil {
+			return "", "", err
+		}
 	}
 	group, err := d.frrGroups()
 	if err != nil {
@@ -129,9 +134,9 @@ func (d *routingDaemon) frr(state bgp.State) (config, script string, err error) 
 	return files.Config, strings.Join([]string{
 		"mount --bind " + quote(group) + " /etc/group",
 		"trap : TERM", // which goes to all three; the shell is the last to end
-		fmt.Sprintf("%s %s -i %s & zebra=$!", zebra, common, quote(filepath.Join(d.dir, "zebra.pid"))),
+		fmt.Sprintf("%s %s -i %s/zebra.pid & zebra=$!", zebra, common, frrDirectory),
 		"n=0; while [ ! -S " + zserv + " ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done",
-		fmt.Sprintf("%s %s -f %s -i %s; code=$?", bgpd, common, quote(file), quote(filepath.Join(d.dir, "bgpd.pid"))),
+		fmt.Sprintf("%s %s -f %s -i %s/bgpd.pid; code=$?", bgpd, common, quote(file), frrDirectory),
 		"kill $zebra 2>/dev/null; wait $zebra; exit $code",
 	}, "\n"), nil
 }
@@ -153,10 +158,10 @@ func (d *routingDaemon) frrGroups() (string, error) {
 }
 
 func (d *routingDaemon) write(name, text string) (string, error) {
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+	file := filepath.Join(d.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", fmt.Errorf("the router's configuration: %w", err)
 	}
-	file := filepath.Join(d.dir, name)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return "", fmt.Errorf("the router's configuration: %w", err)
 	}

@@ -60,6 +60,8 @@ type customerTunnel struct {
 	*control.VPNTunnel
 	connection *control.VPNConnection
 	device     string
+	// listenPort is the tunnel's at the router's address, which all share.
+	listenPort uint16
 }
 
 // customerTunnels are those that end at a site, sorted by name, each with the name
@@ -72,7 +74,8 @@ func customerTunnels(w *control.World, siteName string) []customerTunnel {
 			continue
 		}
 		for i := range c.Status.Tunnels {
-			list = append(list, customerTunnel{&c.Status.Tunnels[i], c, deviceName(name, i+1, len(list))})
+			place := len(list)
+			list = append(list, customerTunnel{&c.Status.Tunnels[i], c, deviceName(name, i+1, place), uint16(port.WireGuardPort + place)})
 		}
 	}
 	return list
@@ -144,23 +147,28 @@ func (r *siteRouters) start(w *control.World, name string) (*siteRouter, error) 
 }
 
 // The directories where BIRD and FRRouting keep their control sockets, and their
-// command lines look for them.
+// command lines look for them; and where the latter reads and writes configurations.
 const (
-	birdDirectory = "/run/bird"
-	frrDirectory  = "/run/frr"
+	birdDirectory      = "/run/bird"
+	frrDirectory       = "/run/frr"
+	frrConfigDirectory = "/etc/frr"
 )
 
 // siteDirectories are a site's own, under dir: where wg(8), birdc and vtysh find the
-// sockets of its tunnels and of its routing daemon. The machine's may hold those of
-// other labs, or real ones.
+// sockets of its tunnels and of its routing daemon, and "write" in vtysh its file.
+// The machine's may hold those of other labs, or real ones.
 func siteDirectories(dir string) (map[string]string, error) {
-	directories := map[string]string{}
-	for path, name := range map[string]string{site.SocketDirectory: "wireguard", birdDirectory: "bird", frrDirectory: "frr"} {
-		own := filepath.Join(dir, name)
-		if err := os.MkdirAll(own, 0o700); err != nil {
+	directories := map[string]string{
+		site.SocketDirectory: "wireguard", birdDirectory: "bird", frrDirectory: "frr", frrConfigDirectory: frrConfig,
+	}
+	if st, err := os.Stat(frrConfigDirectory); err != nil || !st.IsDir() {
+		delete(directories, frrConfigDirectory) // no FRRouting, or not as distributions have it
+	}
+	for path, name := range directories {
+		directories[path] = filepath.Join(dir, name)
+		if err := os.MkdirAll(directories[path], 0o700); err != nil {
 			return nil, err
 		}
-		directories[path] = own
 	}
 	return directories, nil
 }
@@ -210,7 +218,7 @@ func (r *siteRouter) converge(w *control.World, name string, tunnels []customerT
 		keys := t.Keys(w.Name)
 		state.Tunnels = append(state.Tunnels, site.Tunnel{
 			Name: t.device, PrivateKey: site.Key(keys.Customer.Private), PeerPublicKey: site.Key(keys.Amazon.Public),
-			PresharedKey: site.Key(keys.Preshared), ListenPort: uint16(port.WireGuardPort + i),
+			PresharedKey: site.Key(keys.Preshared), ListenPort: t.listenPort,
 			Endpoint:            netip.AddrPortFrom(t.OutsideIP, port.WireGuardPort),
 			PersistentKeepalive: keepalive,
 		})

@@ -91,7 +91,11 @@ func (t *tunnels) amazonEnd(w *control.World, s speakerTunnel) port.WireGuardCon
 		Address: s.OutsideIP, PersistentKeepalive: keepalive,
 	}
 	if site := w.Sites[s.connection.Status.Site]; site != nil && s.StartupAction == control.StartupStart && !site.BehindNAT {
-		config.Peer = netip.AddrPortFrom(site.Status.PublicIP, port.WireGuardPort)
+		for _, c := range customerTunnels(w, s.connection.Status.Site) {
+			if c.Name == s.Name {
+				config.Peer = netip.AddrPortFrom(site.Status.PublicIP, c.listenPort)
+			}
+		}
 	}
 	return config
 }
@@ -142,7 +146,7 @@ func tunnelState(stats port.WireGuardStats, t *control.VPNTunnel, now time.Time)
 		// he did not take is an answer with the pre-shared key in it.
 		return control.TunnelState{Reason: "the customer's router calls, and has not taken the answer: the pre-shared keys may differ"}
 	case stats.LastHandshake.IsZero() && stats.Rejected > 0:
-		return control.TunnelState{Reason: "what arrives is of other keys, or of a session from before the tunnel's end was opened"}
+		return control.TunnelState{Reason: "what arrives is of other keys: the pre-shared keys may differ, or it is of a session from before the tunnel's end was opened"}
 	case stats.LastHandshake.IsZero():
 		return control.TunnelState{Reason: "the customer's router has not called yet"}
 	case t.DPDAction == control.DPDNone:

@@ -1,11 +1,15 @@
 package lab
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
@@ -20,6 +24,7 @@ func TestTunnelStateSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"nobody called", port.WireGuardStats{}, control.DPDClear, "has not called yet"},
 		{"keepalives of a session from before a fault", port.WireGuardStats{Rejected: 32}, control.DPDClear, "of a session from before"},
+		{"an answer to AWS's call that is not authentic", port.WireGuardStats{Rejected: 92}, control.DPDClear, "the pre-shared keys may differ"},
 		{"a call without an agreement", port.WireGuardStats{LastReceived: before(time.Second)}, control.DPDClear, "the pre-shared keys may differ"},
 		{"garbage beside such a call", port.WireGuardStats{LastReceived: before(time.Second), Rejected: 100}, control.DPDClear, "the pre-shared keys may differ"},
 		{"an agreement", port.WireGuardStats{LastHandshake: before(time.Second)}, control.DPDClear, ""},
@@ -34,5 +39,44 @@ func TestTunnelStateSaysWhatIsWrong(t *testing.T) {
 				t.Errorf("got %+v, want the reason %q", got, test.reason)
 			}
 		})
+	}
+}
+
+// TestAmazonCallsEachTunnelAtItsOwnPort: the router's tunnels share one address, so
+// they differ by port.
+func TestAmazonCallsEachTunnelAtItsOwnPort(t *testing.T) {
+	w, err := control.Load("test.yaml", []byte(`
+name: test
+vpcs: {a: {cidr: 10.0.0.0/16}}
+vpnGateways: {vgw: {vpc: a}}
+sites: {office: {publicIp: 203.0.113.50}, home: {publicIp: 203.0.113.60, behindNat: true}}
+customerGateways: {office: {site: office}, home: {site: home, asn: 65001}}
+vpnConnections:
+  first:  {customerGateway: office, vpnGateway: vgw, tunnels: [{startupAction: start}, {startupAction: start}]}
+  second: {customerGateway: office, vpnGateway: vgw, tunnels: [{}, {startupAction: start}]}
+  third:  {customerGateway: home, vpnGateway: vgw, tunnels: [{startupAction: start}, {}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := control.NewStore(quiet, nil, dataplane.NewEngine(dataplane.Config{}).Publish)
+	if _, err := store.Apply(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	w, _ = store.World()
+	got := map[string]string{}
+	for name, config := range newTunnels(nil, quiet).wanted(w) {
+		if config.Peer.IsValid() {
+			got[name] = config.Peer.String()
+		}
+	}
+	want := map[string]string{"first/1": "203.0.113.50:4500", "first/2": "203.0.113.50:4501", "second/2": "203.0.113.50:4503"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	for _, tunnel := range customerTunnels(w, "office") {
+		if peer, calls := want[tunnel.Name]; calls && peer != "203.0.113.50:"+strconv.Itoa(int(tunnel.listenPort)) {
+			t.Errorf("the router has %s at port %d", tunnel.Name, tunnel.listenPort)
+		}
 	}
 }
