@@ -27,11 +27,6 @@ vpnConnections:
 `, "%hub", gateway)
 }
 
-// toOffice is a route for the site's networks.
-func toOffice(target, target6 string) string {
-	return fmt.Sprintf(`10.99.99.0/24: %s, "2001:db8:9900::/48": %s`, target, target6)
-}
-
 // siteTable are the destinations that a site's router knows.
 func (n *testNetwork) siteTable(site string) (list []string) {
 	for _, r := range n.World().SiteRoutes(site) {

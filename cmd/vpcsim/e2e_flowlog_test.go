@@ -42,7 +42,7 @@ func TestFlowLogsAreFollowedAndLeftBehind(t *testing.T) {
 			t.Errorf("an unknown flow log: %s", r)
 		}
 		u.ok("down")
-		follower.expect("10.0.1.10 1 ACCEPT\n") // the slow one's, at the end
+		follower.expect("10.0.1.10 1 ACCEPT\n")     // the slow one's, at the end
 		_, _ = io.Copy(io.Discard, follower.stdout) // it ends with the lab
 		if err := follower.cmd.Wait(); err != nil || !strings.Contains(follower.stderr.String(), "Lab logged has ended.") {
 			t.Errorf("the follower ended: %v\n%s", err, follower.stderr)
