@@ -157,6 +157,8 @@ func TestVPNRouterIsConfiguredByItsOwner(t *testing.T) {
 		// If the machine's own are seen, nothing is written.
 		u.expectOutput("office", `test -w /etc/frr/vtysh.conf && grep -q 'router bgp 65001' /etc/frr/frr.conf || exit 1
 			vtysh -c 'configure terminal' -c 'ip prefix-list mine permit 10.50.0.0/16' -c 'end' -c 'write'`, `Integrated configuration saved`)
+		// A change of the lab that does not concern the router leaves it alone.
+		u.ok("fault", "tunnel", "office/2")
 		text, err := os.ReadFile(filepath.Join(u.state, "site-to-site-bgp", "sites", "office", "etc-frr", "frr.conf"))
 		if err != nil || !strings.Contains(string(text), "ip prefix-list mine") {
 			t.Errorf("%v\n%s", err, text)

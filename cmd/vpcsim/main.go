@@ -12,7 +12,6 @@ import (
 	"github.com/vpcsim/vpcsim/control/bench"
 	"github.com/vpcsim/vpcsim/control/host"
 	"github.com/vpcsim/vpcsim/control/lab"
-	"github.com/vpcsim/vpcsim/control/site"
 )
 
 func main() {
@@ -26,8 +25,6 @@ func main() {
 			lab.DaemonMain()
 		case bench.Argument:
 			bench.Main()
-		case site.Argument:
-			siteTunnelsMain()
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

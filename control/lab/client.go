@@ -189,9 +189,14 @@ func (c *Client) Down(ctx context.Context) error {
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for patience := 40; ; {
 		if _, err := host.OpenLab(c.lab.Name); errors.Is(err, os.ErrNotExist) {
-			return nil
+			// The directory goes a moment after the lock, unless the daemon was
+			// killed between the two.
+			if _, err := os.Lstat(c.lab.Dir); err != nil || patience == 0 {
+				return nil
+			}
+			patience--
 		}
 		select {
 		case <-ctx.Done():

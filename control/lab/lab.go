@@ -18,6 +18,7 @@ import (
 
 	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/host"
+	"github.com/vpcsim/vpcsim/control/site"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/port"
 )
@@ -74,8 +75,12 @@ type lab struct {
 	checking sync.Mutex // one run of checks at a time: they share the journal
 }
 
-// DaemonMain is the program behind [DaemonArgument]. It does not return.
+// DaemonMain is the program behind [DaemonArgument], and what the daemon starts of
+// itself. It does not return.
 func DaemonMain() {
+	if len(os.Args) > 2 && os.Args[2] == site.Argument {
+		siteTunnelsMain()
+	}
 	report := &reporter{out: os.NewFile(reportFD, "report")}
 	err := readOrderAndRun(report)
 	if err == nil {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,24 +33,37 @@ type routingDaemon struct {
 }
 
 // set starts the daemon with a configuration for state, or starts it anew if that
-// has changed.
+// has changed. Otherwise it leaves everything alone: the site's owner may have
+// configured the router since.
 func (d *routingDaemon) set(kind control.Router, state bgp.State) error {
-	write := d.bird
+	prepare := d.bird
 	if kind == control.RouterFRR {
-		write = d.frr
+		prepare = d.frr
 	}
-	config, script, err := write(state)
+	launch, err := prepare(state)
 	if err != nil {
 		return err
 	}
-	if d.process != nil && d.kind == kind && d.config == config {
+	if d.process != nil && d.kind == kind && d.config == launch.files[launch.config] {
 		return nil
 	}
 	d.stop()
-	return d.start(kind, config, script)
+	for name, text := range launch.files {
+		if err := d.write(name, text); err != nil {
+			return err
+		}
+	}
+	return d.start(kind, launch)
 }
 
-func (d *routingDaemon) start(kind control.Router, config, script string) error {
+// launch is how a daemon is started: by a shell's script, after files were written.
+type launch struct {
+	script string
+	files  map[string]string // by name in the site's directory
+	config string            // the name of the one that says how to route
+}
+
+func (d *routingDaemon) start(kind control.Router, l launch) error {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
@@ -61,13 +75,13 @@ func (d *routingDaemon) start(kind control.Router, config, script string) error 
 		return err
 	}
 	process, err := d.router.host.Command(d.router.node, host.ProcessSpec{
-		Args: []string{"/bin/sh", "-c", script}, Stdout: write, Stderr: write, Files: host.NodeFiles{Directories: directories},
+		Args: []string{"/bin/sh", "-c", l.script}, Stdout: write, Stderr: write, Files: host.NodeFiles{Directories: directories},
 	})
 	if err != nil {
 		_ = read.Close()
 		return err
 	}
-	d.kind, d.config, d.process, d.output = kind, config, process, read
+	d.kind, d.config, d.process, d.output = kind, l.files[l.config], process, read
 	d.stopping.Store(false)
 	log := d.router.log.With("router", kind.String())
 	d.done.Go(func() { logLines(read, log) })
@@ -80,70 +94,66 @@ func (d *routingDaemon) start(kind control.Router, config, script string) error 
 	return nil
 }
 
-// bird writes bird.conf.
-func (d *routingDaemon) bird(state bgp.State) (config, script string, err error) {
+func (d *routingDaemon) bird(state bgp.State) (launch, error) {
 	program, err := findDaemon("bird", "bird2")
 	if err != nil {
-		return "", "", err
+		return launch{}, err
 	}
-	if config, err = bgp.BIRD(state); err != nil {
-		return "", "", err
-	}
-	file, err := d.write("bird.conf", config)
+	config, err := bgp.BIRD(state)
 	if err != nil {
-		return "", "", err
+		return launch{}, err
 	}
-	return config, fmt.Sprintf("exec %s -f -c %s -s %s/bird.ctl -P %[3]s/bird.pid", program, quote(file), birdDirectory), nil
+	const name = "bird.conf"
+	return launch{
+		config: name, files: map[string]string{name: config},
+		script: fmt.Sprintf("exec %s -f -c %s -s %s/bird.ctl -P %[3]s/bird.pid", program, quote(filepath.Join(d.dir, name)), birdDirectory),
+	}, nil
 }
 
 // frrConfig is the directory with FRR's configuration in the site's.
 const frrConfig = "etc-frr"
 
-// frr writes frr.conf and starts FRR's two programs by themselves: its own start
-// script wants the whole machine.
-func (d *routingDaemon) frr(state bgp.State) (config, script string, err error) {
+// frr starts FRR's two programs by themselves: its own start script wants the whole
+// machine.
+func (d *routingDaemon) frr(state bgp.State) (launch, error) {
 	zebra, err := findDaemon("zebra", "frr")
 	if err != nil {
-		return "", "", err
+		return launch{}, err
 	}
 	bgpd, err := findDaemon("bgpd", "frr")
 	if err != nil {
-		return "", "", err
+		return launch{}, err
 	}
 	files, err := bgp.FRR(state)
 	if err != nil {
-		return "", "", err
+		return launch{}, err
 	}
-	file, err := d.write(filepath.Join(frrConfig, "frr.conf"), files.Config)
+	groups, err := frrGroups()
 	if err != nil {
-		return "", "", err
-	}
-	for name, text := range map[string]string{"daemons": files.Daemons, "vtysh.conf": "service integrated-vtysh-config\n"} {
-		if _, err := d.write(filepath.Join(frrConfig, name), text); err != nil {
-			return "", "", err
-		}
-	}
-	group, err := d.frrGroups()
-	if err != nil {
-		return "", "", err
+		return launch{}, err
 	}
 	const (
+		name   = frrConfig + "/frr.conf"
 		zserv  = frrDirectory + "/zserv.api"
 		common = "-u root -g root -z " + zserv + " --vty_socket " + frrDirectory
 	)
-	return files.Config, strings.Join([]string{
-		"mount --bind " + quote(group) + " /etc/group",
+	l := launch{config: name, files: map[string]string{
+		name: files.Config, frrConfig + "/daemons": files.Daemons, frrConfig + "/vtysh.conf": "service integrated-vtysh-config\n", "group": groups,
+	}}
+	l.script = strings.Join([]string{
+		"mount --bind " + quote(filepath.Join(d.dir, "group")) + " /etc/group",
 		"trap : TERM", // which goes to all three; the shell is the last to end
 		fmt.Sprintf("%s %s -i %s/zebra.pid & zebra=$!", zebra, common, frrDirectory),
 		"n=0; while [ ! -S " + zserv + " ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done",
-		fmt.Sprintf("%s %s -f %s -i %s/bgpd.pid; code=$?", bgpd, common, quote(file), frrDirectory),
+		fmt.Sprintf("%s %s -f %s -i %s/bgpd.pid; code=$?", bgpd, common, quote(filepath.Join(d.dir, name)), frrDirectory),
 		"kill $zebra 2>/dev/null; wait $zebra; exit $code",
-	}, "\n"), nil
+	}, "\n")
+	return l, nil
 }
 
-// frrGroups writes a list of groups in which root is in FRR's own: without that FRR
-// does not run as root, and in an ordinary user's lab there is nobody else.
-func (d *routingDaemon) frrGroups() (string, error) {
+// frrGroups is a list of groups in which root is in FRR's own: without that FRR does
+// not run as root, and in an ordinary user's lab there is nobody else.
+func frrGroups() (string, error) {
 	groups, err := os.ReadFile("/etc/group")
 	if err != nil {
 		return "", err
@@ -154,18 +164,26 @@ func (d *routingDaemon) frrGroups() (string, error) {
 			lines = append(lines, line)
 		}
 	}
-	return d.write("group", "frrvty:x:0:root\n"+strings.Join(lines, ""))
+	return "frrvty:x:0:root\n" + strings.Join(lines, ""), nil
 }
 
-func (d *routingDaemon) write(name, text string) (string, error) {
+// write replaces a file rather than what is in it: the site's owner may have made a
+// link of it, or taken our right to write.
+func (d *routingDaemon) write(name, text string) error {
 	file := filepath.Join(d.dir, name)
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return "", fmt.Errorf("the router's configuration: %w", err)
+	err := os.MkdirAll(filepath.Dir(file), 0o700)
+	if err == nil {
+		if err = os.Remove(file); errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
 	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return "", fmt.Errorf("the router's configuration: %w", err)
+	if err == nil {
+		err = os.WriteFile(file, []byte(text), 0o600)
 	}
-	return file, nil
+	if err != nil {
+		return fmt.Errorf("the router's configuration: %w", err)
+	}
+	return nil
 }
 
 // findDaemon finds a daemon, which is rarely in an ordinary user's PATH.
