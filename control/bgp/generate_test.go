@@ -1,6 +1,7 @@
 package bgp
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -47,6 +48,11 @@ func TestDaemonsTakeTheirConfigurations(t *testing.T) {
 		})
 		t.Run("FRR/"+test.name, func(t *testing.T) {
 			vtysh := need(t, "vtysh")
+			if file, err := os.Open("/etc/frr/vtysh.conf"); errors.Is(err, os.ErrPermission) {
+				t.Skip("vtysh reads FRR's own files, which this user may not; it is proved as root")
+			} else if err == nil {
+				file.Close()
+			}
 			files, err := FRR(test.state)
 			if err != nil {
 				t.Fatal(err)

@@ -28,7 +28,11 @@ func TestMain(m *testing.M) {
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), insideVariable+"=yes")
+	who := "root"
+	if os.Geteuid() != 0 {
+		who = "user"
+	}
+	cmd.Env = append(os.Environ(), insideVariable+"="+who)
 	cmd.SysProcAttr = inNamespaces(os.Geteuid() != 0)
 	err := cmd.Start()
 	if err != nil && os.Geteuid() == 0 { // a container's root may have to be its own

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -82,5 +83,19 @@ func needs(t *testing.T, program string) {
 			t.Fatalf("CI is set: %v", err)
 		}
 		t.Skip(err)
+	}
+}
+
+// needsTUN skips what a user cannot do to whom this machine gives no TUN devices: it
+// is proved as root, and labs of such a user have pairs instead, which the tests of
+// cmd/vpcsim use.
+func needsTUN(t *testing.T) {
+	t.Helper()
+	file, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if errors.Is(err, os.ErrPermission) {
+		t.Skip("/dev/net/tun is closed to this user")
+	}
+	if err == nil {
+		file.Close()
 	}
 }

@@ -89,6 +89,7 @@ func index(name string) int {
 }
 
 func TestTunnelsShakeHandsAndWGShowsIt(t *testing.T) {
+	needsTUN(t)
 	needs(t, "wg")
 	for _, address := range []string{"127.0.0.1", "::1"} {
 		t.Run(address, func(t *testing.T) {
@@ -121,6 +122,7 @@ func TestTunnelsShakeHandsAndWGShowsIt(t *testing.T) {
 }
 
 func TestTunnelsWithoutTheSamePresharedKeyStayApart(t *testing.T) {
+	needsTUN(t)
 	reported := newEvents()
 	tunnels := New(Config{Event: reported.put})
 	defer tunnels.Close()
@@ -144,6 +146,7 @@ func TestTunnelsWithoutTheSamePresharedKeyStayApart(t *testing.T) {
 }
 
 func TestTunnelsConverge(t *testing.T) {
+	needsTUN(t)
 	reported := newEvents()
 	tunnels := New(Config{Event: reported.put})
 	state := pair(t, "127.0.0.1")
@@ -190,6 +193,7 @@ func TestTunnelsConverge(t *testing.T) {
 }
 
 func TestTunnelsReportADeviceThatIsTaken(t *testing.T) {
+	needsTUN(t)
 	reported := newEvents()
 	tunnels := New(Config{Event: reported.put})
 	defer tunnels.Close()
@@ -235,6 +239,7 @@ func TestStateThatCannotBe(t *testing.T) {
 }
 
 func TestProcessEndsWithItsInput(t *testing.T) {
+	needsTUN(t)
 	command := exec.Command("/proc/self/exe", Argument)
 	command.Stderr = os.Stderr
 	in, err := command.StdinPipe()

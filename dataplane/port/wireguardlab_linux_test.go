@@ -257,6 +257,7 @@ func (s *site) openTunnel() {
 //
 //	go test -run '^$' -bench TunnelTCP -benchtime 7x ./dataplane/port
 func BenchmarkTunnelTCP(b *testing.B) {
+	needsTUN(b)
 	ours := newSite(b, false)
 	ours.openTunnel()
 	plain := newPlainTunnel(b)
@@ -291,6 +292,7 @@ func BenchmarkTunnelTCP(b *testing.B) {
 //
 //	go test -run '^$' -bench TunnelRoundTrip ./dataplane/port
 func BenchmarkTunnelRoundTrip(b *testing.B) {
+	needsTUN(b)
 	ours := newSite(b, false)
 	ours.openTunnel()
 	plain := newPlainTunnel(b)
@@ -367,6 +369,7 @@ func newPlainTunnel(t testing.TB) *lab {
 }
 
 func TestTunnelToCustomerInNamespace(t *testing.T) {
+	needsTUN(t)
 	for _, six := range []bool{false, true} {
 		t.Run(map[bool]string{false: "IPv4 outside", true: "IPv6 outside"}[six], func(t *testing.T) {
 			s := newSite(t, six)
@@ -384,5 +387,18 @@ func TestTunnelToCustomerInNamespace(t *testing.T) {
 				t.Errorf("%+v", stats)
 			}
 		})
+	}
+}
+
+// needsTUN skips what a user cannot do to whom this machine gives no TUN devices: it
+// is proved as root.
+func needsTUN(t testing.TB) {
+	t.Helper()
+	file, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if errors.Is(err, os.ErrPermission) {
+		t.Skip("/dev/net/tun is closed to this user")
+	}
+	if err == nil {
+		file.Close()
 	}
 }
