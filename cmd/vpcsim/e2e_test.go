@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -42,6 +43,12 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	// Tests that say they are parallel mostly wait, for BGP's hold time above all:
+	// more of them at once than there are CPUs.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	if races, _ := filepath.Glob(raceLog() + ".*"); len(races) > 0 {
@@ -430,7 +437,9 @@ func TestLabFromUpToDown(t *testing.T) {
 }
 
 func TestEveryScenarioHoldsInNamespaces(t *testing.T) {
+	t.Parallel()
 	asEveryUser(t, func(t *testing.T, u *user) {
+		t.Parallel() // with the other user: it mostly waits
 		names := scenarios.Names()
 		results := make([]result, len(names))
 		// Those with a VPN wait most of the time, for hold times, and are the last by

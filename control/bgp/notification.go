@@ -85,7 +85,9 @@ const farewell = time.Second
 func (s *session) reject(conn net.Conn, code, subcode uint8, data []byte) {
 	s.group.Go(func() {
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(farewell))
+		// Not by a deadline: the attempt that the connection comes from may
+		// still set another. Over a tunnel that is gone nobody else ends this.
+		defer time.AfterFunc(farewell, func() { _ = conn.Close() }).Stop()
 		if _, err := conn.Write(notification(code, subcode, data)); err != nil {
 			return
 		}

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,12 +9,10 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/bgp"
@@ -156,20 +153,6 @@ const (
 	frrDirectory       = "/run/frr"
 	frrConfigDirectory = "/etc/frr"
 )
-
-// siteTunnelsMain is the program that start starts: by the same argument as the
-// daemon, so that every program that can be a daemon can be this. It does not
-// return. A signal ends the tunnels as the end of the standard input does.
-func siteTunnelsMain() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := site.Main(ctx, os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "vpcsim: the site's tunnels ended:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
 
 // siteDirectories are a site's own, under dir: where wg(8), birdc and vtysh find the
 // sockets of its tunnels and of its routing daemon, and "write" in vtysh its file.
