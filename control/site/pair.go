@@ -52,7 +52,7 @@ func openPair(name, other string, mtu int) (tun.Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", other, err)
 	}
-	p, err := port.OpenAFPacket(port.AFPacketConfig{Spin: -1})
+	p, err := port.OpenAFPacket(port.AFPacketConfig{Spin: -1, NoDoze: true})
 	if err != nil {
 		return nil, err
 	}

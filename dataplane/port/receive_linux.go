@@ -39,6 +39,7 @@ type receiver struct {
 	timeout  unix.Timespec
 
 	vigilant time.Time // until when not to doze; zero: doze
+	noDoze   bool      // never
 }
 
 // control is the room for one control message of type PACKET_AUXDATA.

@@ -37,7 +37,7 @@ func (r *receiver) waiting(atMost, spin time.Duration) waiting {
 	if r.traffic.bulk {
 		spin = 0
 	}
-	return waiting{atMost: atMost, spin: spin, doze: r.traffic.flows && atMost >= dozeFrom && !r.isVigilant()}
+	return waiting{atMost: atMost, spin: spin, doze: !r.noDoze && r.traffic.flows && atMost >= dozeFrom && !r.isVigilant()}
 }
 
 // isVigilant reports whether there was an interrupt a short while ago: another may

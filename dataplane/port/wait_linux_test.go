@@ -41,16 +41,18 @@ func TestWaitingDozesOnlyWhereItMay(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		flows bool
+		alone bool // the process has nothing else to do
 		wait  time.Duration
 		want  bool
 	}{
-		{"traffic flows", true, time.Second, true},
-		{"nothing came lately", false, time.Second, false},
-		{"a wait as short as a tick must be exact", true, dozeFrom - 1, false},
-		{"no wait", true, 0, false},
+		{"traffic flows", true, true, time.Second, true},
+		{"nothing came lately", false, true, time.Second, false},
+		{"a wait as short as a tick must be exact", true, true, dozeFrom - 1, false},
+		{"no wait", true, true, 0, false},
+		{"others want the processor", true, false, time.Second, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := &receiver{traffic: traffic{flows: c.flows}}
+			r := &receiver{traffic: traffic{flows: c.flows}, noDoze: !c.alone}
 			w := r.waiting(c.wait, 0)
 			if got := w.flags() == unix.MSG_WAITFORONE; got != c.want {
 				t.Errorf("dozes: %v, want %v", got, c.want)
