@@ -142,6 +142,41 @@ func TestVPNWithEveryRouter(t *testing.T) {
 	}
 }
 
+// speakingSite is a site of a scenario whose router speaks BGP.
+var speakingSite = regexp.MustCompile(`(publicIp: [^\n]*asn: \d+)\}`)
+
+// TestScenariosHoldWithEveryRoutingDaemon runs the checks of each scenario in which
+// BGP is spoken with real daemons in the place of the built-in speaker.
+func TestScenariosHoldWithEveryRoutingDaemon(t *testing.T) {
+	t.Parallel()
+	requirePrograms(t, "bird", "vtysh")
+	speaking := 0
+	for _, name := range scenarios.Names() {
+		_, text, err := scenarios.Read(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !speakingSite.Match(text) {
+			continue
+		}
+		speaking++
+		for _, router := range []string{"bird", "frr"} {
+			t.Run(name+"/"+router, func(t *testing.T) {
+				t.Parallel()
+				build(t)
+				u := newUser(t, nil)
+				path := u.scenario(name+"-"+router+".yaml", speakingSite.ReplaceAllString(string(text), "$1, router: "+router+"}"))
+				if r := u.run("check", path); r.code != exitOK {
+					t.Error(r)
+				}
+			})
+		}
+	}
+	if speaking < 5 {
+		t.Errorf("only %d scenarios have a site that speaks BGP", speaking)
+	}
+}
+
 // TestVPNRouterIsConfiguredByItsOwner: what vtysh writes is the site's own file, not
 // the machine's.
 func TestVPNRouterIsConfiguredByItsOwner(t *testing.T) {
