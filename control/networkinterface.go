@@ -37,7 +37,8 @@ type NetworkInterfaceSpec struct {
 	ConnectionTracking ConnectionTracking `json:"connectionTracking,omitzero"`
 }
 
-// ConnectionTracking are the idle timeouts of one interface (S27).
+// ConnectionTracking is how long and for how many connections one interface
+// remembers them (S27, S30).
 type ConnectionTracking struct {
 	// Established TCP connections, 60 to 432000 seconds; 432000 unless written.
 	TCPEstablished Seconds `json:"tcpEstablished,omitempty"`
@@ -47,6 +48,9 @@ type ConnectionTracking struct {
 	// UDP with more than one request and response, 60 to 180 seconds; 180
 	// unless written.
 	UDPStream Seconds `json:"udpStream,omitempty"`
+	// How many connections it may track; 131072 unless written. AWS gives each
+	// instance type an allowance, and publishes none.
+	Allowance int `json:"allowance,omitempty"`
 }
 
 // NetworkInterface is an ENI of an instance. Complete derives it from its
@@ -183,14 +187,28 @@ func (t ConnectionTracking) orDefault() ConnectionTracking {
 			*field.value = field.standard
 		}
 	}
+	if t.Allowance == 0 {
+		t.Allowance = standardAllowance
+	}
 	return t
 }
+
+// standardAllowance is in the order of what a small instance reports to have left
+// (conntrack_allowance_available).
+const standardAllowance = 1 << 17
+
+// mostTracked is what the lab has room for, for all its interfaces together.
+const mostTracked = 1 << 20
 
 // validate holds the timeouts to AWS's ranges (S27).
 func (t ConnectionTracking) validate(v *validation, path string) {
 	span{60, 432000}.validate(v, field(path, "tcpEstablished"), t.TCPEstablished)
 	span{30, 60}.validate(v, field(path, "udp"), t.UDP)
 	span{60, 180}.validate(v, field(path, "udpStream"), t.UDPStream)
+	if t.Allowance < 0 || t.Allowance > mostTracked {
+		v.reportf(field(path, "allowance"), "InvalidParameterValue", fmt.Sprintf("write a number from 1 to %d", mostTracked),
+			"Value (%d) for parameter allowance is invalid.", t.Allowance)
+	}
 }
 
 func (e *NetworkInterface) compile(c *compilation, name string) {
@@ -209,6 +227,7 @@ func (e *NetworkInterface) compile(c *compilation, name string) {
 			UDP:            tracking.UDP.Duration(),
 			UDPStream:      tracking.UDPStream.Duration(),
 		},
+		TrackingAllowance: uint32(tracking.Allowance),
 	}
 	for _, g := range e.SecurityGroups {
 		out.SecurityGroups = append(out.SecurityGroups, dataplane.Handle(c.w.SecurityGroups[g].Status.Handle))

@@ -390,7 +390,7 @@ instances:
     secondaryIps: [10.0.1.11, {ip: 10.0.1.12, publicIp: 198.51.100.78}]
     ipv6: 2001:db8:1:1::10
     ipv6s: [true, "2001:db8:1:1::11"]
-    connectionTracking: {tcpEstablished: 350, udp: 60, udpStream: 3m}
+    connectionTracking: {tcpEstablished: 350, udp: 60, udpStream: 3m, allowance: 1000}
     role: reader
     userData: |
       #!/bin/sh

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -361,6 +362,40 @@ func TestAbuseSYNFlood(t *testing.T) {
 	}
 	n.want("a new one after 30 s", hI1, syn("10.0.1.20", 23), VerdictPass, ReasonDelivered)
 	n.want("still talks", hI1, established, VerdictPass, ReasonDelivered)
+}
+
+// TestAbuseFloodTakesOnlyItsOwnAllowance: on AWS the table is an instance's own (S30).
+func TestAbuseFloodTakesOnlyItsOwnAllowance(t *testing.T) {
+	const allowance = 100
+	n := newNetwork(t)
+	for i := range n.b.SecurityGroups {
+		n.b.SecurityGroups[i].Ingress = allow(tcp("10.0.0.0/8", 0, 65535))
+	}
+	for i := range n.b.NetworkInterfaces {
+		n.b.NetworkInterfaces[i].TrackingAllowance = allowance
+	}
+	n.publish()
+	established := syn("10.0.1.20", 22)
+	n.want("connects", hI1, established, VerdictPass, ReasonDelivered)
+	flood(n, hI3, syn("10.0.9.9", 80), 10_000)
+	if got := n.e.Flows(); got > allowance+2 {
+		t.Errorf("%d flows, of which one interface may have %d", got, allowance)
+	}
+	n.want("the flooder's next", hI3, syn("10.0.1.20", 443), VerdictDrop, ReasonTableFull)
+	if got := n.story(); !strings.Contains(got, "tracks 100 connections, its allowance") {
+		t.Errorf("the reason is not told:\n%s", got)
+	}
+	n.want("somebody else's", hI1, syn("10.0.1.20", 23), VerdictPass, ReasonDelivered)
+	n.clock += int64(DefaultTimeouts.TCPHalfOpen)
+	for range 2 { // the port's idle second
+		n.e.Forward(nil, nil)
+	}
+	n.want("the flooder's after 30 s", hI3, syn("10.0.1.20", 443), VerdictPass, ReasonDelivered)
+	for owner, tracked := range n.e.state.tracked {
+		if tracked > 2 {
+			t.Errorf("handle %d still has %d connections", owner, tracked)
+		}
+	}
 }
 
 // TestAbuseFloodInTheMiddleOfConnections: packets without SYN that nobody

@@ -6,6 +6,7 @@ import "github.com/vpcsim/vpcsim/dataplane/packet"
 // commit and the engine's housekeeping are its only writers.
 type state struct {
 	flows        keyTable[flow]
+	tracked      trackedCounts // of flows
 	nat          natTable
 	serviceFlows keyTable[serviceFlow]
 	serviceRates map[Handle]serviceRate
@@ -66,7 +67,9 @@ func (w *Walk) commitFlows(s *state) {
 	}
 	for i := range w.effects[:w.nEffects] {
 		if e := &w.effects[i]; e.slot == nil {
+			before := s.flows.count
 			w.advance(&s.flows.insert(&e.key).value, e)
+			s.tracked.add(e.key.owner(), s.flows.count-before)
 		}
 	}
 }

@@ -179,7 +179,7 @@ func (c *compiler) interfaces() {
 			handle: n.Handle, kind: KindNetworkInterface, mac: n.MAC,
 			sourceDestCheck: n.SourceDestCheck, stopped: n.Stopped, forwards: n.Forwards,
 			subnet: sub, addresses: addresses(n.Addresses), timeouts: n.Timeouts.withDefaults(),
-			routerMAC: routerMAC(n.Subnet),
+			allowance: n.TrackingAllowance, routerMAC: routerMAC(n.Subnet),
 		}
 		if len(c.errs) == 0 {
 			c.attach(&ni, uint32(i))

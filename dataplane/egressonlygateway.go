@@ -34,7 +34,7 @@ func (w *Walk) egressOnlyGateway(index uint32) Hop {
 		key := tupleFlowKey(gateway.handle, &w.tuple, w.icmpType, egress)
 		if slot, found := w.findFlow(&key); found {
 			w.touch(&egressOnlyTimeouts, slot, egress)
-		} else if !w.track(&egressOnlyTimeouts, &key, egress) {
+		} else if !w.track(&egressOnlyTimeouts, 0, &key, egress) {
 			return w.drop(StageEgressOnlyGateway, ReasonTableFull, gateway.handle, 0)
 		}
 	}
@@ -96,8 +96,8 @@ func (w *Walk) trackSender() bool {
 	w.untracked = nil
 	t := w.tuples[0]
 	key := tupleFlowKey(ni.handle, &t, w.pkt.ICMPType, egress)
-	if _, found := w.findFlow(&key); !found && !w.track(&ni.timeouts, &key, egress) {
-		w.drop(StageSecurityGroupOut, ReasonTableFull, ni.handle, 0)
+	if _, found := w.findFlow(&key); !found && !w.track(&ni.timeouts, ni.allowance, &key, egress) {
+		w.drop(StageSecurityGroupOut, ReasonTableFull, ni.handle, w.state.tracked.exhausted(ni))
 		return false
 	}
 	return true

@@ -293,7 +293,12 @@ func (e *Engine) housekeep(snap *Snapshot, now int64, idle bool) {
 	e.state.nat.sweep(now, budget(e.state.nat.count(), e.state.nat.limit, e.state.nat.freed), snap)
 	e.state.sweepServices(now, budget(e.state.serviceFlows.count, e.state.serviceFlows.limit, e.state.serviceFlows.freed), snap)
 	flows.sweep(budget(flows.count, flows.limit, flows.freed), func(f *slot[flow]) bool {
-		return f.value.expires <= now || !snap.tracks(Handle(f.key.scope>>8))
+		owner := f.key.owner()
+		dead := f.value.expires <= now || !snap.tracks(owner)
+		if dead {
+			e.state.tracked.add(owner, -1)
+		}
+		return dead
 	})
 }
 

@@ -151,7 +151,10 @@ func (s *Snapshot) explainGroup(t *TraceStep, step Step, tuple packet.Tuple, por
 	case ReasonRelated:
 		t.Text = fmt.Sprintf("%s: an ICMP error about a connection of this interface", dir)
 	case ReasonTableFull:
-		t.Text = fmt.Sprintf("%s: the tracking table is full", dir)
+		t.Text = fmt.Sprintf("%s: the lab tracks as many connections as it can", dir)
+		if step.Detail > 0 {
+			t.Text = fmt.Sprintf("%s: the interface tracks %d connections, its allowance (conntrack_allowance_exceeded)", dir, step.Detail)
+		}
 	default:
 		if groups := s.groupsOf(step.Object); len(groups) > 0 {
 			t.Objects = groups

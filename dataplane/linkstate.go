@@ -77,12 +77,13 @@ type linkKey struct {
 }
 
 // bind gives every direction of the snapshot its state, by the number that
-// walks know it by.
+// walks know it by, and its interfaces their place among the counts.
 func (e *Engine) bind(snap *Snapshot, now int64) {
 	if e.bound == snap {
 		return
 	}
 	e.bound = snap
+	e.state.tracked.admit(snap)
 	old := map[linkKey]*linkState{}
 	for _, l := range e.state.links {
 		old[linkKey{l.direction.handle, l.direction.reverse}] = l

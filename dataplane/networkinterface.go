@@ -24,6 +24,9 @@ type NetworkInterface struct {
 	// so that a trace can go on behind it. It changes no verdict.
 	Forwards bool
 	Timeouts Timeouts // zero fields mean AWS's defaults
+	// TrackingAllowance is how many connections it may track (S30); 0: as many
+	// as the engine has room for.
+	TrackingAllowance uint32
 }
 
 // networkInterface is an ENI, or an Internet host's interface, compiled.
@@ -41,6 +44,7 @@ type networkInterface struct {
 	groups          *groupSet
 	addresses       []packet.Addr
 	timeouts        Timeouts
+	allowance       uint32     // tracked connections; 0: no limit of its own
 	routerMAC       packet.MAC // what its gateway answers ARP and ND with
 	// sends and receives are the numbers of its own link's directions, 0 without.
 	sends, receives uint32

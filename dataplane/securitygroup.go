@@ -95,8 +95,8 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		}
 		return true
 	}
-	if !w.track(&ni.timeouts, &key, dir) {
-		w.drop(stage, ReasonTableFull, ni.handle, 0)
+	if !w.track(&ni.timeouts, ni.allowance, &key, dir) {
+		w.drop(stage, ReasonTableFull, ni.handle, w.state.tracked.exhausted(ni))
 		return false
 	}
 	w.pass(stage, ReasonRule, rule.group, uint32(rule.ordinal))

@@ -152,12 +152,17 @@ func (w *Walk) touch(timeouts *Timeouts, slot *flow, dir direction) {
 	w.nEffects++
 }
 
-// track asks commit to remember a new flow; false means the table has no room
-// (S30).
-func (w *Walk) track(timeouts *Timeouts, key *flowKey, dir direction) bool {
-	// A walk may need several new flows; what it asked for already counts.
-	// One that takes the place of its predecessor needs no room.
-	if w.state.flows.count+w.nNew >= w.state.flows.limit && w.state.flows.find(key) == nil {
+// track asks commit to remember a new flow of an owner that may have so many, 0
+// meaning as many as there is room for; false means that there is none (S30).
+func (w *Walk) track(timeouts *Timeouts, allowance uint32, key *flowKey, dir direction) bool {
+	// A walk may need several new flows; what it asked for already counts, of
+	// which no two have one owner. One that takes the place of its predecessor
+	// needs no room.
+	full := w.state.flows.count+w.nNew >= w.state.flows.limit
+	if allowance > 0 {
+		full = full || w.state.tracked.of(key.owner()) >= allowance
+	}
+	if full && w.state.flows.find(key) == nil {
 		return false
 	}
 	if w.nEffects < maxEffects {
@@ -201,6 +206,9 @@ func tupleFlowKey(owner Handle, t *packet.Tuple, icmpType uint8, dir direction) 
 	k.set(owner, t, icmpType, dir)
 	return k
 }
+
+// owner is the interface or gateway that tracks the connection.
+func (k *flowKey) owner() Handle { return Handle(k.scope >> 8) }
 
 // set makes k the key of a tuple; see tupleFlowKey. A packet and its reply have
 // the same key. Made in place, it need not be copied in words while its fields
