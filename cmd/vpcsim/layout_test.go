@@ -90,7 +90,7 @@ func TestOneDoorToTheOS(t *testing.T) {
 // TestWireGuardIsAtTheEndsOfTunnels: wireguard-go is imported by AWS's end and by
 // the customer's, and by nobody between them.
 func TestWireGuardIsAtTheEndsOfTunnels(t *testing.T) {
-	ends := []string{module + "/dataplane/port", module + "/control/site"}
+	ends := []string{module + "/dataplane/port", module + "/control/wireguard"}
 	for _, p := range ourPackages(t) {
 		if slices.Contains(ends, p.ImportPath) {
 			continue

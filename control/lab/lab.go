@@ -18,7 +18,7 @@ import (
 
 	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/host"
-	"github.com/vpcsim/vpcsim/control/site"
+	"github.com/vpcsim/vpcsim/control/wireguard"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/port"
 )
@@ -78,8 +78,8 @@ type lab struct {
 // DaemonMain is the program behind [DaemonArgument], and what the daemon starts of
 // itself. It does not return.
 func DaemonMain() {
-	if len(os.Args) > 2 && os.Args[2] == site.Argument {
-		siteTunnelsMain()
+	if len(os.Args) > 2 && os.Args[2] == wireguard.Argument {
+		wireGuardMain()
 	}
 	report := &reporter{out: os.NewFile(reportFD, "report")}
 	err := readOrderAndRun(report)

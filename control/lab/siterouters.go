@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -17,7 +16,7 @@ import (
 	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/bgp"
 	"github.com/vpcsim/vpcsim/control/host"
-	"github.com/vpcsim/vpcsim/control/site"
+	"github.com/vpcsim/vpcsim/control/wireguard"
 	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
@@ -36,11 +35,8 @@ type siteRouter struct {
 	node    string
 	host    *host.Host
 	log     *slog.Logger
-	tunnels *site.Process
-	output  []*os.File // our ends of the process's pipes
-	state   site.State
+	tunnels *wireGuardProcess
 	devices map[string]string // tunnel → device that is set up
-	tun     bool              // TUN devices can be made
 
 	builtin *bgp.Server
 	daemon  *routingDaemon
@@ -127,23 +123,15 @@ const tunnelMTU = 1446
 // start starts the process that has the router's WireGuard devices.
 func (r *siteRouters) start(w *control.World, name string) (*siteRouter, error) {
 	running := &siteRouter{
-		node: nodeName(w, name), host: r.host, log: r.log.With("site", name), devices: map[string]string{}, tun: host.TUNAllowed(),
+		node: nodeName(w, name), host: r.host, log: r.log.With("site", name), devices: map[string]string{},
 		best: map[netip.Prefix]netip.Addr{}, byPeer: map[netip.Addr]string{},
-	}
-	binary, err := os.Executable()
-	if err != nil {
-		return nil, err
 	}
 	directories, err := siteDirectories(filepath.Join(r.dir, name))
 	if err != nil {
 		return nil, err
 	}
-	stdin, stdout, err := running.command(directories, binary, DaemonArgument, site.Argument)
-	if err != nil {
-		return nil, err
-	}
-	running.tunnels = site.NewProcess(stdin, stdout, running.tunnelEvent)
-	return running, nil
+	running.tunnels, err = startWireGuard(r.host, running.node, directories, running.log)
+	return running, err
 }
 
 // The directories where BIRD and FRRouting keep their control sockets, and their
@@ -159,7 +147,7 @@ const (
 // The machine's may hold those of other labs, or real ones.
 func siteDirectories(dir string) (map[string]string, error) {
 	directories := map[string]string{
-		site.SocketDirectory: "wireguard", birdDirectory: "bird", frrDirectory: "frr", frrConfigDirectory: frrConfig,
+		wireguard.SocketDirectory: "wireguard", birdDirectory: "bird", frrDirectory: "frr", frrConfigDirectory: frrConfig,
 	}
 	if st, err := os.Stat(frrConfigDirectory); err != nil || !st.IsDir() {
 		delete(directories, frrConfigDirectory) // no FRRouting, or not as distributions have it
@@ -173,67 +161,21 @@ func siteDirectories(dir string) (map[string]string, error) {
 	return directories, nil
 }
 
-// command starts a program of ours in the router's namespace; what it logs is
-// logged.
-func (r *siteRouter) command(directories map[string]string, args ...string) (io.WriteCloser, io.Reader, error) {
-	var pipes [3][2]*os.File
-	for i := range pipes {
-		read, write, err := os.Pipe()
-		if err != nil {
-			return nil, nil, err
-		}
-		pipes[i] = [2]*os.File{read, write}
-	}
-	process, err := r.host.Command(r.node, host.ProcessSpec{
-		Args: args, Stdin: pipes[0][0], Stdout: pipes[1][1], Stderr: pipes[2][1], Files: host.NodeFiles{Directories: directories},
-	})
-	for _, theirs := range []*os.File{pipes[0][0], pipes[1][1], pipes[2][1]} {
-		_ = theirs.Close()
-	}
-	if err != nil {
-		for _, ours := range []*os.File{pipes[0][1], pipes[1][0], pipes[2][0]} {
-			_ = ours.Close()
-		}
-		return nil, nil, err
-	}
-	r.output = append(r.output, pipes[1][0], pipes[2][0])
-	r.log.Debug("program started", "command", args[len(args)-1], "pid", process.PID())
-	go logLines(pipes[2][0], r.log) // ends with the process
-	return pipes[0][1], pipes[1][0], nil
-}
-
-func (r *siteRouter) tunnelEvent(e site.Event) {
-	switch {
-	case e.Error != "":
-		r.log.Error("site tunnel", "tunnel", e.Tunnel, "error", e.Error)
-	case e.Status != nil:
-		r.log.Debug("site tunnel", "tunnel", e.Tunnel, "handshake", e.Status.LastHandshake)
-	}
-}
-
 // converge makes the router's tunnels and routes those of w.
 func (r *siteRouter) converge(w *control.World, name string, tunnels []customerTunnel, dir string) error {
-	var state site.State
-	for i, t := range tunnels {
+	var state wireguard.State
+	for _, t := range tunnels {
 		keys := t.Keys(w.Name)
-		state.Tunnels = append(state.Tunnels, site.Tunnel{
-			Name: t.device, PrivateKey: site.Key(keys.Customer.Private), PeerPublicKey: site.Key(keys.Amazon.Public),
-			PresharedKey: site.Key(keys.Preshared), ListenPort: t.listenPort,
-			Endpoint:            netip.AddrPortFrom(t.OutsideIP, port.WireGuardPort),
+		state.Tunnels = append(state.Tunnels, wireguard.Tunnel{
+			Name: t.device, PrivateKey: wireguard.Key(keys.Customer.Private), PeerPublicKey: wireguard.Key(keys.Amazon.Public),
+			PresharedKey: wireguard.Key(keys.Preshared), ListenPort: t.listenPort,
+			Endpoint: netip.AddrPortFrom(t.OutsideIP, port.WireGuardPort), MTU: tunnelMTU,
 			PersistentKeepalive: keepalive,
 		})
-		if !r.tun {
-			other := fmt.Sprintf("pair%d", i)
-			if err := r.host.Pair(r.node, t.device, other, tunnelMTU); err != nil {
-				return err
-			}
-			state.Tunnels[i].PairEnd = other
-		}
 	}
-	if err := r.tunnels.Set(state); err != nil {
+	if err := r.tunnels.set(state); err != nil {
 		return err
 	}
-	r.state = state
 	if err := r.setDevices(tunnels); err != nil {
 		return err
 	}
@@ -378,10 +320,7 @@ func (r *siteRouter) stopRouting() {
 
 func (r *siteRouter) close() {
 	r.stopRouting()
-	_ = r.tunnels.Close()
-	for _, f := range r.output {
-		_ = f.Close()
-	}
+	r.tunnels.close()
 }
 
 func (r *siteRouters) close() {

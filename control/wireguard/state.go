@@ -1,4 +1,4 @@
-package site
+package wireguard
 
 import (
 	"encoding/base64"
@@ -40,6 +40,10 @@ type Tunnel struct {
 	MTU int `json:"mtu,omitempty"`
 	// PersistentKeepalive is in whole seconds; 0: none.
 	PersistentKeepalive time.Duration `json:"persistentKeepalive,omitempty"`
+	// Session is any number. With another one the tunnel forgets the keys that it
+	// has agreed on with the peer, and calls it anew: for a peer that is another
+	// machine now, under the same key, and would not tell.
+	Session uint64 `json:"session,omitempty"`
 }
 
 // Key is a key of WireGuard's; as text it is in base64.
@@ -103,7 +107,9 @@ func (t *Tunnel) mtu() int {
 }
 
 // same reports that nothing has to be told to the device.
-func (t *Tunnel) same(other *Tunnel) bool { return t.settings(nil) == other.settings(nil) }
+func (t *Tunnel) same(other *Tunnel) bool {
+	return t.Session == other.Session && t.settings(nil) == other.settings(nil)
+}
 
 // settings are t in the form that wireguard-go is configured with. What the device
 // already has is not said again: to set a port opens the socket anew, and to set
@@ -117,7 +123,7 @@ func (t *Tunnel) settings(has *Tunnel) string {
 	if has == nil || has.ListenPort != t.ListenPort {
 		set("listen_port", t.ListenPort)
 	}
-	if has != nil && has.PeerPublicKey != t.PeerPublicKey {
+	if has != nil && (has.PeerPublicKey != t.PeerPublicKey || has.Session != t.Session) {
 		set("replace_peers", true)
 		has = nil
 	}

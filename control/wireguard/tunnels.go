@@ -1,4 +1,4 @@
-package site
+package wireguard
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ type Config struct {
 	Log             *slog.Logger // nil: nothing is logged
 }
 
-// Tunnels are the tunnels of one site.
+// Tunnels are the tunnels of one machine.
 type Tunnels struct {
 	config Config
 

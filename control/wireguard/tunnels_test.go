@@ -1,4 +1,4 @@
-package site
+package wireguard
 
 import (
 	"crypto/ecdh"

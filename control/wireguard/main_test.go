@@ -1,4 +1,4 @@
-package site
+package wireguard
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 )
 
 // insideVariable tells the test binary that it is in namespaces of its own.
-const insideVariable = "VPCSIM_SITE_TEST"
+const insideVariable = "VPCSIM_WIREGUARD_TEST"
 
 // TestMain runs everything in network and mount namespaces, where devices, ports
 // and /run are free: nothing here meets the machine's own.
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(insideVariable) != "" {
 		if err := isolate(); err != nil {
-			fmt.Fprintln(os.Stderr, "control/site:", err)
+			fmt.Fprintln(os.Stderr, "control/wireguard:", err)
 			os.Exit(1)
 		}
 		os.Exit(m.Run())
@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 		cmd, err = start(true)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "control/site: the tests need namespaces:", err)
+		fmt.Fprintln(os.Stderr, "control/wireguard: the tests need namespaces:", err)
 		if os.Getenv("CI") != "" {
 			os.Exit(1)
 		}

@@ -1,4 +1,4 @@
-package site
+package wireguard
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 )
 
 // Argument is the hidden subcommand behind which a program calls [Main].
-const Argument = "site-tunnels"
+const Argument = "wireguard"
 
 // Main is [Tunnels] in a process of their own: it reads States from in and writes
 // Events to out, one JSON value to a line, until in ends, out fails or ctx ends.
@@ -31,7 +31,7 @@ func Main(ctx context.Context, in io.Reader, out io.Writer, log *slog.Logger) er
 		writing.Lock()
 		defer writing.Unlock()
 		if err := errors.Join(encoder.Encode(e), buffer.Flush()); err != nil {
-			fail(fmt.Errorf("site tunnels: writing events: %w", err))
+			fail(fmt.Errorf("wireguard: writing events: %w", err))
 		}
 	}
 	tunnels := New(Config{Event: write, Log: log})
@@ -61,7 +61,7 @@ func readStates(in io.Reader, tunnels *Tunnels, write func(Event)) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return fmt.Errorf("site tunnels: reading a state: %w", err)
+			return fmt.Errorf("wireguard: reading a state: %w", err)
 		}
 		if err := tunnels.Set(state); err != nil {
 			write(Event{Time: time.Now(), Error: err.Error()})

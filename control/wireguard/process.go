@@ -1,4 +1,4 @@
-package site
+package wireguard
 
 import (
 	"encoding/json"
@@ -39,15 +39,15 @@ func (p *Process) Set(state State) error {
 	}
 	line, err := json.Marshal(state)
 	if err != nil {
-		return fmt.Errorf("site tunnels: %w", err)
+		return fmt.Errorf("wireguard: %w", err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return errors.New("site tunnels: closed")
+		return errors.New("wireguard: closed")
 	}
 	if _, err := p.in.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("site tunnels: the process: %w", err)
+		return fmt.Errorf("wireguard: the process: %w", err)
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func readEvents(out io.Reader, event func(Event)) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return fmt.Errorf("site tunnels: reading events: %w", err)
+			return fmt.Errorf("wireguard: reading events: %w", err)
 		}
 		event(e)
 	}

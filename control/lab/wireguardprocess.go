@@ -1,0 +1,114 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/vpcsim/vpcsim/control/host"
+	"github.com/vpcsim/vpcsim/control/wireguard"
+)
+
+// wireGuardProcess has the WireGuard devices of one machine outside of AWS: a program
+// of ours in the machine's namespace. It is not safe for concurrent use.
+type wireGuardProcess struct {
+	node   string
+	host   *host.Host
+	log    *slog.Logger
+	tun    bool // TUN devices can be made
+	remote *wireguard.Process
+	output []*os.File // our ends of its pipes
+}
+
+// startWireGuard starts the process in a node. Directories are where its programs
+// find its sockets; see [host.NodeFiles].
+func startWireGuard(h *host.Host, node string, directories map[string]string, log *slog.Logger) (*wireGuardProcess, error) {
+	binary, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &wireGuardProcess{node: node, host: h, log: log, tun: host.TUNAllowed()}
+	stdin, stdout, err := p.command(directories, binary, DaemonArgument, wireguard.Argument)
+	if err != nil {
+		return nil, err
+	}
+	p.remote = wireguard.NewProcess(stdin, stdout, p.event)
+	return p, nil
+}
+
+// command starts a program of ours in the node; what it logs is logged.
+func (p *wireGuardProcess) command(directories map[string]string, args ...string) (io.WriteCloser, io.Reader, error) {
+	var pipes [3][2]*os.File
+	for i := range pipes {
+		read, write, err := os.Pipe()
+		if err != nil {
+			return nil, nil, err
+		}
+		pipes[i] = [2]*os.File{read, write}
+	}
+	process, err := p.host.Command(p.node, host.ProcessSpec{
+		Args: args, Stdin: pipes[0][0], Stdout: pipes[1][1], Stderr: pipes[2][1], Files: host.NodeFiles{Directories: directories},
+	})
+	for _, theirs := range []*os.File{pipes[0][0], pipes[1][1], pipes[2][1]} {
+		_ = theirs.Close()
+	}
+	if err != nil {
+		for _, ours := range []*os.File{pipes[0][1], pipes[1][0], pipes[2][0]} {
+			_ = ours.Close()
+		}
+		return nil, nil, err
+	}
+	p.output = append(p.output, pipes[1][0], pipes[2][0])
+	p.log.Debug("program started", "command", args[len(args)-1], "pid", process.PID())
+	go logLines(pipes[2][0], p.log) // ends with the process
+	return pipes[0][1], pipes[1][0], nil
+}
+
+func (p *wireGuardProcess) event(e wireguard.Event) {
+	switch {
+	case e.Error != "":
+		p.log.Error("WireGuard", "tunnel", e.Tunnel, "error", e.Error)
+	case e.Status != nil:
+		p.log.Debug("WireGuard", "tunnel", e.Tunnel, "handshake", e.Status.LastHandshake)
+	}
+}
+
+// set makes state the one in force, with pairs where there can be no TUN devices. It
+// does not wait for the devices; [host.Host.Device] does.
+func (p *wireGuardProcess) set(state wireguard.State) error {
+	for i := range state.Tunnels {
+		if t := &state.Tunnels[i]; !p.tun {
+			t.PairEnd = fmt.Sprintf("pair%d", i)
+			if err := p.host.Pair(p.node, t.Name, t.PairEnd, t.MTU); err != nil {
+				return err
+			}
+		}
+	}
+	return p.remote.Set(state)
+}
+
+// close ends the process, and the devices with it.
+func (p *wireGuardProcess) close() {
+	_ = p.remote.Close()
+	for _, f := range p.output {
+		_ = f.Close()
+	}
+}
+
+// wireGuardMain is the program that startWireGuard starts: by the same argument as
+// the daemon, so that every program that can be a daemon can be this. It does not
+// return. A signal ends the tunnels as the end of the standard input does.
+func wireGuardMain() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := wireguard.Main(ctx, os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "vpcsim: the tunnels ended:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
