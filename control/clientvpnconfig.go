@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vpcsim/vpcsim/dataplane"
 )
@@ -32,9 +33,9 @@ func (w *World) ClientVPNKeys(client string) ClientVPNKeys {
 	}
 }
 
-// clientKeepalive is how often a client says that it is there, in seconds: NATs in
-// front of it forget it otherwise.
-const clientKeepalive = 25
+// ClientVPNKeepalive is how often a client says that it is there: NATs in front of it
+// forget it otherwise.
+const ClientVPNKeepalive = 25 * time.Second
 
 // ClientConfig is the configuration of a client as wg-quick reads it: what AWS's
 // export of a client configuration is to OpenVPN. It holds the client's private key.
@@ -73,7 +74,7 @@ func (w *World) ClientConfig(name string) (string, error) {
 		line("AllowedIPs = %s", joinPrefixes(blocks))
 	}
 	line("Endpoint = %s", netip.AddrPortFrom(a.OutsideIP, ClientVPNPort))
-	line("PersistentKeepalive = %d", clientKeepalive)
+	line("PersistentKeepalive = %d", int(ClientVPNKeepalive/time.Second))
 	return b.String(), nil
 }
 

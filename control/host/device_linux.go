@@ -101,8 +101,8 @@ func awaitLink(name string) (netlink.Link, error) {
 	}
 }
 
-// LearnedRoute is a route that a routing protocol, or an administrator, gives a
-// node in addition to those of its interfaces.
+// LearnedRoute is a route that a routing protocol, an administrator, or a VPN's server
+// gives a node in addition to those of its interfaces.
 type LearnedRoute struct {
 	Destination netip.Prefix
 	// Hops are the equal next hops. None makes the destination unreachable,
@@ -124,30 +124,43 @@ const learnedProtocol = 186
 // LearnedRoutes makes routes the node's learned routes, in place of those it had:
 // what stays is not touched.
 func (h *Host) LearnedRoutes(node string, routes []LearnedRoute) error {
+	return h.replaceRoutes(node, routes, learnedProtocol)
+}
+
+// PushedRoutes does the same for routes that no protocol brought: those that a VPN's
+// server has its client set. They are static, as those of interfaces are, and known
+// by their metric.
+func (h *Host) PushedRoutes(node string, routes []LearnedRoute) error {
+	return h.replaceRoutes(node, routes, unix.RTPROT_STATIC)
+}
+
+func (h *Host) replaceRoutes(node string, routes []LearnedRoute, protocol netlink.RouteProtocol) error {
 	return h.In(node, func() error {
-		if err := replaceLearnedRoutes(routes); err != nil {
-			return fmt.Errorf("node %s: learned routes: %w", node, err)
+		if err := replaceLearnedRoutes(routes, protocol); err != nil {
+			return fmt.Errorf("node %s: routes: %w", node, err)
 		}
 		return nil
 	})
 }
 
-func replaceLearnedRoutes(routes []LearnedRoute) error {
+func replaceLearnedRoutes(routes []LearnedRoute, protocol netlink.RouteProtocol) error {
 	have := map[string]netlink.Route{}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		list, err := netlink.RouteListFiltered(family, &netlink.Route{Protocol: learnedProtocol, Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE)
+		list, err := netlink.RouteListFiltered(family, &netlink.Route{Protocol: protocol, Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE)
 		if err != nil {
 			return err
 		}
 		for _, r := range list {
-			have[routeIdentity(&r)] = r
+			if r.Priority == learnedMetric {
+				have[routeIdentity(&r)] = r
+			}
 		}
 	}
 	var errs []error
 	keep := map[string]bool{}
 	destinations := map[string]bool{}
 	for _, want := range routes {
-		r, err := kernelRoute(want)
+		r, err := kernelRoute(want, protocol)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", want.Destination, err))
 			continue
@@ -176,8 +189,8 @@ func replaceLearnedRoutes(routes []LearnedRoute) error {
 // learnedMetric yields to the node's own networks.
 const learnedMetric = 1024
 
-func kernelRoute(want LearnedRoute) (*netlink.Route, error) {
-	r := &netlink.Route{Dst: ipNet(want.Destination), Protocol: learnedProtocol, Table: unix.RT_TABLE_MAIN, Priority: learnedMetric}
+func kernelRoute(want LearnedRoute, protocol netlink.RouteProtocol) (*netlink.Route, error) {
+	r := &netlink.Route{Dst: ipNet(want.Destination), Protocol: protocol, Table: unix.RT_TABLE_MAIN, Priority: learnedMetric}
 	if len(want.Hops) == 0 {
 		r.Type = unix.RTN_UNREACHABLE
 		return r, nil

@@ -136,6 +136,7 @@ type NextHop struct {
 
 func (h *Host) Device(string, string, []netip.Prefix, int) error { return errNeedsLinux }
 func (h *Host) LearnedRoutes(string, []LearnedRoute) error       { return errNeedsLinux }
+func (h *Host) PushedRoutes(string, []LearnedRoute) error        { return errNeedsLinux }
 
 func (h *Host) Pair(string, string, string, int) error { return errNeedsLinux }
 

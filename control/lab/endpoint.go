@@ -26,8 +26,10 @@ func (e *UsageError) Error() string {
 type sender struct {
 	Node   string // instance, Internet host, or host at a site
 	Handle dataplane.Handle
-	VPC    string // "" outside of AWS
+	VPC    string // "" outside of AWS; a client's is the one that it connects to
 	Site   string // that the host is at; its packets come out of a tunnel
+	// Client is the Client VPN endpoint whose client sends into its tunnel.
+	Client string
 	// Addresses of the interface, the primary of each family first.
 	Addresses []netip.Addr
 }
@@ -42,14 +44,38 @@ func (s *sender) address(is6 bool) netip.Addr {
 	return netip.Addr{}
 }
 
+// toward is the sender as it sends to an address: what a client's configuration does
+// not lead into the tunnel, its machine sends to the Internet as itself (C5), and one
+// that is not connected everything. Of a machine elsewhere only the tunnel is known.
+func (s sender) toward(w *control.World, to netip.Addr) sender {
+	e, machine := w.ClientVPNEndpoints[s.Client], outside{}
+	if e != nil {
+		machine, _ = outsideMachine(w, s.Node)
+	}
+	if !machine.internetIP.IsValid() || connects(w, s.Node) && leadsTo(e.AllowedIPs(), to) {
+		return s
+	}
+	return clientOutside(s.Node, machine)
+}
+
+func leadsTo(blocks []netip.Prefix, to netip.Addr) bool {
+	return slices.ContainsFunc(blocks, func(block netip.Prefix) bool { return block.Contains(to) })
+}
+
+// clientOutside is a client's machine as a host of the Internet.
+func clientOutside(name string, machine outside) sender {
+	return sender{Node: name, Handle: dataplane.Handle(machine.handle), Addresses: valid(machine.internetIP)}
+}
+
 // findSender understands FROM: an instance (its eth0), an interface such as
-// web/eth1, an Internet host, or an address that one of these has.
+// web/eth1, an Internet host, a VPN client, or an address that one of these has.
 func findSender(w *control.World, text string) (sender, error) {
-	if a, err := netip.ParseAddr(text); err == nil {
+	a, err := netip.ParseAddr(text)
+	if err == nil {
 		owners := ownersOf(w, a)
 		switch len(owners) {
 		case 0:
-			return sender{}, &UsageError{fmt.Sprintf("nobody in the lab has the address %s", a), "write an instance, an interface such as web/eth0, or an Internet host"}
+			return sender{}, &UsageError{fmt.Sprintf("nobody in the lab has the address %s", a), "write an instance, an interface such as web/eth0, an Internet host or a VPN client"}
 		case 1:
 			text = owners[0]
 		default:
@@ -57,6 +83,13 @@ func findSender(w *control.World, text string) (sender, error) {
 		}
 	}
 	if machine, ok := outsideMachine(w, text); ok {
+		switch {
+		case machine.client != "" && a.IsValid() && a == machine.internetIP:
+			return clientOutside(text, machine), nil
+		case machine.client != "":
+			link := dataplane.Handle(w.VPNClients[text].Status.Handle)
+			return sender{Node: text, Handle: link, VPC: vpcOf(w, text), Addresses: machine.addresses, Client: machine.client}, nil
+		}
 		return sender{Node: text, Handle: dataplane.Handle(machine.handle), Addresses: machine.addresses, Site: machine.site}, nil
 	}
 	eni := w.NetworkInterfaces[interfaceName(w, text)]
@@ -124,7 +157,7 @@ func interfaceName(w *control.World, text string) string {
 func ownersOf(w *control.World, a netip.Addr) []string {
 	var owners []string
 	for _, name := range outsideNames(w) {
-		if machine, _ := outsideMachine(w, name); slices.Contains(machine.addresses, a) {
+		if machine, _ := outsideMachine(w, name); machine.known(a, machine.client) {
 			owners = append(owners, name)
 		}
 	}
@@ -144,11 +177,11 @@ func unknownEnd(w *control.World, text string) error {
 	if near := Closest(text, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	return &UsageError{fmt.Sprintf("no instance, interface, Internet host or host of a site named %q", text), hint}
+	return &UsageError{fmt.Sprintf("no instance, interface, Internet host, VPN client or host of a site named %q", text), hint}
 }
 
 // EndNames are the names that can stand at the ends of a trace: instances,
-// their interfaces where there are several, and Internet hosts.
+// their interfaces where there are several, and machines outside of AWS.
 func EndNames(w *control.World) []string {
 	var names []string
 	for name, instance := range w.Instances {

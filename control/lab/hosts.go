@@ -53,22 +53,33 @@ func addressesFrom(w *control.World, node, name string) []netip.Addr {
 		return machine.addresses
 	}
 	target := w.Instances[name]
-	viewer := w.Instances[node]
+	vpc := vpcOf(w, node)
 	at, _ := outsideMachine(w, node)
 	switch public, private := target.Status.PublicIP, target.Status.PrivateIP; {
 	case at.site != "": // through its tunnels
 		add(private)
-	case viewer == nil:
+	case vpc == "":
 		add(public)
-	case w.ResolvesPrivately(viewer.Status.VPC, target.Status.VPC):
+	case w.ResolvesPrivately(vpc, target.Status.VPC):
 		add(private)
 	case public.IsValid():
 		add(public)
-	case !hasAddress(w.VPCs[viewer.Status.VPC], private):
+	case !hasAddress(w.VPCs[vpc], private):
 		add(private)
 	}
 	add(target.Status.IPv6) // global: the same from everywhere
 	return list
+}
+
+// vpcOf is the VPC that a node is in, or connects to as a client; "" for others.
+func vpcOf(w *control.World, node string) string {
+	if i := w.Instances[node]; i != nil {
+		return i.Status.VPC
+	}
+	if c := w.VPNClients[node]; c != nil {
+		return w.ClientVPNEndpoints[c.Endpoint].Status.VPC
+	}
+	return ""
 }
 
 // hasAddress reports whether a lies in a block of the VPC.
@@ -80,6 +91,9 @@ func hasAddress(vpc *control.VPC, a netip.Addr) bool {
 // there from the VPC's option set. Hosts of the Internet have no provider that
 // resolves names for them.
 func resolvFile(w *control.World, node string) string {
+	if c := w.VPNClients[node]; c != nil && connects(w, node) && len(w.ClientVPNEndpoints[c.Endpoint].DNSServers) > 0 {
+		return clientResolvFile(w, c)
+	}
 	instance := w.Instances[node]
 	if instance == nil || w.VPCs[instance.Status.VPC] == nil {
 		// Without a nameserver line the C library asks 127.0.0.1; the options
@@ -95,6 +109,18 @@ func resolvFile(w *control.World, node string) string {
 	}
 	for _, server := range vpc.Status.DHCPOptions.DomainNameServers {
 		fmt.Fprintf(&b, "nameserver %s\n", resolverFor(vpc, instance, server))
+	}
+	b.WriteString("options timeout:2 attempts:2\n")
+	return b.String()
+}
+
+// clientResolvFile names the DNS servers that a client is told to use while it is
+// connected.
+func clientResolvFile(w *control.World, c *control.VPNClient) string {
+	var b strings.Builder
+	b.WriteString("# Made by vpcsim from the DNS servers of Client VPN endpoint " + c.Endpoint + ".\n")
+	for _, server := range w.ClientVPNEndpoints[c.Endpoint].DNSServers {
+		fmt.Fprintf(&b, "nameserver %s\n", server)
 	}
 	b.WriteString("options timeout:2 attempts:2\n")
 	return b.String()

@@ -149,16 +149,16 @@ func run(ctx context.Context, o order, report *reporter) error {
 		return err
 	}
 	defer l.host.Close()
-	sites := filepath.Join(dir.Dir, "sites")
+	sites, clients := filepath.Join(dir.Dir, "sites"), filepath.Join(dir.Dir, "vpnClients")
 	l.platform = newPlatform(l.host.In, log)
 	defer l.platform.close()
 	l.servers = newServers(l.host.In, log)
 	defer l.servers.close()
-	l.programs = newPrograms(l.host, sites, log)
+	l.programs = newPrograms(l.host, sites, clients, log)
 	defer l.programs.close()
 
 	l.store = control.NewStore(log, plumbing{l.host}, l.engine.Publish)
-	l.vpn = newVPN(l.host, l.ports, l.store, sites, log)
+	l.vpn = newVPN(l.host, l.ports, l.store, sites, clients, log)
 	defer l.vpn.close()
 	report.phase("creating namespaces, interfaces and addresses")
 	if err := l.first(ctx, o.File); err != nil {

@@ -65,7 +65,7 @@ func memoryLab(t *testing.T) *lab {
 		engine:   dataplane.NewEngine(dataplane.Config{}),
 		platform: newPlatform(func(string, func() error) error { return nil }, quiet), // no sockets
 		servers:  newServers(func(_ string, f func() error) error { return f() }, quiet),
-		programs: newPrograms(nil, "", quiet),
+		programs: newPrograms(nil, "", "", quiet),
 	}
 	l.flowLogs = newFlowLogs(l.engine, func() int64 { return int64(time.Since(l.started)) }, l.started, newFlowLogFiles(""), quiet)
 	t.Cleanup(l.flowLogs.close)
@@ -176,8 +176,8 @@ func TestEndsAreUnderstood(t *testing.T) {
 		{name: "an address is itself", from: "web", to: "192.0.2.1", node: "web", address: "192.0.2.1"},
 		{name: "the sender by its address", from: "10.0.1.20", to: "web", node: "fw", address: "10.0.1.10"},
 		{name: "an ambiguous address", from: "10.0.1.10", to: "web", err: "10.0.1.10 is the address of other/eth0 and of web/eth0; write the one that you mean"},
-		{name: "nobody's address", from: "192.0.2.1", to: "web", err: "nobody in the lab has the address 192.0.2.1; write an instance, an interface such as web/eth0, or an Internet host"},
-		{name: "a slip", from: "wbe", to: "web", err: `no instance, interface, Internet host or host of a site named "wbe"; did you mean web?`},
+		{name: "nobody's address", from: "192.0.2.1", to: "web", err: "nobody in the lab has the address 192.0.2.1; write an instance, an interface such as web/eth0, an Internet host or a VPN client"},
+		{name: "a slip", from: "wbe", to: "web", err: `no instance, interface, Internet host, VPN client or host of a site named "wbe"; did you mean web?`},
 		{name: "the wrong family", from: "web", to: "192.0.2.1", family: control.IPv6, err: "192.0.2.1 is not an ipv6 address; leave --family out: the address says it"},
 		{name: "no such family", from: "web", to: "fw", family: control.IPv6, err: "fw has no ipv6 address; give it one in the file, or use the other family"},
 	} {

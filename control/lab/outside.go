@@ -9,16 +9,21 @@ import (
 	"github.com/vpcsim/vpcsim/dataplane"
 )
 
-// outside is a machine that is not in AWS: a host of the Internet, a site's router,
-// or a host behind it.
+// outside is a machine that is not in AWS: a host of the Internet, a client of Client
+// VPN, a site's router, or a host behind it.
 type outside struct {
-	addresses []netip.Addr
-	handle    uint32 // of its interface
-	serve     []control.Service
-	run       []string
+	// addresses are those by which it is known; a client's is the one in its tunnel,
+	// and its machine has internetIP beside.
+	addresses  []netip.Addr
+	internetIP netip.Addr
+	handle     uint32 // of its interface to the Internet
+	serve      []control.Service
+	run        []string
 	// site is the name of the site that a host is at; "" for what is on the
 	// Internet itself.
 	site string
+	// client is the name of a client's endpoint, "" for everything else.
+	client string
 }
 
 // outsideMachine is the machine called name, if there is one outside of AWS.
@@ -32,7 +37,17 @@ func outsideMachine(w *control.World, name string) (outside, bool) {
 	if s := w.Sites[name]; s != nil {
 		return outside{addresses: valid(s.Status.PublicIP, s.Status.IPv6), handle: s.Status.Handle}, true
 	}
+	if c := w.VPNClients[name]; c != nil {
+		s := &c.Status
+		return outside{addresses: valid(s.Address), internetIP: s.InternetIP, handle: s.InternetHandle, serve: c.Serve, run: c.Run, client: c.Endpoint}, true
+	}
 	return outside{}, false
+}
+
+// known reports whether somebody who connects to a Client VPN endpoint, or to "", knows
+// the machine by address a: a client's own is its endpoint's to know (C9).
+func (m *outside) known(a netip.Addr, from string) bool {
+	return m.internetIP == a || (m.client == "" || m.client == from) && slices.Contains(m.addresses, a)
 }
 
 // outsideNames are sorted.
@@ -40,6 +55,7 @@ func outsideNames(w *control.World) []string {
 	return slices.Sorted(func(yield func(string) bool) {
 		for _, names := range [][]string{
 			slices.Collect(maps.Keys(w.InternetHosts)), slices.Collect(maps.Keys(w.SiteHosts)), slices.Collect(maps.Keys(w.Sites)),
+			slices.Collect(maps.Keys(w.VPNClients)),
 		} {
 			for _, name := range names {
 				if !yield(name) {
@@ -50,10 +66,14 @@ func outsideNames(w *control.World) []string {
 	})
 }
 
-// downOutside reports that a fault has the machine down.
-func downOutside(w *control.World, name string) bool {
+// absent reports that the machine is not there: a fault has it down, or it is not one
+// of the lab's.
+func absent(w *control.World, name string) bool {
 	if h := w.SiteHosts[name]; h != nil {
 		return h.Status.Fault != ""
+	}
+	if c := w.VPNClients[name]; c != nil {
+		return !c.Status.InLab
 	}
 	s := w.Sites[name]
 	return s != nil && s.Status.Fault != ""

@@ -38,14 +38,14 @@ func nodeName(w *control.World, name string) string {
 	if i := w.Instances[name]; i != nil && !i.Down() {
 		return fmt.Sprintf("%s#%d", name, i.Status.Handle)
 	}
-	if machine, ok := outsideMachine(w, name); ok && !downOutside(w, name) {
+	if machine, ok := outsideMachine(w, name); ok && !absent(w, name) {
 		return fmt.Sprintf("%s#%d", name, machine.handle)
 	}
 	return ""
 }
 
 // nodes are the hosts of a world in force: the platform's services, the
-// instances that run, and the Internet's hosts.
+// instances that run, and the machines outside of AWS.
 func nodes(w *control.World) []host.Node {
 	list := []host.Node{platformHost()}
 	for _, name := range slices.Sorted(maps.Keys(w.Instances)) {
@@ -55,6 +55,11 @@ func nodes(w *control.World) []host.Node {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.InternetHosts)) {
 		list = append(list, internetNode(w, name, w.InternetHosts[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.VPNClients)) {
+		if !absent(w, name) {
+			list = append(list, clientNode(w, name, w.VPNClients[name]))
+		}
 	}
 	return append(list, siteNodes(w)...)
 }

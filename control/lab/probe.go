@@ -92,9 +92,10 @@ func (d *prober) prepare(w *control.World, p scenarios.Probe) (*exchange, error)
 	if err != nil {
 		return nil, err
 	}
+	from = from.toward(w, p.To)
 	x := &exchange{lab: d.lab, probe: p, node: nodeName(w, from.Node), senders: handlesOf(w, from.Node)}
 	if x.node == "" {
-		return nil, fmt.Errorf("instance %s is %s", from.Node, w.Instances[from.Node].Status.State)
+		return nil, unknownNode(w, from.Node)
 	}
 	if err := x.prepareReceiver(w, &from); err != nil {
 		x.close()
@@ -223,7 +224,7 @@ func (x *exchange) owns(d *dataplane.Drop) bool {
 // the sender, and its own address there.
 func receiverOf(w *control.World, from *sender, to netip.Addr) (name string, address netip.Addr) {
 	for _, name := range outsideNames(w) {
-		if machine, _ := outsideMachine(w, name); slices.Contains(machine.addresses, to) {
+		if machine, _ := outsideMachine(w, name); machine.known(to, from.Client) {
 			return name, to
 		}
 	}
@@ -281,8 +282,11 @@ func withoutNAT64(a netip.Addr) netip.Addr {
 // handlesOf are the interfaces of an instance or Internet host.
 func handlesOf(w *control.World, name string) []dataplane.Handle {
 	if machine, ok := outsideMachine(w, name); ok {
-		if machine.site != "" {
+		switch {
+		case machine.site != "":
 			return tunnelHandles(w, machine.site)
+		case machine.client != "":
+			return []dataplane.Handle{dataplane.Handle(w.VPNClients[name].Status.Handle), dataplane.Handle(machine.handle)}
 		}
 		return []dataplane.Handle{dataplane.Handle(machine.handle)}
 	}

@@ -21,9 +21,10 @@ import (
 // programs are the commands that a world starts in its nodes with run:. They
 // are not restarted: what ended, ended, and the log says how.
 type programs struct {
-	host  *host.Host
-	sites string // the directory of what sites have for themselves
-	log   *slog.Logger
+	host *host.Host
+	// sites and clients are the directories of what these have for themselves.
+	sites, clients string
+	log            *slog.Logger
 
 	mu      sync.Mutex
 	running map[programKey]*program
@@ -44,8 +45,8 @@ type program struct {
 	done    sync.WaitGroup
 }
 
-func newPrograms(h *host.Host, sites string, log *slog.Logger) *programs {
-	return &programs{host: h, sites: sites, log: log, running: map[programKey]*program{}}
+func newPrograms(h *host.Host, sites, clients string, log *slog.Logger) *programs {
+	return &programs{host: h, sites: sites, clients: clients, log: log, running: map[programKey]*program{}}
 }
 
 // converge starts what w has and does not run yet, and stops what runs and w no
@@ -137,12 +138,15 @@ func (p *programs) start(key programKey, w *control.World, dir string) (*program
 // files are what a node has in place of the machine's files.
 func (p *programs) files(w *control.World, node string) host.NodeFiles {
 	files := host.NodeFiles{Hosts: hostsFile(w, node), ResolvConf: resolvFile(w, node)}
-	if w.Sites[node] != nil {
-		directories, err := siteDirectories(filepath.Join(p.sites, node))
-		if err != nil {
-			p.log.Warn("wg(8) will not show the site's tunnels", "site", node, "error", err)
-		}
-		files.Directories = directories
+	var err error
+	switch {
+	case w.Sites[node] != nil:
+		files.Directories, err = siteDirectories(filepath.Join(p.sites, node))
+	case w.VPNClients[node] != nil:
+		files.Directories, err = clientDirectories(filepath.Join(p.clients, node))
+	}
+	if err != nil {
+		p.log.Warn("wg(8) will not show the machine's tunnels", "node", node, "error", err)
 	}
 	return files
 }

@@ -216,12 +216,18 @@ func unknownNode(w *control.World, name string) error {
 	} else if i != nil && i.Stopped {
 		return &UsageError{fmt.Sprintf("instance %s is stopped", name), "remove stopped: true from the file and apply it"}
 	}
+	if _, ok := outsideMachine(w, name); ok && w.VPNClients[name] != nil {
+		return &UsageError{fmt.Sprintf("the machine of VPN client %s is not in the lab (inLab: false)", name),
+			"run programs there, or remove inLab from the file and apply it"}
+	} else if ok {
+		return &UsageError{fmt.Sprintf("%s is down by a fault", name), "see vpcsim fault, and repair it with vpcsim fault clear"}
+	}
 	names := NodeNames(w)
 	hint := "the lab has " + strings.Join(names, ", ")
 	if near := Closest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	return &UsageError{fmt.Sprintf("no instance or Internet host named %q", name), hint}
+	return &UsageError{fmt.Sprintf("no instance, Internet host, VPN client or site named %q", name), hint}
 }
 
 // receive reads a request's body, or answers that it cannot be read.

@@ -112,7 +112,10 @@ func wantedServers(w *control.World) map[serverKey]bool {
 // nodeAddresses are all addresses that the node's own kernel has.
 func nodeAddresses(w *control.World, name string) []netip.Addr {
 	if machine, ok := outsideMachine(w, name); ok {
-		return machine.addresses
+		if machine.client != "" && !connects(w, name) {
+			return valid(machine.internetIP)
+		}
+		return append(machine.addresses, valid(machine.internetIP)...)
 	}
 	var list []netip.Addr
 	for _, eni := range w.Instances[name].Status.NetworkInterfaces {
@@ -274,9 +277,9 @@ func builtIn(w *control.World, name string) []control.Service {
 }
 
 // NodeNames are the names under which programs can run: instances and sites that
-// are not down, with their hosts, and Internet hosts.
+// are not down, with their hosts, Internet hosts, and VPN clients of the lab.
 func NodeNames(w *control.World) []string {
-	names := slices.DeleteFunc(outsideNames(w), func(name string) bool { return downOutside(w, name) })
+	names := slices.DeleteFunc(outsideNames(w), func(name string) bool { return absent(w, name) })
 	for name, i := range w.Instances {
 		if !i.Down() {
 			names = append(names, name)

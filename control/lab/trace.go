@@ -127,6 +127,7 @@ func traceRequest(w *control.World, q TraceQuery) (dataplane.TraceRequest, traff
 	if err != nil {
 		return request, what, err
 	}
+	from = from.toward(w, to)
 	source := from.address(to.Is6())
 	if a, err := netip.ParseAddr(q.From); err == nil && a.Is6() == to.Is6() && ownAddress(&from, a) {
 		source = a // one of several of the same interface

@@ -13,8 +13,8 @@ import (
 	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
-// vpn runs both ends of a lab's VPN tunnels, and tells control what tunnels and BGP
-// sessions do:
+// vpn runs both ends of a lab's VPN tunnels, of sites and of clients, and tells control
+// what tunnels and BGP sessions do:
 //
 //	world ─► tunnels, speakers, site routers ─► RIB ─► Store.SetRIB ─► world
 type vpn struct {
@@ -27,6 +27,7 @@ type vpn struct {
 	tunnels  *tunnels
 	speakers *speakers
 	routers  *siteRouters
+	clients  *vpnClients
 	closed   bool
 
 	news chan struct{} // something has changed; holds one
@@ -41,11 +42,12 @@ const (
 	newsPause = 30 * time.Millisecond
 )
 
-func newVPN(h *host.Host, ports *port.Switch, store *control.Store, dir string, log *slog.Logger) *vpn {
+func newVPN(h *host.Host, ports *port.Switch, store *control.Store, sites, clients string, log *slog.Logger) *vpn {
 	v := &vpn{store: store, log: log, news: make(chan struct{}, 1), done: make(chan struct{})}
 	v.tunnels = newTunnels(ports, log)
 	v.speakers = newSpeakers(h.In, log, v.poke)
-	v.routers = newSiteRouters(h, dir, log)
+	v.routers = newSiteRouters(h, sites, log)
+	v.clients = newVPNClients(h, clients, log)
 	var ctx context.Context
 	ctx, v.stop = context.WithCancel(context.Background())
 	go v.watch(ctx)
@@ -69,7 +71,7 @@ func (v *vpn) converge(w *control.World) error {
 	if v.closed {
 		return nil
 	}
-	if len(w.VPNConnections) == 0 && v.world == nil {
+	if len(w.VPNConnections) == 0 && len(w.VPNClients) == 0 && v.world == nil {
 		return nil
 	}
 	v.world = w
@@ -81,7 +83,7 @@ func (v *vpn) converge(w *control.World) error {
 // apply hands the world to everybody. AWS's ends come first, so that the
 // customer's first call is answered.
 func (v *vpn) apply() error {
-	return errors.Join(v.tunnels.converge(v.world), v.speakers.converge(v.world), v.routers.converge(v.world))
+	return errors.Join(v.tunnels.converge(v.world), v.speakers.converge(v.world), v.routers.converge(v.world), v.clients.converge(v.world))
 }
 
 // watch looks at tunnels and sessions until it is stopped.
@@ -161,6 +163,7 @@ func (v *vpn) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.closed = true
+	v.clients.close()
 	v.routers.close()
 	v.speakers.close()
 	v.tunnels.close()
