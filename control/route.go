@@ -19,6 +19,8 @@ type Route struct {
 	Target string `json:"target,omitempty"`
 	Origin string `json:"origin"` // OriginCreateRouteTable, OriginCreateRoute or OriginEnableVGWRoutePropagation
 	State  string `json:"state"`  // RouteActive or RouteBlackhole
+	// StateReason says why the route is a blackhole.
+	StateReason string `json:"stateReason,omitempty"`
 }
 
 // Values of a Route's fields, spelled as AWS spells them.

@@ -134,6 +134,9 @@ func (t *RouteTable) computeStatus(w *World, name string) {
 		}
 		route := Route{Destination: d, Target: string(target), Origin: OriginCreateRoute}
 		route.TargetKind, route.State = w.routeTarget(t.VPC, string(target))
+		if route.State == RouteBlackhole {
+			route.StateReason = w.blackholeReason(t.VPC, route.TargetKind, string(target))
+		}
 		s.Routes = append(s.Routes, route)
 	}
 	s.Routes = append(s.Routes, t.propagatedRoutes(w)...)
@@ -162,7 +165,7 @@ func (t *RouteTable) compile(c *compilation, name string) {
 			continue
 		}
 		p := r.Destination.Prefix
-		out.Routes = append(out.Routes, dataplane.Route{Destination: p, Target: c.target(t, r), Text: r.text(p, "")})
+		out.Routes = append(out.Routes, dataplane.Route{Destination: p, Target: c.target(t, r), Text: r.text(p, ""), Unavailable: r.StateReason})
 	}
 	if len(lists)+len(propagated) > 0 {
 		out.Routes = c.expandRoutes(t, out.Routes, lists, propagated)
@@ -185,14 +188,14 @@ func (c *compilation) expandRoutes(t *RouteTable, routes []dataplane.Route, list
 		for _, p := range list(r).Entries {
 			if !taken[p] {
 				taken[p] = true
-				routes = append(routes, dataplane.Route{Destination: p, Target: target, Text: r.text(p, r.Destination.PrefixList)})
+				routes = append(routes, dataplane.Route{Destination: p, Target: target, Text: r.text(p, r.Destination.PrefixList), Unavailable: r.StateReason})
 			}
 		}
 	}
 	for _, r := range propagated {
 		if p := r.Destination.Prefix; !taken[p] {
 			taken[p] = true
-			routes = append(routes, dataplane.Route{Destination: p, Target: c.target(t, r), Text: r.text(p, "")})
+			routes = append(routes, dataplane.Route{Destination: p, Target: c.target(t, r), Text: r.text(p, ""), Unavailable: r.StateReason})
 		}
 	}
 	return routes

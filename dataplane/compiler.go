@@ -313,13 +313,16 @@ func texts(rules []GroupRule) []string {
 func (c *compiler) routeTables() {
 	c.s.routeTables = make([]routeTable, len(c.b.RouteTables))
 	for i, t := range c.b.RouteTables {
-		out := routeTable{handle: t.Handle, table: &bart.Table[routeEntry]{}}
+		out := routeTable{handle: t.Handle, table: &bart.Table[routeEntry]{}, unavailable: map[uint32]string{}}
 		for j, r := range t.Routes {
 			if _, taken := out.table.Get(r.Destination.Masked()); taken {
 				c.errs = append(c.errs, fmt.Errorf("%s: two routes for %s", t.Object, r.Destination))
 			}
 			out.table.Insert(r.Destination.Masked(), routeEntry{c.target(t.Object, t.VPC, r.Target), uint32(j)})
 			out.texts = append(out.texts, r.Text)
+			if r.Unavailable != "" {
+				out.unavailable[uint32(j)] = r.Unavailable
+			}
 		}
 		c.s.routeTables[i] = out
 	}

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -203,9 +204,11 @@ func (s *Snapshot) explainACL(t *TraceStep, step Step, tuple packet.Tuple, port 
 }
 
 func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
+	unavailable := ""
 	for i := range s.routeTables {
 		if rt := &s.routeTables[i]; rt.handle == step.Object && int(step.Detail) < len(rt.texts) {
 			t.Rule = rt.texts[step.Detail]
+			unavailable = rt.unavailable[step.Detail]
 		}
 	}
 	for i := range s.transitRouteTables {
@@ -224,7 +227,7 @@ func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
 	case ReasonRouted:
 		t.Text = t.Rule
 	case ReasonBlackhole:
-		t.Text = fmt.Sprintf("%s is a blackhole: its target is not available", t.Rule)
+		t.Text = fmt.Sprintf("%s is a blackhole: %s", t.Rule, cmp.Or(unavailable, "its target is not available"))
 		if strings.Contains(t.Rule, "→ blackhole") { // written as such (T8)
 			t.Text = fmt.Sprintf("%s: the route drops what it matches", t.Rule)
 		}

@@ -21,6 +21,7 @@ type Route struct {
 	Destination netip.Prefix
 	Target      Target
 	Text        string // "0.0.0.0/0 → internetGateway igw", for explanations
+	Unavailable string // why a blackhole's target takes no packets, for explanations
 }
 
 // Target says what a route points to. The zero Target is a blackhole: a route
@@ -51,6 +52,8 @@ type routeTable struct {
 	handle Handle
 	table  *bart.Table[routeEntry]
 	texts  []string
+	// unavailable says why, of the routes that are blackholes.
+	unavailable map[uint32]string
 }
 
 type routeEntry struct {

@@ -161,7 +161,7 @@ func TestDropNamesWhatDecides(t *testing.T) {
 		"peering": {
 			"answered; stock saw source 10.10.1.10",
 			"the request arrived, its answer was dropped at routeTable archive: no route matches 10.10.1.10",
-			"dropped at routeTable shop: 10.30.0.0/16 → vpcPeering shop-partner is a blackhole",
+			"dropped at routeTable shop: 10.30.0.0/16 → vpcPeering shop-partner is a blackhole: vpcPeering shop-partner is pending-acceptance",
 		},
 		"peering-not-transitive": {
 			"dropped at vpcPeering hub-red: destination 10.13.1.10 is not in vpc hub: a peering leads to the other VPC, and to no gateway and no other peering behind it",
