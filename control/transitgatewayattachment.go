@@ -245,7 +245,7 @@ func (a *TransitGatewayAttachment) compile(c *compilation, name string) {
 		return
 	}
 	if a.isVPN() {
-		c.b.TransitGatewayVPNAttachments = append(c.b.TransitGatewayVPNAttachments, dataplane.TransitGatewayVPNAttachment{
+		c.b.TransitGatewayTunnelAttachments = append(c.b.TransitGatewayTunnelAttachments, dataplane.TransitGatewayTunnelAttachment{
 			Object: o, TransitGateway: gateway(a.TransitGateway), RouteTable: table(a.Status.Association),
 		})
 		return

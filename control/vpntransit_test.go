@@ -188,8 +188,8 @@ links: {office: {delay: 20ms}}
 	if uint32(g.VPC) != w.VPCs["app"].Status.Handle || uint32(g.EdgeRouteTable) != w.RouteTables["edge"].Status.Handle || len(g.Routes) != 2 || !g.Routes[0].Learned || g.Routes[0].Text != "10.50.0.0/16 → vpnTunnel office/1 (BGP)" {
 		t.Errorf("gateway %+v", g)
 	}
-	if len(b.BGPSpeakers) != 2 || len(b.VPNTunnels) != 6 || len(b.TransitGatewayVPNAttachments) != 1 || len(b.Wires) != 1 {
-		t.Errorf("%d speakers, %d tunnels, %d attachments, %d wires", len(b.BGPSpeakers), len(b.VPNTunnels), len(b.TransitGatewayVPNAttachments), len(b.Wires))
+	if len(b.BGPSpeakers) != 2 || len(b.VPNTunnels) != 6 || len(b.TransitGatewayTunnelAttachments) != 1 || len(b.Wires) != 1 {
+		t.Errorf("%d speakers, %d tunnels, %d attachments, %d wires", len(b.BGPSpeakers), len(b.VPNTunnels), len(b.TransitGatewayTunnelAttachments), len(b.Wires))
 	}
 	for _, tunnel := range b.VPNTunnels {
 		in, _ := w.VPNTunnel(tunnel.Name)
@@ -218,8 +218,8 @@ links: {office: {delay: 20ms}}
 	if _, err := b.Seal(); err != nil {
 		t.Fatal(err)
 	}
-	if len(b.VPNTunnels) != 3 || len(b.InternetHosts) != 5 || len(b.TransitGatewayVPNAttachments) != 0 {
-		t.Errorf("with faults: %d tunnels, %d hosts, %d attachments", len(b.VPNTunnels), len(b.InternetHosts), len(b.TransitGatewayVPNAttachments))
+	if len(b.VPNTunnels) != 3 || len(b.InternetHosts) != 5 || len(b.TransitGatewayTunnelAttachments) != 0 {
+		t.Errorf("with faults: %d tunnels, %d hosts, %d attachments", len(b.VPNTunnels), len(b.InternetHosts), len(b.TransitGatewayTunnelAttachments))
 	}
 }
 

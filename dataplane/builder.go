@@ -32,7 +32,8 @@ type Builder struct {
 	Wires                      []Wire
 	InternetHosts              []InternetHost
 
-	TransitGatewayVPNAttachments []TransitGatewayVPNAttachment
+	TransitGatewayTunnelAttachments []TransitGatewayTunnelAttachment
+	TransitGatewayConnectPeers      []TransitGatewayConnectPeer
 	// FlowLogs are in force.
 	FlowLogs []FlowLog
 	// Links are the distances that are not zero.

@@ -29,7 +29,7 @@ func (c *compiler) registerClientVPN(add func(Object, int)) {
 }
 
 func (c *compiler) firstClientVPN() int {
-	return c.firstTunnel() + len(c.b.VPNTunnels) + len(c.b.BGPSpeakers)
+	return c.firstConnectPeer() + 2*len(c.b.TransitGatewayConnectPeers)
 }
 
 func (c *compiler) clientVPNInterfaces(all []networkInterface) []networkInterface {

@@ -66,6 +66,7 @@ func (c *compiler) register() {
 	}
 	c.registerTransitGateways(add)
 	c.registerVPN(add)
+	c.registerConnectPeers(add)
 	c.registerClientVPN(add)
 	for i, x := range c.b.Wires {
 		add(x.Object, i)
@@ -212,6 +213,7 @@ func (c *compiler) interfaces() {
 		all = append(all, networkInterface{handle: s.Handle, kind: KindServices, mac: s.MAC, addresses: serviceAddresses, routerMAC: routerMAC(s.Handle)})
 	}
 	all = c.vpnInterfaces(all)
+	all = c.connectPeerInterfaces(all)
 	all = c.clientVPNInterfaces(all)
 	c.s.interfaces = all
 	for i := range all {

@@ -142,8 +142,9 @@ func (c *compiler) transitGateways() {
 	if len(c.errs) == 0 {
 		c.applianceZones()
 	}
-	c.transitGatewayVPNAttachments()
+	c.transitGatewayTunnelAttachments()
 	c.vpnTunnels()
+	c.connectPeers()
 	c.transitRouteTables()
 }
 

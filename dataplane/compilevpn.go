@@ -17,7 +17,7 @@ func (c *compiler) registerVPN(add func(Object, int)) {
 	for i, x := range c.b.VPNGateways {
 		add(x.Object, i)
 	}
-	for i, x := range c.b.TransitGatewayVPNAttachments { // they follow the peerings' sides
+	for i, x := range c.b.TransitGatewayTunnelAttachments { // they follow the peerings' sides
 		add(x.Object, len(c.b.TransitGatewayAttachments)+2*len(c.b.TransitGatewayPeerings)+i)
 	}
 	for i, x := range c.b.VPNTunnels {
@@ -49,10 +49,10 @@ func (c *compiler) vpnInterfaces(all []networkInterface) []networkInterface {
 	return all
 }
 
-// transitGatewayVPNAttachments are attachments whose way out is a tunnel.
-func (c *compiler) transitGatewayVPNAttachments() {
-	for i := range c.b.TransitGatewayVPNAttachments {
-		a := &c.b.TransitGatewayVPNAttachments[i]
+// transitGatewayTunnelAttachments are attachments whose way out is a tunnel.
+func (c *compiler) transitGatewayTunnelAttachments() {
+	for i := range c.b.TransitGatewayTunnelAttachments {
+		a := &c.b.TransitGatewayTunnelAttachments[i]
 		c.s.attachments = append(c.s.attachments, attachment{
 			handle: a.Handle, gateway: c.resolve(a.Object, KindTransitGateway, a.TransitGateway),
 			table: c.association(a.Object, a.RouteTable),
@@ -85,11 +85,15 @@ func (c *compiler) vpnTunnels() {
 	}
 }
 
-// tunnelSet is the way into one of tunnels.
+// tunnelSet is the way into one of tunnels: VPN tunnels, or Connect peers.
 func (c *compiler) tunnelSet(owner Object, tunnels []Handle) Hop {
 	set := make([]uint32, len(tunnels))
 	for i, h := range tunnels {
-		set[i] = c.resolve(owner, KindVPNTunnel, h)
+		kind := KindVPNTunnel
+		if c.s.objects[h].Kind == KindTransitGatewayConnectPeer {
+			kind = KindTransitGatewayConnectPeer
+		}
+		set[i] = c.resolve(owner, kind, h)
 	}
 	c.s.tunnelSets = append(c.s.tunnelSets, set)
 	return Hop{hopVPNTunnels, uint32(len(c.s.tunnelSets) - 1)}

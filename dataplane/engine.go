@@ -65,6 +65,7 @@ type Engine struct {
 	segmenter   packet.Segmenter
 	arena       arena
 	touched     uint32 // see lookahead
+	tunnels     connectTunnels
 
 	collecting sync.Mutex // guards spare, the records' other table
 	spare      *flowRecordTable
@@ -186,7 +187,8 @@ func (e *Engine) Due(out []packet.Frame) []packet.Frame {
 	snap, now := e.snapshot.Load(), e.config.Clock()
 	e.arena.reset()
 	e.begin(&e.walk, snap, now)
-	out = e.release(snap, now, out)
+	first := len(out)
+	out = e.throughTunnels(e.release(snap, now, out), first)
 	e.due.Store(e.state.flights.due())
 	return out
 }
@@ -201,12 +203,14 @@ func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
 	snap, now := e.snapshot.Load(), e.config.Clock()
 	e.arena.reset()
 	e.begin(&e.walk, snap, now)
-	out = e.release(snap, now, out)
+	first := len(out)
+	out = e.throughTunnels(e.release(snap, now, out), first)
 	for i := range in {
 		if i%lookaheadBatch == 0 {
 			e.lookahead(in[i:])
 		}
-		out = e.forward(&e.walk, &in[i], out)
+		first = len(out)
+		out = e.throughTunnels(e.forward(&e.walk, &in[i], out), first)
 	}
 	e.state.counters.Received += uint64(len(in))
 	e.housekeep(snap, now, len(in) == 0 && len(e.state.flights.heap) == 0)
@@ -264,7 +268,7 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	if problem != packet.ProblemNone {
 		return w.drop(StageParse, ReasonMalformed, ni.handle, uint32(problem)), nil
 	}
-	if ni.kind != KindVPNTunnel && ni.kind != KindVPNClient { // nobody there asks the platform for neighbours
+	if ni.kind != KindVPNTunnel && ni.kind != KindVPNClient && ni.kind != KindTransitGatewayConnectPeer { // nobody there asks the platform for neighbours
 		if answer, handled := w.local(ni, e); handled {
 			return Hop{}, answer
 		}

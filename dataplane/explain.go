@@ -64,6 +64,8 @@ func protocolName(p uint8) string {
 		return "icmp"
 	case packet.ProtoICMPv6:
 		return "icmpv6"
+	case packet.ProtoGRE:
+		return "gre"
 	}
 	return fmt.Sprintf("protocol %d", p)
 }
@@ -94,6 +96,8 @@ func (s *Snapshot) explain(step Step, before, after packet.Tuple, port uint16) T
 		s.explainRoute(&t, step, after)
 	case StageClientVPN, StageClientVPNRoute, StageAuthorization:
 		s.explainClientVPN(&t, step, before, after)
+	case StageConnectPeer:
+		t.Text = s.explainConnectPeer(step, before, after)
 	default:
 		t.Text = s.explainPlace(step, before, after)
 	}

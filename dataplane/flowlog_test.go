@@ -303,7 +303,7 @@ func TestFlowRecordsAreFetchedWhilePacketsPass(t *testing.T) {
 // A VPN attachment has no interface and no VPC.
 func TestFlowLogOfATransitGatewaysTunnel(t *testing.T) {
 	h := newVPN(t).viaHub()
-	h.b.TransitGatewayVPNAttachments = []TransitGatewayVPNAttachment{{
+	h.b.TransitGatewayTunnelAttachments = []TransitGatewayTunnelAttachment{{
 		Object: Object{Handle: hVPNAttachment, Kind: KindTransitGatewayAttachment, Name: "vpn"}, TransitGateway: h.b.TransitGateways[0].Handle,
 		RouteTable: h.b.TransitGatewayRouteTables[0].Handle,
 	}}

@@ -35,7 +35,7 @@ func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
 		}
 		sender := w.snap.interfaceOf(w.pkt.Frame.Link)
 		frame = w.tooBig(e, &w.snap.interfaces[sender], w.steps[w.nSteps-1].Detail)
-		from = Hop{hopEnterInterface, uint32(sender)}
+		from = w.backTo(uint32(sender))
 	case ReasonHopLimit:
 		gateway := w.snap.interfaceOf(uint32(w.steps[w.nSteps-1].Object))
 		frame = w.timeExceeded(e, &w.snap.interfaces[gateway])
@@ -57,6 +57,14 @@ func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
 	w.routed, w.lag, w.underWay = true, lag, lag > 0
 	w.run(from)
 	return w.commit(e, out)
+}
+
+// backTo is the way of an answer to an interface that sent.
+func (w *Walk) backTo(sender uint32) Hop {
+	if ni := &w.snap.interfaces[sender]; ni.kind == KindTransitGatewayConnectPeer {
+		return Hop{hopVPNTunnels, w.snap.connectPeers[ni.place].set}
+	}
+	return Hop{hopEnterInterface, sender}
 }
 
 // reset builds the TCP reset that a NAT gateway sends for a packet inside a
@@ -85,10 +93,17 @@ func (w *Walk) reset(e *Engine) []byte {
 
 // tooBig builds the answer as the sender must get it, quoting its own packet.
 func (w *Walk) tooBig(e *Engine, sender *networkInterface, mtu uint32) []byte {
-	if sender.kind != KindNetworkInterface {
+	var from packet.Addr
+	switch sender.kind {
+	case KindNetworkInterface:
+		from = w.snap.subnets[sender.subnet].router(w.pkt.Family)
+	case KindTransitGatewayConnectPeer: // T20
+		if from = sender.addressFor(w.pkt.Src); from.IsZero() {
+			return nil // an IPv6 packet, and AWS's end has no IPv6 address
+		}
+	default:
 		return nil // a host of the Internet has the Internet's MTU
 	}
-	from := w.snap.subnets[sender.subnet].router(w.pkt.Family)
 	if w.pkt.Family == 6 && w.tuple.Src.Is4() {
 		mtu += familyDifference // NAT64: the sender's packets are longer
 	}

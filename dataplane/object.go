@@ -40,6 +40,7 @@ const (
 	KindClientVPNEndpoint
 	KindClientVPNInterface // of an endpoint, in a target network
 	KindVPNClient
+	KindTransitGatewayConnectPeer
 )
 
 // String is the noun as the scenario file spells it, in the singular.
@@ -95,6 +96,8 @@ func (k Kind) String() string {
 		return "networkInterface"
 	case KindVPNClient:
 		return "vpnClient"
+	case KindTransitGatewayConnectPeer:
+		return "transitGatewayConnectPeer"
 	}
 	return "none"
 }

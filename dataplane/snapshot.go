@@ -33,6 +33,8 @@ type Snapshot struct {
 	vpnTunnels         []vpnTunnel
 	tunnelSets         [][]uint32 // indices of interfaces, in one set those of equal cost
 	speakerTunnels     map[speakerAddress]uint32
+	connectPeers       []connectPeer
+	connectEnds        map[connectEnd]uint32
 	clientVPNEndpoints []clientVPNEndpoint
 	vpnClients         []vpnClient
 	wires              map[uint32]uint32 // link → the other end's; nil without

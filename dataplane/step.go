@@ -47,6 +47,7 @@ const (
 	StageTransitGatewayRoute
 	StageVPNGateway
 	StageVPNTunnel
+	StageConnectPeer
 	StageClientVPN
 	StageClientVPNRoute
 	StageAuthorization
@@ -81,6 +82,7 @@ var stageNames = [numStages]string{
 	StageTransitGatewayRoute: "transit-gateway-route",
 	StageVPNGateway:          "vpn-gateway",
 	StageVPNTunnel:           "vpn-tunnel",
+	StageConnectPeer:         "connect-peer",
 	StageClientVPN:           "client-vpn",
 	StageClientVPNRoute:      "client-vpn-route",
 	StageAuthorization:       "authorization-rule",
@@ -132,6 +134,8 @@ const (
 	ReasonReturnsToNATGateway // an answer to a peer VPC's NAT gateway needs no route (R46)
 	ReasonDecrypted           // it came out of a VPN tunnel
 	ReasonEncrypted           // it goes into a VPN tunnel
+	ReasonDecapsulated        // it came out of a Connect peer's GRE tunnel (T17)
+	ReasonEncapsulated        // it goes into a Connect peer's GRE tunnel
 	ReasonAttached            // it came to a transit gateway by this attachment
 	ReasonZone                // it leaves a transit gateway in this Availability Zone (T12)
 
@@ -177,6 +181,7 @@ const (
 	ReasonNotAuthorized       // the rules of the longest CIDR admit others only (C4)
 	ReasonNotForEverybody     // other clients are reached by a rule for all only (C9)
 	ReasonNotConnected        // no client with the address is connected
+	ReasonGRE                 // a GRE packet that the Connect peer does not take; Detail is the packet.GREProblem
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // no room for another connection: tracking (S30), NAT or services
@@ -214,6 +219,8 @@ var reasonNames = [numReasons]string{
 	ReasonReturnsToNATGateway: "returns-to-nat-gateway",
 	ReasonDecrypted:           "decrypted",
 	ReasonEncrypted:           "encrypted",
+	ReasonDecapsulated:        "decapsulated",
+	ReasonEncapsulated:        "encapsulated",
 	ReasonAttached:            "attached",
 	ReasonZone:                "zone",
 	ReasonMalformed:           "malformed",
@@ -257,6 +264,7 @@ var reasonNames = [numReasons]string{
 	ReasonNotAuthorized:       "not-authorized",
 	ReasonNotForEverybody:     "not-for-everybody",
 	ReasonNotConnected:        "not-connected",
+	ReasonGRE:                 "gre",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

@@ -81,43 +81,71 @@ func (e *Engine) Trace(req TraceRequest) Trace {
 type tracer struct {
 	e    *Engine
 	walk Walk
+	// receiver got the last packet, as received, that was in no tunnel or left by
+	// one: whoever answers.
+	receiver Handle
+	received packet.Tuple
 }
 
-// follow walks req, and goes on behind every instance that forwards.
+// follow walks req, and goes on behind every instance that forwards, and through
+// GRE tunnels.
 func (t *tracer) follow(req TraceRequest) []Leg {
+	w := &t.walk
 	var legs []Leg
-	for len(legs) < maxLegs {
-		leg := t.leg(req)
+	for leg, inTunnel := t.leg(req), false; ; {
 		legs = append(legs, leg)
-		w := &t.walk
-		if leg.Verdict != VerdictPass {
-			break
+		if leg.Verdict != VerdictPass || len(legs) == maxLegs {
+			return legs
 		}
 		to := &w.snap.interfaces[w.out]
-		if to.owns(w.tuple.Dst) || to.kind == KindVPNTunnel || to.kind == KindBGPSpeaker {
-			break // behind a tunnel is the customer's own network
+		if !inTunnel {
+			t.receiver, t.received = to.handle, w.tuple
 		}
-		if !to.forwards {
+		switch {
+		case to.kind == KindTransitGatewayConnectPeer:
+			leg, inTunnel = t.throughTunnel(w.out)
+		case to.owns(w.tuple.Dst) || to.kind == KindVPNTunnel || to.kind == KindBGPSpeaker:
+			return legs // behind a tunnel is the customer's own network
+		case !to.forwards:
 			last := &legs[len(legs)-1]
 			w.drop(StageDeliver, ReasonNotForwarded, to.handle, 0)
 			last.Verdict, last.Reason = w.verdict, w.reason
 			last.Steps = w.render()
-			break
+			return legs
+		default:
+			req.From, req.Tuple = to.handle, w.tuple
+			leg, inTunnel = t.leg(req), false
 		}
-		req.From, req.Tuple = to.handle, w.tuple
 	}
-	return legs
 }
 
-// leg builds the packet, walks it, and keeps its effects as assumed for the
-// walks that follow.
+// throughTunnel walks what comes out of a GRE tunnel that a packet was sent into,
+// and reports whether that is a packet in the tunnel.
+func (t *tracer) throughTunnel(index uint32) (leg Leg, inTunnel bool) {
+	w := &t.walk
+	p := &w.snap.connectPeers[w.snap.interfaces[index].place]
+	sent := *w.pkt.Frame
+	if index == p.outside {
+		if inner, ok := w.unwrap(&sent, p); ok {
+			return t.walkFrame(&inner), false
+		}
+	} else if t.e.tunnels.cutter.Start(&sent) > 0 {
+		outer := w.wrap(t.e, p)
+		return t.walkFrame(&outer), true
+	}
+	w.begin()
+	w.drop(StageConnectPeer, ReasonGRE, p.handle, uint32(packet.GREProblemTruncated))
+	return w.leg(p.handle), false
+}
+
+// leg builds the packet and walks it.
 func (t *tracer) leg(req TraceRequest) Leg {
 	w := &t.walk
 	index := w.snap.interfaceOf(uint32(req.From))
 	if index < 0 {
 		w.begin()
 		w.drop(StageParse, ReasonUnknownLink, req.From, 0)
-		return w.leg(req)
+		return w.leg(req.From)
 	}
 	ni := &w.snap.interfaces[index]
 	if req.Src.IsZero() {
@@ -136,9 +164,21 @@ func (t *tracer) leg(req TraceRequest) Leg {
 		w.drop(StageLinkLayer, ReasonNoNeighbor, w.segment(ni), 0)
 		hop = Hop{}
 	}
+	return t.run(req.From, hop)
+}
+
+// walkFrame walks a packet that is there already.
+func (t *tracer) walkFrame(f *packet.Frame) Leg {
+	hop, _ := t.walk.start(f, t.e)
+	return t.run(Handle(f.Link), hop)
+}
+
+// run ends a leg, and keeps its effects as assumed for the walks that follow.
+func (t *tracer) run(from Handle, hop Hop) Leg {
+	w := &t.walk
 	w.run(hop)
 	w.rewrite(t.e)
-	leg := w.leg(req)
+	leg := w.leg(from)
 	w.assumed = append(w.assumed, w.effects[:w.nEffects]...)
 	if w.serviceEffect.used {
 		w.assumedServices = append(w.assumedServices, w.serviceEffect)
@@ -176,11 +216,11 @@ func (w *Walk) gatewayFor(ni *networkInterface, dst packet.Addr) (packet.MAC, bo
 	return w.snap.neighbor(ni, dst)
 }
 
-// reply is the answer the receiver of the last walk would send.
+// reply is the answer that the receiver of what was followed last would send.
 func (t *tracer) reply(req TraceRequest) (TraceRequest, bool) {
-	w := &t.walk
-	back := TraceRequest{From: w.snap.interfaces[w.out].handle, Tuple: packet.Tuple{
-		Src: w.tuple.Dst, Dst: w.tuple.Src, SrcPort: w.tuple.DstPort, DstPort: w.tuple.SrcPort, Proto: w.tuple.Proto,
+	sent := &t.received
+	back := TraceRequest{From: t.receiver, Tuple: packet.Tuple{
+		Src: sent.Dst, Dst: sent.Src, SrcPort: sent.DstPort, DstPort: sent.SrcPort, Proto: sent.Proto,
 	}, Payload: req.Payload, DontFragment: req.DontFragment}
 	switch back.Proto {
 	case packet.ProtoTCP:
@@ -196,9 +236,9 @@ func (t *tracer) reply(req TraceRequest) (TraceRequest, bool) {
 }
 
 // leg renders the walk that just ended.
-func (w *Walk) leg(req TraceRequest) Leg {
+func (w *Walk) leg(from Handle) Leg {
 	l := Leg{
-		From: w.snap.Object(req.From), Verdict: w.verdict, Reason: w.reason,
+		From: w.snap.Object(from), Verdict: w.verdict, Reason: w.reason,
 		Sent: addressesOf(w.tuples[0]), Steps: w.render(),
 	}
 	if w.verdict == VerdictPass {

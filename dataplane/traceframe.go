@@ -20,5 +20,5 @@ func (e *Engine) TraceFrame(f packet.Frame) Leg {
 	hop, _ := w.start(&f, e)
 	w.run(hop)
 	w.rewrite(e)
-	return w.leg(TraceRequest{From: Handle(f.Link)})
+	return w.leg(Handle(f.Link))
 }

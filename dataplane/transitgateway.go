@@ -36,9 +36,9 @@ type TransitGatewayInterface struct {
 	Addresses []netip.Addr
 }
 
-// TransitGatewayVPNAttachment joins a Site-to-Site VPN connection to a transit
-// gateway: its tunnels name it.
-type TransitGatewayVPNAttachment struct {
+// TransitGatewayTunnelAttachment joins a Site-to-Site VPN connection, or the Connect
+// peers of a Connect attachment, to a transit gateway: its tunnels name it.
+type TransitGatewayTunnelAttachment struct {
 	Object
 	TransitGateway Handle
 	RouteTable     Handle // its association; 0 is none
@@ -70,8 +70,8 @@ type TransitGatewayRouteTable struct {
 type TransitGatewayRoute struct {
 	Destination netip.Prefix
 	Attachment  Handle
-	// Tunnels are instead those of VPN attachments that share the destination
-	// at equal cost (T15): one of them is chosen per flow.
+	// Tunnels are instead those of VPN attachments, or Connect peers, that share
+	// the destination at equal cost (T15): one of them is chosen per flow.
 	Tunnels []Handle
 	Text    string // "10.1.0.0/16 → transitGatewayAttachment b (propagated)"
 }
@@ -140,6 +140,11 @@ func (w *Walk) enterTransitGateway(index uint32) Hop {
 // associated with (T3). By is for the reader: the interface that it came in by, or
 // the side of a peering.
 func (w *Walk) transit(index, by uint32) Hop {
+	if w.tuple.Proto == packet.ProtoGRE && len(w.snap.connectPeers) > 0 {
+		if hop, matched := w.unwrapped(index, by); matched {
+			return hop
+		}
+	}
 	a := &w.snap.attachments[index]
 	w.entersTransit(index)
 	switch {

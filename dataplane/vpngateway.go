@@ -177,6 +177,9 @@ func (w *Walk) intoTunnel(set uint32) Hop {
 		}
 	}
 	ni := &w.snap.interfaces[chosen]
+	if ni.kind == KindTransitGatewayConnectPeer {
+		return w.intoConnectPeer(chosen)
+	}
 	if t := &w.snap.vpnTunnels[ni.place]; t.attachment >= 0 {
 		w.leavesTransit(uint32(t.attachment), -1)
 	}

@@ -173,7 +173,7 @@ func TestVPNTunnelMTU(t *testing.T) {
 // T15: tunnels of equal cost share the flows, and a flow keeps its tunnel.
 func TestTransitGatewaySpreadsFlowsOverTunnels(t *testing.T) {
 	h := newHub(t, 1).viaHub()
-	h.b.TransitGatewayVPNAttachments = []TransitGatewayVPNAttachment{{
+	h.b.TransitGatewayTunnelAttachments = []TransitGatewayTunnelAttachment{{
 		Object: Object{Handle: hVPNAttachment, Kind: KindTransitGatewayAttachment, Name: "office"}, TransitGateway: hHub, RouteTable: hHubTable,
 	}}
 	for _, tunnel := range []Handle{hOfficeTunnel1, hOfficeTunnel2} {

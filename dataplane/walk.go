@@ -138,6 +138,8 @@ func (w *Walk) run(hop Hop) {
 				hop = w.leaveSpeaker(hop.To)
 			case KindVPNClient:
 				hop = w.leaveClient(hop.To)
+			case KindTransitGatewayConnectPeer:
+				hop = w.leaveConnectPeer(hop.To)
 			default:
 				hop = w.leaveInterface(hop.To)
 			}

@@ -64,5 +64,17 @@ func (c *Cutter) Next(dst []byte) int {
 	return n
 }
 
+// Length is that of the next segment, Ethernet header included; 0 when all have been
+// handed out.
+func (c *Cutter) Length() int {
+	switch {
+	case c.next >= c.n:
+		return 0
+	case c.f.Offload.GSO == GSONone:
+		return len(c.f.Data)
+	}
+	return c.p.Payload + min(len(c.remaining), int(c.f.Offload.SegmentSize))
+}
+
 // Left is how many segments have not been handed out.
 func (c *Cutter) Left() int { return c.n - c.next }
