@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/vpcsim/vpcsim/dataplane"
 )
@@ -27,6 +28,7 @@ type Store struct {
 	publish  func(*dataplane.Snapshot)
 	plumbing Plumbing
 	log      *slog.Logger
+	observe  func(time.Duration)
 
 	mu       sync.Mutex
 	world    *World
@@ -38,8 +40,12 @@ type Store struct {
 // NewStore returns a store with an empty world. Publish receives every
 // snapshot; plumbing may be nil.
 func NewStore(log *slog.Logger, plumbing Plumbing, publish func(*dataplane.Snapshot)) *Store {
-	return &Store{publish: publish, plumbing: plumbing, log: log, world: &World{}, next: firstFreeHandle}
+	return &Store{publish: publish, plumbing: plumbing, log: log, observe: func(time.Duration) {}, world: &World{}, next: firstFreeHandle}
 }
+
+// ObservePublishing calls observe after every snapshot with how long it took from
+// the change to its being published. It is called before the first change.
+func (s *Store) ObservePublishing(observe func(time.Duration)) { s.observe = observe }
 
 // World returns a copy of the world in force, and its revision.
 func (s *Store) World() (*World, uint64) {
@@ -100,6 +106,7 @@ func (s *Store) Update(ctx context.Context, change func(*World) error) ([]Change
 }
 
 func (s *Store) update(ctx context.Context, change func(*World) error) ([]Change, error) {
+	start := time.Now()
 	next := s.world.Clone()
 	if err := change(next); err != nil {
 		return nil, err
@@ -123,6 +130,7 @@ func (s *Store) update(ctx context.Context, change func(*World) error) ([]Change
 		}
 	}
 	s.publish(snapshot)
+	s.observe(time.Since(start))
 	s.world, s.revision, s.next = next, s.revision+1, handle
 	if s.plumbing != nil {
 		s.plumbing.Prune(next)
@@ -138,6 +146,7 @@ func (s *Store) update(ctx context.Context, change func(*World) error) ([]Change
 func (s *Store) SetRIB(rib *RIB) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	start := time.Now()
 	next := s.world.Clone()
 	next.RIB = rib
 	next.computeStatus()
@@ -146,6 +155,7 @@ func (s *Store) SetRIB(rib *RIB) error {
 		return fmt.Errorf("compile: %w (this is a bug in vpcsim: please report it with the scenario)", err)
 	}
 	s.publish(snapshot)
+	s.observe(time.Since(start))
 	s.world, s.revision = next, s.revision+1
 	s.log.Debug("routes learned", "revision", s.revision)
 	return nil

@@ -13,6 +13,8 @@ type state struct {
 	fragments    fragmentTable
 	counters     Counters
 	journal      journal
+	traffic      trafficTable
+	drops        dropTable
 	links        []*linkState // by the index of the snapshot's directions
 	flights      delayQueue
 	records      *flowRecordTable // of the flow logs; nil before the first
@@ -39,8 +41,10 @@ func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 		w.observe(s)
 	}
 	s.counters.Reasons[w.reason]++
+	w.account(s)
 	if w.verdict == VerdictDrop {
 		s.journal.add(w)
+		s.drops.add(w)
 		if w.nPassages > 0 {
 			e.sendGhost(w)
 		}
@@ -118,7 +122,9 @@ func (w *Walk) send(e *Engine, out []packet.Frame) []packet.Frame {
 	e.state.counters.Forwarded++
 	if w.pathMTU != 0 && w.tuple.Src.Is4() && !w.pkt.DontFragment && w.wireLength() > int(w.pathMTU) {
 		whole := *f
-		return e.fragment(out[:len(out)-1], &whole, int(w.pathMTU))
+		first := len(out) - 1
+		out = e.fragment(out[:first], &whole, int(w.pathMTU))
+		w.accountFragments(&e.state, to.handle, out[first:])
 	}
 	return out
 }

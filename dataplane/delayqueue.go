@@ -220,6 +220,7 @@ func (e *Engine) carryInPieces(f *flight, out []packet.Frame) []packet.Frame {
 func (e *Engine) arrive(f *flight, out []packet.Frame) []packet.Frame {
 	q := &e.state.flights
 	if !f.held {
+		e.state.traffic.at(Handle(f.frame.Link)).receive(int(f.packets), int(f.bytes))
 		if f.passing {
 			f.frame.Data = append(e.arena.take(len(f.frame.Data)), f.frame.Data...)
 		}
@@ -230,6 +231,7 @@ func (e *Engine) arrive(f *flight, out []packet.Frame) []packet.Frame {
 		e.dropLate(f, StageDeliver, ReasonInterfaceDown, Handle(f.frame.Link), 0)
 		return out
 	}
+	e.state.traffic.at(Handle(f.frame.Link)).receive(int(f.packets), int(f.bytes))
 	out = append(out, f.frame)
 	q.lent = append(q.lent, f.frame.Data)
 	f.frame.Data = nil
@@ -246,6 +248,7 @@ func (e *Engine) dropLate(f *flight, stage Stage, reason Reason, object Handle, 
 		f.record.Time = f.at
 		f.record.Step = Step{Stage: stage, Verdict: VerdictDrop, Reason: reason, Object: object, Detail: detail}
 		e.state.journal.keep(&f.record)
+		e.state.drops.keep(&f.record)
 	}
 	e.state.flights.end(f)
 }

@@ -39,6 +39,7 @@ func (w *Walk) egressOnlyGateway(index uint32) Hop {
 		}
 	}
 	w.pass(StageEgressOnlyGateway, ReasonNotTranslated, gateway.handle, 0)
+	w.through(gateway.handle, egress)
 	return Hop{Kind: hopInternet}
 }
 
@@ -82,6 +83,7 @@ func (w *Walk) egressOnlyGatewayIn(v *vpc) Hop {
 		w.touch(&egressOnlyTimeouts, slot, ingress)
 	}
 	w.pass(StageEgressOnlyGateway, ReasonTracked, gateway.handle, 0)
+	w.through(gateway.handle, ingress)
 	return Hop{hopVPC, gateway.vpc}
 }
 

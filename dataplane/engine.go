@@ -258,7 +258,7 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	if ni.kind == KindNATGateway || ni.kind == KindTransitGatewayInterface || ni.kind == KindClientVPNInterface { // no port has such a link: nothing runs there
 		return w.drop(StageParse, ReasonUnknownLink, ni.handle, 0), nil
 	}
-	w.sender, w.origin = index, index
+	w.sender, w.origin, w.entry = index, index, ni.handle
 	if problem == packet.ProblemEtherType {
 		return w.drop(StageParse, ReasonEtherType, ni.handle, uint32(w.pkt.EtherType)), nil
 	}

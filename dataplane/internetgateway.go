@@ -49,6 +49,7 @@ func (w *Walk) internetGateway(index uint32) Hop {
 			return w.drop(StageInternetGatewayOut, ReasonNoPublicAddress, igw.handle, 0)
 		}
 		w.pass(StageInternetGatewayOut, ReasonNotTranslated, igw.handle, 0)
+		w.through(igw.handle, egress)
 		return Hop{Kind: hopInternet}
 	}
 	public, ok := igw.public.get(w.tuple.Src)
@@ -64,6 +65,7 @@ func (w *Walk) internetGateway(index uint32) Hop {
 		}
 	}
 	w.translated(StageInternetGatewayOut, ReasonTranslated, igw.handle)
+	w.through(igw.handle, egress)
 	return Hop{Kind: hopInternet}
 }
 
@@ -77,6 +79,7 @@ func (w *Walk) internetGatewayIn(index uint32) Hop {
 	}
 	if !w.tuple.Dst.Is4() {
 		w.pass(StageInternetGatewayIn, ReasonNotTranslated, igw.handle, 0)
+		w.through(igw.handle, ingress)
 		return w.edgeRoute(igw)
 	}
 	private, ok := igw.private.get(w.tuple.Dst)
@@ -90,6 +93,7 @@ func (w *Walk) internetGatewayIn(index uint32) Hop {
 		}
 	}
 	w.translated(StageInternetGatewayIn, ReasonTranslated, igw.handle)
+	w.through(igw.handle, ingress)
 	return w.edgeRoute(igw)
 }
 

@@ -84,6 +84,9 @@ func (e *Engine) bind(snap *Snapshot, now int64) {
 	}
 	e.bound = snap
 	e.state.tracked.admit(snap)
+	e.state.traffic.bind(snap)
+	e.state.drops.bind(snap)
+	e.state.nat.statistics.bind(snap)
 	old := map[linkKey]*linkState{}
 	for _, l := range e.state.links {
 		old[linkKey{l.direction.handle, l.direction.reverse}] = l

@@ -49,8 +49,10 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 		return w.drop(StageNATGateway, ReasonHopLimit, ni.gateway, 0)
 	}
 	w.clamp(natMTU)
+	back := ni.owns(w.tuple.Dst)
+	w.throughNATGateway(ni.handle, ingress, back)
 	translate := w.natOut
-	switch back := ni.owns(w.tuple.Dst); {
+	switch {
 	case back && w.pkt.ICMPError:
 		translate = w.natErrorIn
 	case back:
@@ -61,6 +63,7 @@ func (w *Walk) enterNATGateway(index uint32) Hop {
 	if !translate(ni) {
 		return Hop{}
 	}
+	w.throughNATGateway(ni.handle, egress, !back)
 	w.origin = int(index)
 	return w.sendOn(index)
 }

@@ -64,6 +64,7 @@ type natTable struct {
 	targets         map[natTarget]int
 	hand            int // where the sweeper stopped
 	freed           int // what it released the last time
+	statistics      natStatistics
 }
 
 type natPage [natPageSize]natMapping
@@ -174,7 +175,11 @@ func (w *Walk) commitMapping(nat *natTable) {
 		e.index = nat.take(&w.newMapping)
 	}
 	m := nat.at(e.index)
+	before := m.flow.state
 	m.flow.expires = w.now + int64(m.flow.next(&natTimeouts, &w.pkt, e.dir))
+	if m.flow.state == flowEstablished && before != flowEstablished {
+		nat.statistics.at(m.owner()).ConnectionsEstablished++
+	}
 }
 
 // take enters a mapping, replacing what expired under the same keys.
@@ -198,6 +203,7 @@ func (t *natTable) take(m *natMapping) uint32 {
 	t.inside.insert(&m.key).value = index
 	t.outside.insert(&out).value = index
 	t.targets[m.target()]++
+	t.statistics.taken(m)
 	return index
 }
 
@@ -215,6 +221,7 @@ func (t *natTable) release(index uint32) {
 	} else {
 		delete(t.targets, m.target())
 	}
+	t.statistics.released(m)
 	*m = natMapping{}
 	t.free = append(t.free, index)
 }

@@ -17,6 +17,7 @@ const maxTransits = 4
 
 // entersTransit notes that the packet is at a gateway.
 func (w *Walk) entersTransit(attachment uint32) {
+	w.through(w.snap.attachments[attachment].handle, ingress)
 	if w.nTransits == maxTransits {
 		w.nTransits--
 	}
@@ -31,6 +32,7 @@ func (w *Walk) entersTransit(attachment uint32) {
 // leavesTransit notes by which attachment, and which interface of it, the packet
 // leaves the gateway that it is at.
 func (w *Walk) leavesTransit(attachment uint32, by int32) {
+	w.through(w.snap.attachments[attachment].handle, egress)
 	if w.nTransits > 0 {
 		p := &w.transits[w.nTransits-1]
 		p.out, p.to, p.left = int32(attachment), by, w.nPassages

@@ -36,6 +36,7 @@ func (w *Walk) peering(side uint32) Hop {
 	}
 	w.crossed = CrossesPeering
 	w.pass(StagePeering, ReasonOK, p.handle, side%2)
+	w.through(p.handle, egress-direction(side%2))
 	return Hop{hopVPC, to}
 }
 

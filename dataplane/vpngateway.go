@@ -56,6 +56,7 @@ func (w *Walk) toVPN(index uint32) Hop {
 		return w.drop(StageVPNGateway, ReasonNoRoute, g.handle, 0)
 	}
 	w.pass(StageVPNGateway, ReasonRouted, g.handle, entry.index)
+	w.through(g.handle, egress)
 	return entry.hop
 }
 
@@ -68,6 +69,7 @@ func (w *Walk) fromVPN(index uint32) Hop {
 	if g.vpc >= 0 && containsAny(w.snap.vpcs[g.vpc].prefixes, w.tuple.Dst) {
 		w.routed = true
 		w.pass(StageVPNGateway, ReasonOK, g.handle, 0)
+		w.through(g.handle, ingress)
 		if g.edge < 0 {
 			return Hop{hopVPC, uint32(g.vpc)}
 		}
@@ -80,6 +82,8 @@ func (w *Walk) fromVPN(index uint32) Hop {
 		return w.drop(StageVPNGateway, ReasonNoRoute, g.handle, 0)
 	}
 	w.pass(StageVPNGateway, ReasonRouted, g.handle, entry.index)
+	w.through(g.handle, ingress)
+	w.through(g.handle, egress) // from tunnel to tunnel (CloudHub)
 	return entry.hop
 }
 

@@ -27,6 +27,9 @@ type Walk struct {
 	crossed Crossing
 	// subnet is the index of the one the packet left last.
 	subnet uint32
+	// entry is the interface that gave the engine the packet; 0 for what the core
+	// itself originates.
+	entry Handle
 	// sender is the index of the interface that sent the packet, or -1 when
 	// the router itself did. origin is the one that gave it its source address:
 	// gateways that translate nothing send, but are no origin.
@@ -78,6 +81,10 @@ type Walk struct {
 	nTransits int
 	nPending  uint8
 
+	// gateways are those that count the packet.
+	gateways  [maxGatewayPasses]gatewayPass
+	nGateways int
+
 	nSteps, nTuples, nEffects int
 	nNew                      int // effects that insert a flow
 }
@@ -104,6 +111,7 @@ func (w *Walk) begin() {
 	w.verdict, w.reason = VerdictDrop, ReasonBug
 	w.nSteps, w.nEffects, w.nNew = 0, 0, 0
 	w.nSights, w.nTransits, w.nPending = 0, 0, 0
+	w.entry, w.nGateways = 0, 0
 	copyTuple(&w.tuples[0], &w.pkt.Tuple)
 	w.nTuples = 1
 }

@@ -15,6 +15,7 @@ import (
 //	GET  /v1/links   []Link, with what they have done so far
 //	GET  /v1/flowlogs FlowLogs, after the sequence number ?after=N, of one flow log
 //	                 with &log=NAME; with &wait=20s it waits for some
+//	GET  /metrics    what Prometheus scrapes; see metrics.go
 //	POST /v1/plan    File → Plan, changing nothing
 //	POST /v1/apply   File → Plan, which is now in force
 //	POST /v1/operate control.Operation → Plan, which is now in force

@@ -269,3 +269,17 @@ func readFailure(response *http.Response) error {
 	}
 	return failure.err()
 }
+
+// Metrics returns what Prometheus would scrape, in its text format.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	response, err := c.send(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("lab %s: its metrics: %w", c.lab.Name, err)
+	}
+	return text, nil
+}

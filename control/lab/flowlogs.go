@@ -180,6 +180,15 @@ func (l *flowLogs) look(after uint64, name string) (FlowLogs, <-chan struct{}) {
 	return answer, l.changed
 }
 
+// counts returns how many records were published, and how many of them are missing
+// in the files.
+func (l *flowLogs) counts() (published, unwritten uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unwritten, _ = l.files.lost()
+	return l.last, unwritten
+}
+
 func (s *apiServer) flowLogs(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	after, wait := uint64(0), time.Duration(0)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/host"
+	"github.com/vpcsim/vpcsim/control/metrics"
 	"github.com/vpcsim/vpcsim/control/wireguard"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/port"
@@ -66,6 +67,8 @@ type lab struct {
 	servers  *servers
 	programs *programs
 	flowLogs *flowLogs
+	// published is how long changes took to be in force, in seconds.
+	published *metrics.Histogram
 
 	down     chan struct{} // closed when somebody asks the lab to end
 	downOnce sync.Once
@@ -158,6 +161,7 @@ func run(ctx context.Context, o order, report *reporter) error {
 	defer l.programs.close()
 
 	l.store = control.NewStore(log, plumbing{l.host}, l.engine.Publish)
+	l.observePublishing()
 	l.vpn = newVPN(l.host, l.ports, l.store, sites, clients, log)
 	defer l.vpn.close()
 	report.phase("creating namespaces, interfaces and addresses")

@@ -70,6 +70,7 @@ func memoryLab(t *testing.T) *lab {
 	l.flowLogs = newFlowLogs(l.engine, func() int64 { return int64(time.Since(l.started)) }, l.started, newFlowLogFiles(""), quiet)
 	t.Cleanup(l.flowLogs.close)
 	l.store = control.NewStore(quiet, nil, l.engine.Publish)
+	l.observePublishing()
 	if _, err := l.apply(t.Context(), File{Name: "test.yaml", Source: testFile}); err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,8 @@ type apiServer struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	serving sync.WaitGroup
+	// requests are counted for the metrics.
+	requests requestCounts
 }
 
 func newServer(l *lab) *apiServer {
@@ -38,6 +40,7 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("GET /v1/drops", s.drops)
 	mux.HandleFunc("GET /v1/links", s.links)
 	mux.HandleFunc("GET /v1/flowlogs", s.flowLogs)
+	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("POST /v1/plan", s.plan)
 	mux.HandleFunc("POST /v1/apply", s.apply)
 	mux.HandleFunc("POST /v1/operate", s.operate)
@@ -48,7 +51,7 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("POST /v1/exec", s.exec)
 	mux.HandleFunc("POST /v1/down", s.down)
 	s.http = &http.Server{
-		Handler:           mux,
+		Handler:           s.requests.counting(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second, // of a request; answers may take longer
 		IdleTimeout:       time.Minute,
