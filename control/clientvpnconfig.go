@@ -27,10 +27,15 @@ type ClientVPNKeys struct {
 func (w *World) ClientVPNKeys(client string) ClientVPNKeys {
 	endpoint := w.VPNClients[client].Endpoint
 	return ClientVPNKeys{
-		Endpoint:  wireGuardKey("clientVpnEndpoint\x00" + w.Name + "\x00" + endpoint),
+		Endpoint:  w.ClientVPNEndpointKey(endpoint),
 		Client:    wireGuardKey("vpnClient\x00" + w.Name + "\x00" + client),
 		Preshared: wireGuardKey("clientVpnPresharedKey\x00" + w.Name + "\x00" + endpoint + "\x00" + client).Private,
 	}
+}
+
+// ClientVPNEndpointKey is what an endpoint encrypts with, also while it has no clients.
+func (w *World) ClientVPNEndpointKey(endpoint string) WireGuardKey {
+	return wireGuardKey("clientVpnEndpoint\x00" + w.Name + "\x00" + endpoint)
 }
 
 // ClientVPNKeepalive is how often a client says that it is there: NATs in front of it

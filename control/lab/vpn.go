@@ -21,14 +21,15 @@ type vpn struct {
 	store *control.Store
 	log   *slog.Logger
 
-	mu       sync.Mutex // one convergence or look at a time
-	world    *control.World
-	rib      *control.RIB // as Store has it
-	tunnels  *tunnels
-	speakers *speakers
-	routers  *siteRouters
-	clients  *vpnClients
-	closed   bool
+	mu         sync.Mutex // one convergence or look at a time
+	world      *control.World
+	rib        *control.RIB // as Store has it
+	tunnels    *tunnels
+	clientEnds *clientEnds
+	speakers   *speakers
+	routers    *siteRouters
+	clients    *vpnClients
+	closed     bool
 
 	news chan struct{} // something has changed; holds one
 	stop context.CancelFunc
@@ -45,6 +46,7 @@ const (
 func newVPN(h *host.Host, ports *port.Switch, store *control.Store, sites, clients string, log *slog.Logger) *vpn {
 	v := &vpn{store: store, log: log, news: make(chan struct{}, 1), done: make(chan struct{})}
 	v.tunnels = newTunnels(ports, log)
+	v.clientEnds = newClientEnds(ports, log)
 	v.speakers = newSpeakers(h.In, log, v.poke)
 	v.routers = newSiteRouters(h, sites, log)
 	v.clients = newVPNClients(h, clients, log)
@@ -71,7 +73,7 @@ func (v *vpn) converge(w *control.World) error {
 	if v.closed {
 		return nil
 	}
-	if len(w.VPNConnections) == 0 && len(w.VPNClients) == 0 && v.world == nil {
+	if len(w.VPNConnections)+len(w.ClientVPNEndpoints)+len(w.VPNClients) == 0 && v.world == nil {
 		return nil
 	}
 	v.world = w
@@ -83,7 +85,8 @@ func (v *vpn) converge(w *control.World) error {
 // apply hands the world to everybody. AWS's ends come first, so that the
 // customer's first call is answered.
 func (v *vpn) apply() error {
-	return errors.Join(v.tunnels.converge(v.world), v.speakers.converge(v.world), v.routers.converge(v.world), v.clients.converge(v.world))
+	return errors.Join(v.tunnels.converge(v.world), v.clientEnds.converge(v.world), v.speakers.converge(v.world),
+		v.routers.converge(v.world), v.clients.converge(v.world))
 }
 
 // watch looks at tunnels and sessions until it is stopped.
@@ -166,5 +169,6 @@ func (v *vpn) close() {
 	v.clients.close()
 	v.routers.close()
 	v.speakers.close()
+	v.clientEnds.close()
 	v.tunnels.close()
 }

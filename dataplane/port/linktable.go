@@ -59,6 +59,14 @@ func (t *numberTable) without(key uint32) *numberTable {
 	return t.rebuild(len(t.slots), func(k uint32) bool { return k != key })
 }
 
+// numberTableFor is an empty table with room for count numbers, for set.
+func numberTableFor(count int) *numberTable {
+	if count == 0 {
+		return &numberTable{}
+	}
+	return (&numberTable{}).rebuild(max(16, 1<<bits.Len(uint(2*count-1))), nil)
+}
+
 func (t *numberTable) rebuild(size int, keep func(key uint32) bool) *numberTable {
 	if size == 0 {
 		return &numberTable{}

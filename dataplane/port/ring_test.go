@@ -130,7 +130,7 @@ func TestSwitchIsWokenByItsRings(t *testing.T) {
 	memory := NewMemory(MemoryConfig{})
 	s := NewSwitch(memory)
 	out := &ring{size: 4096, wake: s.wake}
-	if err := s.attach(end{link: 7, in: testRing(4096), out: out}); err != nil {
+	if err := s.attach(end{links: []uint32{7}, in: testRing(4096), out: out}); err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan packet.Frame)
@@ -170,7 +170,7 @@ func TestSwitchSendsEachFrameWhereItBelongs(t *testing.T) {
 	base := memory.Link(1, EndpointConfig{})
 	s := NewSwitch(memory)
 	in := testRing(4096)
-	if err := s.attach(end{link: 7, in: in, out: testRing(4096)}); err != nil {
+	if err := s.attach(end{links: []uint32{7}, in: in, out: testRing(4096)}); err != nil {
 		t.Fatal(err)
 	}
 	var frames []packet.Frame
@@ -192,7 +192,7 @@ func TestSwitchSendsEachFrameWhereItBelongs(t *testing.T) {
 		t.Errorf("base %v, tunnel %v, unknown %d", toBase, toTunnel, memory.Stats().UnknownLink)
 	}
 	s.opening.Lock()
-	s.detach(7)
+	s.detach(in)
 	s.opening.Unlock()
 	if err := s.Send(frames); err != nil || memory.Stats().UnknownLink != 4+8 {
 		t.Errorf("after detach: %v, unknown %d", err, memory.Stats().UnknownLink)
@@ -202,14 +202,14 @@ func TestSwitchSendsEachFrameWhereItBelongs(t *testing.T) {
 // What a tunnel that is gone has left behind does not keep the engine busy.
 func TestSwitchForgetsEndsThatAreGone(t *testing.T) {
 	s := NewSwitch(NewMemory(MemoryConfig{}))
-	out := &ring{size: 4096, wake: s.wake}
-	if err := s.attach(end{link: 7, in: testRing(4096), out: out}); err != nil {
+	in, out := testRing(4096), &ring{size: 4096, wake: s.wake}
+	if err := s.attach(end{links: []uint32{7}, in: in, out: out}); err != nil {
 		t.Fatal(err)
 	}
 	out.put(&packet.Frame{Data: make([]byte, 14), Link: 7})
 	out.announce(1)
 	s.opening.Lock()
-	s.detach(7)
+	s.detach(in)
 	s.opening.Unlock()
 	if n, err := s.Recv(make([]packet.Frame, 4), 0); n != 0 || err != nil {
 		t.Errorf("%d frames, %v", n, err)
@@ -222,9 +222,9 @@ func TestSwitchForgetsEndsThatAreGone(t *testing.T) {
 // Neither end of a tunnel allocates for a packet.
 func TestTunnelAllocatesNothingPerPacket(t *testing.T) {
 	config := (WireGuardConfig{Address: crossingHost, Inside: TunnelLink{Link: 1}, Outside: TunnelLink{Link: 2}}).withDefaults()
-	outside := newOutsideEnd(&config, testRing(1<<20))
+	outside := newOutsideEnd(config.Port, config.Queue, testRing(1<<20), &outsideWay{config.Outside, packet.AddrFrom(config.Address)})
 	outside.meet()
-	inside := newInsideEnd(&config, testRing(1<<20), outside.met)
+	inside := newInsideEnd(config.MTU, config.Queue, testRing(1<<20), &insidePaths{only: newInsidePath(config.Inside, packet.Addr{}, outside.met)})
 	buffers, sizes, endpoints := make([][]byte, wireGuardBatch), make([]int, wireGuardBatch), make([]conn.Endpoint, wireGuardBatch)
 	for i := range buffers {
 		buffers[i] = make([]byte, 2048)
@@ -246,7 +246,7 @@ func TestTunnelAllocatesNothingPerPacket(t *testing.T) {
 	arriving, offload := packet.AppendUDPHeaders(nil, packet.Spec{Tuple: packet.Tuple{
 		Src: packet.AddrFrom(peer.DstIP()), Dst: packet.AddrFrom(crossingHost), SrcPort: 4500, DstPort: WireGuardPort, Proto: packet.ProtoUDP}}, 10_000, 1000)
 	message := append([]byte{4, 0, 0, 0}, make([]byte, 996)...)
-	datagrams := packet.Frame{Data: append(arriving, bytes.Repeat(message, 10)...), Offload: offload}
+	datagrams := packet.Frame{Link: config.Outside.Link, Data: append(arriving, bytes.Repeat(message, 10)...), Offload: offload}
 	for _, c := range []struct {
 		name string
 		run  func()
@@ -317,7 +317,7 @@ func BenchmarkSwitch(b *testing.B) {
 		b.Run(fmt.Sprint(tunnels, " tunnels"), func(b *testing.B) {
 			s := NewSwitch(nothing{})
 			for i := range 2 * tunnels {
-				if err := s.attach(end{link: 1000 + i, in: testRing(4096), out: testRing(4096)}); err != nil {
+				if err := s.attach(end{links: []uint32{1000 + i}, in: testRing(4096), out: testRing(4096)}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -3,6 +3,7 @@ package port
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"sync"
@@ -52,16 +53,16 @@ type Switch struct {
 
 	opening   sync.Mutex // serialises what opens and closes tunnels
 	closed    bool
-	tunnels   map[*WireGuard]bool
+	tunnels   map[io.Closer]bool
 	closeOnce sync.Once
 	closeErr  error
 }
 
-// end is where a link ends in this process.
+// end is where links end in this process: one, or those of all who share it.
 type end struct {
-	link uint32
-	in   *ring // from the engine
-	out  *ring // to the engine
+	links []uint32
+	in    *ring // from the engine
+	out   *ring // to the engine
 }
 
 // ends is immutable.
@@ -77,7 +78,7 @@ type touched struct {
 
 // NewSwitch makes a port of base, which it owns from then on.
 func NewSwitch(base Interruptible) *Switch {
-	s := &Switch{base: base, tunnels: map[*WireGuard]bool{}}
+	s := &Switch{base: base, tunnels: map[io.Closer]bool{}}
 	s.ends.Store(&ends{links: &numberTable{}})
 	return s
 }
@@ -228,41 +229,76 @@ func (s *Switch) put(r *ring, f *packet.Frame) {
 	s.touched = append(s.touched, touched{r, 1})
 }
 
-// attach adds ends. The caller holds opening.
-func (s *Switch) attach(added ...end) error {
-	now := s.ends.Load()
-	next := &ends{list: slices.Clone(now.list), links: now.links}
-	for _, e := range added {
-		if _, taken := next.links.get(e.link); taken {
-			return fmt.Errorf("link %d ends in another tunnel already", e.link)
-		}
-		next.links = next.links.with(e.link, uint32(len(next.list)))
-		next.list = append(next.list, e)
+// datagramsTogether is how many datagrams one frame may have on its way through base.
+func (s *Switch) datagramsTogether() int {
+	if base, ok := s.base.(interface{ carriesUDPSuperframes() bool }); ok && !base.carriesUDPSuperframes() {
+		return 1
 	}
-	s.ends.Store(next)
-	return nil
+	return maxDatagrams
 }
 
-// detach removes the ends of links. What the engine has taken of them already
-// stays valid; what it has not is thrown away. The caller holds opening.
-func (s *Switch) detach(links ...uint32) {
-	now := s.ends.Load()
-	next := &ends{links: &numberTable{}}
+// attach adds ends. The caller holds opening.
+func (s *Switch) attach(added ...end) error {
+	return s.publish(append(slices.Clone(s.ends.Load().list), added...))
+}
+
+// relink makes the end whose ring from the engine is in that of other links. What
+// waits in its rings stays. The caller holds opening.
+func (s *Switch) relink(in *ring, links []uint32) error {
+	list := slices.Clone(s.ends.Load().list)
+	for i := range list {
+		if list[i].in == in {
+			list[i].links = slices.Clone(links)
+		}
+	}
+	return s.publish(list)
+}
+
+// publish makes list the ends that there are.
+func (s *Switch) publish(list []end) error {
+	next, err := newEnds(list)
+	if err == nil {
+		s.ends.Store(next)
+	}
+	return err
+}
+
+func newEnds(list []end) (*ends, error) {
+	count := 0
+	for _, e := range list {
+		count += len(e.links)
+	}
+	next := &ends{list: list, links: numberTableFor(count)}
+	for i, e := range list {
+		for _, link := range e.links {
+			if _, taken := next.links.get(link); taken {
+				return nil, fmt.Errorf("link %d ends in another tunnel already", link)
+			}
+			next.links.set(link, uint32(i))
+		}
+	}
+	return next, nil
+}
+
+// detach removes ends, each named by its ring from the engine. What the engine has
+// taken of them already stays valid; what it has not is thrown away. The caller
+// holds opening.
+func (s *Switch) detach(rings ...*ring) {
+	var stay []end
 	var gone []*ring
-	for _, e := range now.list {
-		if slices.Contains(links, e.link) {
-			e.in.close()
-			e.out.close() // before forget: nothing is put after it
-			gone = append(gone, e.out)
+	for _, e := range s.ends.Load().list {
+		if !slices.Contains(rings, e.in) {
+			stay = append(stay, e)
 			continue
 		}
-		next.links = next.links.with(e.link, uint32(len(next.list)))
-		next.list = append(next.list, e)
+		e.in.close()
+		e.out.close() // before forget: nothing is put after it
+		gone = append(gone, e.out)
 	}
 	s.leaving.Lock()
 	s.gone = append(s.gone, gone...)
 	s.leaving.Unlock()
-	s.ends.Store(next)
+	_ = s.publish(stay) // fewer than there were: none is taken
 }
 
 // forget throws away what was left of ends that are gone. Only Recv may take from
@@ -284,7 +320,7 @@ func (s *Switch) Close() error {
 	s.closeOnce.Do(func() {
 		s.opening.Lock()
 		s.closed = true
-		var open []*WireGuard
+		var open []io.Closer
 		for t := range s.tunnels {
 			open = append(open, t)
 		}

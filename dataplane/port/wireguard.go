@@ -151,14 +151,15 @@ func (s *Switch) OpenWireGuard(config WireGuardConfig) (*WireGuard, error) {
 	}
 	w := &WireGuard{config: config, in: s}
 	toEngine := func() *ring { return &ring{size: config.Queue, wake: s.wake} }
-	w.outside = newOutsideEnd(&w.config, toEngine())
-	if base, ok := s.base.(interface{ carriesUDPSuperframes() bool }); ok && !base.carriesUDPSuperframes() {
-		w.outside.together = 1
+	w.outside = newOutsideEnd(config.Port, config.Queue, toEngine(), &outsideWay{config.Outside, packet.AddrFrom(config.Address)})
+	if config.Peer.IsValid() {
+		w.outside.meet()
 	}
-	w.inside = newInsideEnd(&w.config, toEngine(), w.outside.met)
+	w.outside.together = s.datagramsTogether()
+	w.inside = newInsideEnd(config.MTU, config.Queue, toEngine(), &insidePaths{only: newInsidePath(config.Inside, packet.Addr{}, w.outside.met)})
 	if err := s.attach(
-		end{config.Inside.Link, w.inside.in, w.inside.out},
-		end{config.Outside.Link, w.outside.in, w.outside.out},
+		end{[]uint32{config.Inside.Link}, w.inside.in, w.inside.out},
+		end{[]uint32{config.Outside.Link}, w.outside.in, w.outside.out},
 	); err != nil {
 		return nil, fmt.Errorf("tunnel with outside address %s: %w", config.Address, err)
 	}
@@ -170,7 +171,7 @@ func (s *Switch) OpenWireGuard(config WireGuardConfig) (*WireGuard, error) {
 	if err := w.start(); err != nil {
 		w.device.Close()
 		w.background.Wait()
-		s.detach(config.Inside.Link, config.Outside.Link)
+		s.detach(w.inside.in, w.outside.in)
 		return nil, fmt.Errorf("tunnel with outside address %s: %w", config.Address, err)
 	}
 	s.tunnels[w] = true
@@ -247,7 +248,7 @@ func (w *WireGuard) Close() error {
 		s.opening.Lock()
 		defer s.opening.Unlock()
 		delete(s.tunnels, w)
-		s.detach(w.config.Inside.Link, w.config.Outside.Link)
+		s.detach(w.inside.in, w.outside.in)
 	})
 	return nil
 }

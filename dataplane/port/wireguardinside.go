@@ -22,10 +22,10 @@ const wireGuardBatch = 64
 // insideEnd is where a tunnel's packets are in the clear. To wireguard-go it is a
 // TUN device.
 type insideEnd struct {
-	config  *WireGuardConfig
+	mtu     int
+	paths   atomic.Pointer[insidePaths]
 	in, out *ring // from the engine, to the engine
 	sleeper *sleeper
-	met     <-chan struct{} // closed once there is a peer to send to
 
 	closeOnce sync.Once
 	done      chan struct{} // closed by Close
@@ -35,29 +35,25 @@ type insideEnd struct {
 	frames  [1]packet.Frame // the frame that is being cut
 	cutter  packet.Cutter
 	cutting bool
+	path    *insidePath // of that frame
 
-	writing   sync.Mutex // guards coalescer; there is one peer and one writer
+	writing   sync.Mutex // guards coalescer: each peer has a writer of its own
 	coalescer packet.Coalescer
-	header    [ethernetHeaderLen]byte // EtherType left out
 
-	sent, received counter       // packets inside, as they were cut
-	unsent         atomic.Uint64 // frames for a peer that is not there yet
-	malformed      atomic.Uint64
-	lastReceived   atomic.Int64 // Unix nanoseconds
+	malformed atomic.Uint64
+	misplaced atomic.Uint64 // packets of, or for, a peer that is not there
 }
 
-func newInsideEnd(config *WireGuardConfig, out *ring, met <-chan struct{}) *insideEnd {
-	e := &insideEnd{config: config, out: out, sleeper: newSleeper(), met: met, done: make(chan struct{}), events: make(chan tun.Event)}
-	e.in = &ring{size: config.Queue, wake: e.sleeper.wake}
-	copy(e.header[:], config.Inside.Router[:])
-	copy(e.header[6:], config.Inside.MAC[:])
+func newInsideEnd(mtu, queue int, out *ring, paths *insidePaths) *insideEnd {
+	e := &insideEnd{mtu: mtu, out: out, sleeper: newSleeper(), done: make(chan struct{}), events: make(chan tun.Event)}
+	e.in = &ring{size: queue, wake: e.sleeper.wake}
+	e.paths.Store(paths)
 	return e
 }
 
 // Read waits for a packet to encrypt and takes more if they are there. A
 // superframe is cut straight into the buffers that it is encrypted in.
 func (e *insideEnd) Read(buffers [][]byte, sizes []int, offset int) (n int, err error) {
-	bytes := 0
 	for n < len(buffers) {
 		if !e.cutting && !e.next(n == 0) {
 			break
@@ -71,13 +67,12 @@ func (e *insideEnd) Read(buffers [][]byte, sizes []int, offset int) (n int, err 
 			continue
 		}
 		sizes[n] = length - ethernetHeaderLen
-		bytes += sizes[n]
+		e.path.sent.add(1, sizes[n])
 		n++
 	}
 	if n == 0 {
 		return 0, os.ErrClosed
 	}
-	e.sent.add(n, bytes)
 	return n, nil
 }
 
@@ -89,12 +84,16 @@ func (e *insideEnd) next(wait bool) bool {
 		if wait && !e.sleeper.wait(e.in, e.done) || e.in.take(e.frames[:]) == 0 {
 			return false
 		}
-		if !e.hasMet() {
-			e.unsent.Add(1)
-			continue
-		}
 		if !isIP(e.frames[0].Data) {
 			e.malformed.Add(1) // no other protocol has a way into a tunnel
+			continue
+		}
+		if e.path = e.paths.Load().towards(&e.frames[0]); e.path == nil {
+			e.misplaced.Add(1)
+			continue
+		}
+		if !e.path.hasMet() {
+			e.path.unsent.Add(1)
 			continue
 		}
 		if e.cutter.Start(&e.frames[0]) > 0 {
@@ -102,15 +101,6 @@ func (e *insideEnd) next(wait bool) bool {
 			return true
 		}
 		e.malformed.Add(1)
-	}
-}
-
-func (e *insideEnd) hasMet() bool {
-	select {
-	case <-e.met:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -122,27 +112,34 @@ func isIP(frame []byte) bool {
 	return etherType == packet.EtherTypeIPv4 || etherType == packet.EtherTypeIPv6
 }
 
-// Write takes what was decrypted to the engine. It does not wait: what finds no
-// room is lost, as on any wire.
+// Write takes what was decrypted, all of one peer's, to the engine. It does not
+// wait: what finds no room is lost, as on any wire.
 func (e *insideEnd) Write(buffers [][]byte, offset int) (int, error) {
-	e.lastReceived.Store(time.Now().UnixNano())
+	now, paths := time.Now().UnixNano(), e.paths.Load()
 	e.writing.Lock()
 	defer e.writing.Unlock()
-	out, published, bytes := e.out, 0, 0
+	out, published := e.out, 0
 	out.producing.Lock()
 	for i := 0; i < len(buffers); {
 		ip := buffers[i][offset:]
-		bytes += len(ip)
 		i++
+		path := paths.from(ip)
+		if path == nil {
+			e.misplaced.Add(1)
+			continue
+		}
+		packets, bytes := 1, len(ip)
+		path.lastReceived.Store(now)
 		room := out.reserve(packet.Coalesced)
 		if room == nil { // what is left may do for one
 			room = out.reserve(ethernetHeaderLen + len(ip))
 		}
 		if room == nil {
+			path.received.add(packets, bytes)
 			out.dropped.Add(1)
 			continue
 		}
-		room = append(room, e.header[:]...)
+		room = append(room, path.header[:]...)
 		etherType := uint16(packet.EtherTypeIPv4)
 		if ip[0]>>4 == 6 {
 			etherType = packet.EtherTypeIPv6
@@ -150,21 +147,22 @@ func (e *insideEnd) Write(buffers [][]byte, offset int) (int, error) {
 		binary.BigEndian.PutUint16(room[12:], etherType)
 		e.coalescer.Start(room, ip)
 		for i < len(buffers) && e.coalescer.Append(buffers[i][offset:]) {
+			packets++
 			bytes += len(buffers[i]) - offset
 			i++
 		}
+		path.received.add(packets, bytes) // before anybody can have seen one
 		frame := e.coalescer.Frame()
-		frame.Link = e.config.Inside.Link
+		frame.Link = path.link
 		out.publish(frame)
 		published++
 	}
 	out.producing.Unlock()
-	e.received.add(len(buffers), bytes) // before anybody can have seen one
 	out.announce(published)
 	return len(buffers), nil
 }
 
-func (e *insideEnd) MTU() (int, error)        { return e.config.MTU, nil }
+func (e *insideEnd) MTU() (int, error)        { return e.mtu, nil }
 func (e *insideEnd) Name() (string, error)    { return "tunnel", nil }
 func (e *insideEnd) Events() <-chan tun.Event { return e.events }
 func (e *insideEnd) BatchSize() int           { return wireGuardBatch }

@@ -15,14 +15,17 @@ import (
 )
 
 // outsideEnd is where a tunnel's packets are encrypted: a host on the emulated
-// Internet with one address and one UDP port. To wireguard-go it is a socket.
+// Internet with one UDP port. To wireguard-go it is a socket.
 type outsideEnd struct {
-	config  *WireGuardConfig
-	in, out *ring // from the engine, to the engine
+	own     uint16                        // UDP port, also after the socket has closed
+	ways    atomic.Pointer[[]*outsideWay] // one, unless somebody changes them
+	in, out *ring                         // from the engine, to the engine; of all ways
 	sleeper *sleeper
-	address packet.Addr
 	// together is how many datagrams one frame may have.
 	together int
+	// initiation, if not nil, is shown each message that begins a handshake, by
+	// receive's goroutine.
+	initiation func(message []byte, from netip.AddrPort)
 
 	meeting sync.Once
 	met     chan struct{} // closed once there is a peer to send to
@@ -30,13 +33,15 @@ type outsideEnd struct {
 	opening sync.Mutex
 	port    uint16
 	done    chan struct{} // of the socket that is open; nil: none is
+	real    *net.UDPConn  // see realSocket; nil: there is none
 
 	// Of receive's only goroutine.
-	frames    [1]packet.Frame // whose datagrams are being handed out
-	from      *remote
-	datagrams []byte // those that are left
-	size      int    // of each but the last
-	remotes   map[netip.AddrPort]*remote
+	frames      [1]packet.Frame // whose datagrams are being handed out
+	from        *remote
+	datagrams   []byte // those that are left
+	size        int    // of each but the last
+	remotes     map[remoteKey]*remote
+	mostRemotes int
 
 	id             atomic.Uint32 // IPv4 identification of the next datagram
 	sent, received counter       // datagrams and bytes of UDP payload
@@ -44,15 +49,24 @@ type outsideEnd struct {
 	malformed      atomic.Uint64
 }
 
-func newOutsideEnd(config *WireGuardConfig, out *ring) *outsideEnd {
+// outsideWay is an address of the host's, and the link that leads to it.
+type outsideWay struct {
+	TunnelLink
+	address packet.Addr
+}
+
+type remoteKey struct {
+	way *outsideWay
+	at  netip.AddrPort
+}
+
+func newOutsideEnd(port uint16, queue int, out *ring, ways ...*outsideWay) *outsideEnd {
 	e := &outsideEnd{
-		config: config, out: out, sleeper: newSleeper(), address: packet.AddrFrom(config.Address), together: maxDatagrams,
-		remotes: map[netip.AddrPort]*remote{}, met: make(chan struct{}),
+		own: port, out: out, sleeper: newSleeper(), together: maxDatagrams,
+		remotes: map[remoteKey]*remote{}, mostRemotes: 64, met: make(chan struct{}),
 	}
-	if config.Peer.IsValid() {
-		e.meet()
-	}
-	e.in = &ring{size: config.Queue, wake: e.sleeper.wake}
+	e.ways.Store(&ways)
+	e.in = &ring{size: queue, wake: e.sleeper.wake}
 	return e
 }
 
@@ -68,7 +82,11 @@ func (e *outsideEnd) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
 	receive := func(buffers [][]byte, sizes []int, endpoints []conn.Endpoint) (int, error) {
 		return e.receive(buffers, sizes, endpoints, port, done)
 	}
-	return []conn.ReceiveFunc{receive}, port, nil
+	functions := []conn.ReceiveFunc{receive}
+	if e.real != nil {
+		functions = append(functions, e.receiveReal(e.real))
+	}
+	return functions, port, nil
 }
 
 // Close ends receive. wireguard-go waits for it before it opens again.
@@ -78,6 +96,7 @@ func (e *outsideEnd) Close() error {
 	if e.done != nil {
 		close(e.done)
 		e.done = nil
+		interruptReal(e.real)
 	}
 	return nil
 }
@@ -96,6 +115,7 @@ func (e *outsideEnd) receive(buffers [][]byte, sizes []int, endpoints []conn.End
 		}
 		sizes[n] = copy(buffers[n], datagram)
 		endpoints[n] = e.from
+		e.show(datagram, e.from.at)
 		n++
 	}
 	if n == 0 {
@@ -115,8 +135,11 @@ func (e *outsideEnd) next(wait bool, port uint16, done <-chan struct{}) bool {
 		}
 		f := &e.frames[0]
 		// The UDP checksum need not be looked at: what counts is authenticated.
-		if packet.Parse(&p, f) != packet.ProblemNone || p.Proto != packet.ProtoUDP || p.Fragment ||
-			p.Dst != e.address || p.DstPort != port || p.Payload >= p.End {
+		var way *outsideWay
+		if packet.Parse(&p, f) == packet.ProblemNone && p.Proto == packet.ProtoUDP && !p.Fragment && p.DstPort == port && p.Payload < p.End {
+			way = e.way(f.Link, p.Dst)
+		}
+		if way == nil {
 			e.ignored.Add(1)
 			continue
 		}
@@ -130,8 +153,24 @@ func (e *outsideEnd) next(wait bool, port uint16, done <-chan struct{}) bool {
 			e.size = int(f.Offload.SegmentSize)
 		}
 		e.received.add((len(e.datagrams)+e.size-1)/e.size, len(e.datagrams))
-		e.from = e.remote(netip.AddrPortFrom(p.Src.Netip(), p.SrcPort))
+		e.from = e.remote(way, netip.AddrPortFrom(p.Src.Netip(), p.SrcPort))
 		return true
+	}
+}
+
+// way is that of a link and an address, nil if there is none.
+func (e *outsideEnd) way(link uint32, address packet.Addr) *outsideWay {
+	for _, w := range *e.ways.Load() {
+		if w.Link == link && w.address == address {
+			return w
+		}
+	}
+	return nil
+}
+
+func (e *outsideEnd) show(message []byte, from netip.AddrPort) {
+	if e.initiation != nil && message[0] == device.MessageInitiationType { // isMessage has seen the rest
+		e.initiation(message, from)
 	}
 }
 
@@ -156,18 +195,19 @@ func isMessage(b []byte) bool {
 
 // remote is one value for each sender, so that a packet costs no memory. Most
 // tunnels have one ever; who invents others costs no more than this.
-func (e *outsideEnd) remote(at netip.AddrPort) *remote {
-	if e.from != nil && e.from.at == at {
+func (e *outsideEnd) remote(way *outsideWay, at netip.AddrPort) *remote {
+	if e.from != nil && e.from.at == at && e.from.way == way {
 		return e.from
 	}
-	if r := e.remotes[at]; r != nil {
+	key := remoteKey{way, at}
+	if r := e.remotes[key]; r != nil {
 		return r
 	}
-	if len(e.remotes) >= 64 {
+	if len(e.remotes) >= e.mostRemotes {
 		clear(e.remotes)
 	}
-	r := &remote{at: at, address: packet.AddrFrom(at.Addr()), bytes: addrPortBytes(at)}
-	e.remotes[at] = r
+	r := newRemote(way, at)
+	e.remotes[key] = r
 	return r
 }
 
@@ -181,8 +221,11 @@ func (e *outsideEnd) Send(buffers [][]byte, to conn.Endpoint) error {
 	if !ok {
 		return conn.ErrWrongEndpointType
 	}
-	if r.address.Is4() != e.address.Is4() {
-		return fmt.Errorf("no way from %s to %s", e.config.Address, r.at)
+	if r.way == nil {
+		return e.sendReal(buffers, r)
+	}
+	if r.address.Is4() != r.way.address.Is4() {
+		return fmt.Errorf("no way from %s to %s", r.way.address, r.at)
 	}
 	if len(buffers) == 1 && isResponse(buffers[0]) {
 		e.meet() // nobody else is answered: he has proved who he is
@@ -190,7 +233,7 @@ func (e *outsideEnd) Send(buffers [][]byte, to conn.Endpoint) error {
 	out, published, bytes := e.out, 0, 0
 	out.producing.Lock()
 	for i := 0; i < len(buffers); {
-		n, total := together(buffers[i:], e.together, e.most())
+		n, total := together(buffers[i:], e.together, r.way.most())
 		bytes += total
 		if e.frame(buffers[i:i+n], total, r) {
 			published++
@@ -210,8 +253,8 @@ func isResponse(b []byte) bool {
 }
 
 // most is how many bytes of datagrams fit an IP packet.
-func (e *outsideEnd) most() int {
-	if e.address.Is4() {
+func (w *outsideWay) most() int {
+	if w.address.Is4() {
 		return 0xffff - 20 - 8
 	}
 	return 0xffff - 8
@@ -243,10 +286,10 @@ func (e *outsideEnd) frame(datagrams [][]byte, total int, to *remote) bool {
 		e.out.dropped.Add(1)
 		return false
 	}
-	c := e.config
+	way := to.way
 	room, offload := packet.AppendUDPHeaders(room, packet.Spec{
-		SrcMAC: c.Outside.MAC, DstMAC: c.Outside.Router,
-		Tuple: packet.Tuple{Src: e.address, Dst: to.address, SrcPort: c.Port, DstPort: to.at.Port(), Proto: packet.ProtoUDP},
+		SrcMAC: way.MAC, DstMAC: way.Router,
+		Tuple: packet.Tuple{Src: way.address, Dst: to.address, SrcPort: e.own, DstPort: to.at.Port(), Proto: packet.ProtoUDP},
 		// What is too large for the way may be cut: nothing here would hear
 		// that it was.
 		IPv4ID: uint16(e.id.Add(uint32(len(datagrams)))),
@@ -254,7 +297,7 @@ func (e *outsideEnd) frame(datagrams [][]byte, total int, to *remote) bool {
 	for _, d := range datagrams {
 		room = append(room, d...)
 	}
-	e.out.publish(packet.Frame{Data: room, Link: c.Outside.Link, Offload: offload})
+	e.out.publish(packet.Frame{Data: room, Link: way.Link, Offload: offload})
 	return true
 }
 
@@ -266,19 +309,21 @@ func (e *outsideEnd) ParseEndpoint(s string) (conn.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &remote{at: at, address: packet.AddrFrom(at.Addr()), bytes: addrPortBytes(at)}, nil
+	return newRemote((*e.ways.Load())[0], at), nil
 }
 
-// remote is a place that datagrams come from. It never changes.
+// remote is a place that datagrams come from, and the way that they came; nil: by
+// the real socket. It never changes.
 type remote struct {
+	way     *outsideWay
 	at      netip.AddrPort
 	address packet.Addr
 	bytes   []byte
 }
 
-func addrPortBytes(at netip.AddrPort) []byte {
-	b, _ := at.MarshalBinary() // never fails
-	return b
+func newRemote(way *outsideWay, at netip.AddrPort) *remote {
+	bytes, _ := at.MarshalBinary() // never fails
+	return &remote{way: way, at: at, address: packet.AddrFrom(at.Addr()), bytes: bytes}
 }
 
 func (r *remote) ClearSrc()           {} // there is one

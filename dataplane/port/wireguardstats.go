@@ -66,13 +66,14 @@ func (w *WireGuard) Stats() WireGuardStats {
 	defer w.stats.mu.Unlock()
 	w.look()
 	in, out, peer := w.inside, w.outside, &w.stats.peer
+	path := in.paths.Load().only
 	s := WireGuardStats{
 		Peer: peer.endpoint, LastHandshake: peer.handshake, LastReceived: w.stats.received,
-		Sent: in.sent.packets.Load(), SentBytes: in.sent.bytes.Load(),
-		Received: in.received.packets.Load(), ReceivedBytes: in.received.bytes.Load(),
+		Sent: path.sent.packets.Load(), SentBytes: path.sent.bytes.Load(),
+		Received: path.received.packets.Load(), ReceivedBytes: path.received.bytes.Load(),
 		OutsideSent: out.sent.packets.Load(), OutsideSentBytes: out.sent.bytes.Load(),
 		OutsideReceived: out.received.packets.Load(), OutsideReceivedBytes: out.received.bytes.Load(),
-		Malformed: out.malformed.Load(), Ignored: out.ignored.Load(), Unsent: in.unsent.Load(), Unencryptable: in.malformed.Load(),
+		Malformed: out.malformed.Load(), Ignored: out.ignored.Load(), Unsent: path.unsent.Load(), Unencryptable: in.malformed.Load(),
 		DroppedEncrypt: in.in.dropped.Load(), DroppedInside: in.out.dropped.Load(),
 		DroppedDecrypt: out.in.dropped.Load(), DroppedOutside: out.out.dropped.Load(),
 	}
@@ -101,45 +102,43 @@ func (w *WireGuard) look() {
 		return // only if a string cannot be written to
 	}
 	now, before := time.Now(), m.peer.authentic
-	m.peer = readPeer(text, w.config.PeerPublicKey)
+	m.peer = readPeers(text)[hex.EncodeToString(w.config.PeerPublicKey[:])]
 	if m.peer.authentic > before {
 		m.received = now
-		if data := time.Unix(0, w.inside.lastReceived.Load()); data.After(m.looked) {
+		if data := time.Unix(0, w.inside.paths.Load().only.lastReceived.Load()); data.After(m.looked) {
 			m.received = data
 		}
 	}
 	m.looked = now
 }
 
-// readPeer reads wireguard-go's account of a peer.
-func readPeer(text string, key WireGuardKey) (p peerState) {
+// readPeers reads wireguard-go's account of its peers, by public key in hexadecimal.
+func readPeers(text string) map[string]peerState {
 	number := func(s string) int64 {
 		n, _ := strconv.ParseInt(s, 10, 64) // wireguard-go writes numbers
 		return n
 	}
-	var seconds, nanoseconds int64
-	ours := false
+	peers := map[string]peerState{}
+	var key string
+	var p peerState
+	var seconds int64
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		if name == "public_key" {
-			ours = value == hex.EncodeToString(key[:])
-		}
-		if !ours {
-			continue
-		}
 		switch name {
+		case "public_key":
+			key, p, seconds = value, peerState{}, 0
 		case "endpoint":
 			p.endpoint, _ = netip.ParseAddrPort(value)
 		case "last_handshake_time_sec":
 			seconds = number(value)
-		case "last_handshake_time_nsec":
-			nanoseconds = number(value)
-		case "rx_bytes":
+		case "last_handshake_time_nsec": // after the seconds
+			if seconds > 0 {
+				p.handshake = time.Unix(seconds, number(value))
+			}
+		case "rx_bytes": // after all of these
 			p.authentic = uint64(number(value))
+			peers[key] = p
 		}
 	}
-	if seconds > 0 {
-		p.handshake = time.Unix(seconds, nanoseconds)
-	}
-	return p
+	return peers
 }
