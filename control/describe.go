@@ -69,6 +69,7 @@ func describe(w *World, r Resource) description {
 		d.set("aggregationInterval", x.Status.MaxAggregationInterval.String())
 		d.set("format", x.Status.LogFormat)
 		d.set("logGroup", x.Status.LogGroup)
+		d.flowLogDestination(x)
 	case *VPCPeering:
 		d.fields("", reflect.ValueOf(x).Elem())
 		d["state"] = []string{x.Status.State.String()}
@@ -131,6 +132,20 @@ func describe(w *World, r Resource) description {
 	}
 	d.set("fault", FaultOf(r))
 	return d
+}
+
+// flowLogDestination lays the destination flat, so that writing out a default, or the
+// group as an ARN, is no change.
+func (d description) flowLogDestination(l *FlowLog) {
+	for _, path := range []string{"logDestination", "destinationOptions.fileFormat", "destinationOptions.hiveCompatiblePartitions", "destinationOptions.perHourPartition"} {
+		delete(d, path)
+	}
+	s := &l.Status
+	d["logDestinationType"] = []string{s.LogDestinationType.String()}
+	if s.Bucket != "" {
+		d.set("logDestination", s.LogDestination)
+		d.fields("destinationOptions", reflect.ValueOf(*s.DestinationOptions))
+	}
 }
 
 // vpnConnection lays a connection flat, with the options of its tunnels that are in

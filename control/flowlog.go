@@ -36,6 +36,14 @@ type FlowLog struct {
 	// CloudWatch log group that the records go to; /aws/vpc/flowlogs unless
 	// written.
 	LogGroup string `json:"logGroup,omitempty"`
+	// Service that the records go to: cloud-watch-logs or s3; cloud-watch-logs
+	// unless written.
+	LogDestinationType LogDestinationType `json:"logDestinationType,omitempty"`
+	// ARN of a bucket and a prefix in it, such as arn:aws:s3:::my-logs/vpc/, or of a
+	// log group in place of logGroup. Buckets are directories of the lab.
+	LogDestination string `json:"logDestination,omitempty"`
+	// What the files in a bucket look like, and where they are.
+	DestinationOptions DestinationOptions `json:"destinationOptions,omitzero"`
 
 	Status FlowLogStatus `json:"status" yaml:"-"`
 }
@@ -53,8 +61,22 @@ type FlowLogStatus struct {
 	// MaxAggregationInterval is in force.
 	MaxAggregationInterval Seconds `json:"maxAggregationInterval"`
 	LogFormat              string  `json:"logFormat"`
-	LogDestinationType     string  `json:"logDestinationType"` // "cloud-watch-logs"
-	LogGroup               string  `json:"logGroupName"`
+	// LogDestination as it was written; LogGroup of CloudWatch Logs, or Bucket and
+	// Prefix of S3, with the options in force.
+	LogDestinationType LogDestinationType  `json:"logDestinationType"`
+	LogDestination     string              `json:"logDestination,omitempty"`
+	LogGroup           string              `json:"logGroupName,omitempty"`
+	Bucket             string              `json:"bucket,omitempty"`
+	Prefix             string              `json:"prefix,omitempty"`
+	DestinationOptions *DestinationOptions `json:"destinationOptions,omitempty"`
+	// DeliverLogsStatus is SUCCESS or FAILED, and DeliverLogsErrorMessage AWS's
+	// word for why (F16). DeliverLogsProblem, which AWS does not have, says what,
+	// where and what to do; Directory is where the files are. Only a running lab
+	// knows them.
+	DeliverLogsStatus       string `json:"deliverLogsStatus"`
+	DeliverLogsErrorMessage string `json:"deliverLogsErrorMessage,omitempty"`
+	DeliverLogsProblem      string `json:"deliverLogsProblem,omitempty"`
+	Directory               string `json:"directory,omitempty"`
 	// NetworkInterfaces that are logged now, by name; of a transit gateway's log
 	// its attachments.
 	NetworkInterfaces []string `json:"networkInterfaces"`
@@ -142,7 +164,8 @@ func (l *FlowLog) resource(w *World) (kind, name string) {
 // computeStatus settles the defaults, and what is covered.
 func (l *FlowLog) computeStatus(w *World) {
 	s := &l.Status
-	s.State, s.LogDestinationType = "ACTIVE", "cloud-watch-logs"
+	s.State = "ACTIVE"
+	l.destinationStatus()
 	s.ResourceKind, s.Resource = l.resource(w)
 	s.ResourceID = ""
 	if k, ok := KindNamed(s.ResourceKind); ok {
@@ -154,7 +177,6 @@ func (l *FlowLog) computeStatus(w *World) {
 		s.ResourceID = w.NATGateways[s.Resource].Status.NetworkInterfaceID
 	}
 	s.MaxAggregationInterval = cmp.Or(l.AggregationInterval, defaultAggregation)
-	s.LogGroup = cmp.Or(l.LogGroup, defaultLogGroup)
 	s.LogFormat = cmp.Or(l.Format, flowlogs.DefaultFormat(l.ofTransitGateway()).String())
 	s.TrafficType = cmp.Or(l.TrafficType, TrafficAll)
 	if l.ofTransitGateway() {
@@ -192,6 +214,7 @@ func (l *FlowLog) validate(v *validation, name string) {
 		v.reportf(field(path, "aggregationInterval"), "InvalidParameter", "write 60s or less", "the flow log of a transit gateway has an interval of 60 seconds, not %d", n)
 	}
 	l.validateFormat(v, field(path, "format"))
+	l.validateDestination(v, path)
 	l.validateNumber(v, path, name)
 }
 
@@ -232,15 +255,25 @@ func (l *FlowLog) validateNumber(v *validation, path, name string) {
 			continue
 		}
 		before++
-		if s, t := &o.Status, &l.Status; s.TrafficType == t.TrafficType && s.MaxAggregationInterval == t.MaxAggregationInterval && s.LogFormat == t.LogFormat && s.LogGroup == t.LogGroup {
+		if s, t := &o.Status, &l.Status; s.TrafficType == t.TrafficType && s.MaxAggregationInterval == t.MaxAggregationInterval &&
+			s.LogFormat == t.LogFormat && s.sameDestination(t) {
 			v.reportKey(path, "FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination.",
-				fmt.Sprintf("it is %s: remove one, or write another logGroup", other))
+				fmt.Sprintf("it is %s: remove one, or write another logGroup or logDestination", other))
 			return
 		}
 	}
 	if before == flowLogsPerResource {
 		v.reportKey(path, "FlowLogsLimitExceeded", fmt.Sprintf("%s has the maximum number of flow logs, %d", l.Status.ResourceID, flowLogsPerResource), "remove one")
 	}
+}
+
+// sameDestination reports whether records of both would go to one place as the same
+// files.
+func (s *FlowLogStatus) sameDestination(t *FlowLogStatus) bool {
+	if s.LogDestinationType != t.LogDestinationType || s.LogGroup != t.LogGroup || s.Bucket != t.Bucket || s.Prefix != t.Prefix {
+		return false
+	}
+	return s.DestinationOptions == nil || t.DestinationOptions == nil || *s.DestinationOptions == *t.DestinationOptions
 }
 
 // compile asks the data plane for records of what is covered.

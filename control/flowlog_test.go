@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vpcsim/vpcsim/control/flowlogs"
 	"github.com/vpcsim/vpcsim/dataplane"
 )
 
@@ -79,6 +80,18 @@ func TestValidateFlowLogs(t *testing.T) {
 		{"interval of a transit gateway", "l: {transitGateway: hub, aggregationInterval: 600}", "InvalidParameter", "", "write 60s or less"},
 		{"traffic type of a transit gateway", "l: {transitGateway: hub, trafficType: REJECT}", "InvalidParameter", "", "remove trafficType"},
 		{"traffic type", "l: {vpc: v, trafficType: DROP}", "InvalidParameterValue", `"DROP" is none of ALL, ACCEPT or REJECT`, ""},
+		{"no bucket", "l: {vpc: v, logDestinationType: s3}", "InvalidParameter", "LogDestination can't be empty if LogGroupName is not provided.", "arn:aws:s3:::BUCKET"},
+		{"a bucket and a group", `l: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs", logGroup: g}`, "InvalidParameter", "LogDestination type must be cloud-watch-logs if LogGroupName is provided.", ""},
+		{"a bucket without the type", `l: {vpc: v, logDestination: "arn:aws:s3:::my-logs"}`, "InvalidParameter", "is a bucket", "logDestinationType: s3"},
+		{"a group twice", `l: {vpc: v, logGroup: g, logDestination: "arn:aws:logs:us-east-1:123456789012:log-group:h"}`, "InvalidParameter", "Please only provide LogGroupName or only provide LogDestination.", ""},
+		{"no ARN", "l: {vpc: v, logDestinationType: s3, logDestination: my-logs}", "InvalidParameter", "my-logs is not the ARN of a bucket", ""},
+		{"QC14 no such bucket", `l: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::My_Logs"}`, "LogDestinationNotFound", "does not exist", "lower-case"},
+		{"a reserved folder", `l: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/a/AWSLogs/"}`, "InvalidParameter", "AWSLogs is a reserved term", ""},
+		{"a way out of the bucket", `l: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/../../x"}`, "InvalidParameter", `".." is no folder of a bucket`, ""},
+		{"options of a group", "l: {vpc: v, destinationOptions: {fileFormat: parquet}}", "InvalidParameter", "for the destination type s3", ""},
+		{"Firehose", "l: {vpc: v, logDestinationType: kinesis-data-firehose}", "InvalidParameterValue", "none of cloud-watch-logs or s3", ""},
+		{"file format", `l: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs", destinationOptions: {fileFormat: csv}}`, "InvalidParameterValue", `"csv" is none of plain-text or parquet`, ""},
+		{"QC13 the same bucket again", `l: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs"}, m: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/"}`, "FlowLogAlreadyExists", "", "it is l"},
 		{"QC13 the same again", "l: {vpc: v}, m: {vpc: v, trafficType: ALL}", "FlowLogAlreadyExists", "Error. There is an existing Flow Log with the same configuration and log destination.", "it is l"},
 	} {
 		w, err := Open("x.yaml", []byte(flowLogLab+"flowLogs: {"+c.logs+"}\n"))
@@ -103,14 +116,42 @@ func TestValidateFlowLogs(t *testing.T) {
 	}
 }
 
+func TestFlowLogDestinations(t *testing.T) {
+	w := open(t, flowLogLab+`flowLogs:
+  group: {vpc: v, logDestination: "arn:aws:logs:us-east-1:123456789012:log-group:/mine:*"}
+  bucket: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/net/prod/"}
+  parquet: {transitGateway: far, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs", destinationOptions: {fileFormat: parquet, hiveCompatiblePartitions: true, perHourPartition: true}}
+`)
+	if s := w.FlowLogs["group"].Status; s.LogGroup != "/mine" || s.Bucket != "" || s.DestinationOptions != nil || s.DeliverLogsStatus != "SUCCESS" {
+		t.Errorf("a group: %+v", s)
+	}
+	got := map[string]flowlogs.Destination{}
+	for _, l := range w.FlowLogConfig().Logs {
+		d := *l.Destination
+		d.Format = flowlogs.Format{}
+		got[l.Name] = d
+	}
+	account := string(DefaultAccount)
+	want := map[string]flowlogs.Destination{
+		"group":   {Account: account, Region: "us-east-1", IntervalSeconds: 60},
+		"bucket":  {Account: account, Region: "us-east-1", IntervalSeconds: 60, Bucket: "my-logs", Prefix: "net/prod"},
+		"parquet": {Account: account, Region: "us-west-2", IntervalSeconds: 60, Bucket: "my-logs", Parquet: true, Hive: true, Hourly: true},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(flowlogs.Format{})); diff != "" {
+		t.Errorf("destinations (-want +got):\n%s", diff)
+	}
+}
+
 func TestFlowLogCannotBeChanged(t *testing.T) { // F4
 	old := open(t, flowLogLab+"flowLogs: {l: {vpc: v}}\n")
 	for fields, action := range map[string]Action{
-		"vpc: v, trafficType: REJECT":      ActionReplace,
-		"vpc: v, aggregationInterval: 10":  ActionReplace,
-		"vpc: w":                           ActionReplace,
-		"vpc: v, trafficType: ALL":         "",
-		"vpc: v, aggregationInterval: 60s": "",
+		"vpc: v, trafficType: REJECT":                  ActionReplace,
+		"vpc: v, aggregationInterval: 10":              ActionReplace,
+		"vpc: w":                                       ActionReplace,
+		"vpc: v, trafficType: ALL":                     "",
+		"vpc: v, aggregationInterval: 60s":             "",
+		"vpc: v, logDestinationType: cloud-watch-logs": "",
+		`vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs"`: ActionReplace,
 	} {
 		changes := Plan(old, open(t, flowLogLab+"flowLogs: {l: {"+fields+"}}\n"))
 		switch {

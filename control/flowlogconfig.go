@@ -100,7 +100,7 @@ func (w *World) flowLog(name string, l *FlowLog) flowlogs.Log {
 	}
 	out := flowlogs.Log{
 		Name: name, ID: s.ID, Handle: dataplane.Handle(s.Handle), Format: format, Interval: s.interval(), Group: s.LogGroup,
-		Accept: s.TrafficType != TrafficReject, Reject: s.TrafficType != TrafficAccept,
+		Accept: s.TrafficType != TrafficReject, Reject: s.TrafficType != TrafficAccept, Destination: w.destination(l, format),
 	}
 	gateway := l.TransitGateway
 	if a := w.TransitGatewayAttachments[l.TransitGatewayAttachment]; a != nil {

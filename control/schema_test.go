@@ -163,6 +163,10 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return word("pendingAcceptance", "available", "rejected", "deleted")
 	case reflect.TypeFor[TrafficType]():
 		return word("ALL", "ACCEPT", "REJECT")
+	case reflect.TypeFor[LogDestinationType]():
+		return word("cloud-watch-logs", "s3")
+	case reflect.TypeFor[LogFileFormat]():
+		return word("plain-text", "parquet")
 	case reflect.TypeFor[Connectivity]():
 		return word("public", "private")
 	case reflect.TypeFor[Toggle]():

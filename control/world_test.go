@@ -285,6 +285,7 @@ flowLogs:
   two: {subnet: two, trafficType: ACCEPT, aggregationInterval: 5}
   hub: {transitGateway: hub}
   hub-a: {transitGatewayAttachment: hub-a, format: "${tgw-id} ${packets-lost-blackhole}"}
+  kept: {vpc: a, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/net/", destinationOptions: {fileFormat: parquet, hiveCompatiblePartitions: true, perHourPartition: true}}
 transitGatewayAttachments:
   hub-a: {transitGateway: hub, vpc: a, subnets: [two], applianceMode: true, securityGroupReferencing: false}
   hub-west: {transitGateway: hub, peer: west, state: pendingAcceptance}

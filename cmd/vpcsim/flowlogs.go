@@ -20,21 +20,26 @@ import (
 const flowLogPoll = 20 * time.Second
 
 func (a *app) flowLogsCommand() *cobra.Command {
-	follow := false
+	follow, files := false, false
 	c := &cobra.Command{
 		Use:   "flowlogs [NAME]",
 		Short: "Show flow log records as AWS writes them",
 		Long: `Show what the flow logs of the running lab have published, or one of them: a line
 per record, in the flow log's own format. A record is published when its interval
 of aggregation ends; a lab that ends publishes what it has. The same lines are in
-files that outlive the lab, one per flow log; -o json tells group and stream, too.
+files that outlive the lab, which --files lists: one of text for a log that goes to
+CloudWatch Logs, and for one that goes to S3 those of its bucket, every five minutes
+and when the lab ends. -o json tells group and stream, too.
 
 Flow logs stand in the scenario file:
   flowLogs:
     all: {vpc: app, aggregationInterval: 10s}
-    refused: {networkInterface: web, trafficType: REJECT}`,
+    refused: {networkInterface: web, trafficType: REJECT}
+    kept: {vpc: app, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/vpc/",
+      destinationOptions: {fileFormat: parquet}}`,
 		Example: `  vpcsim flowlogs
   vpcsim flowlogs refused -f
+  vpcsim flowlogs --files
   vpcsim flowlogs -o json`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeWorld(func(w *control.World, args []string) []string {
@@ -45,10 +50,15 @@ Flow logs stand in the scenario file:
 			return k.Names(w)
 		}),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if files {
+				return a.flowLogFiles(cmd.Context(), append(args, "")[0])
+			}
 			return a.flowLogs(cmd.Context(), append(args, "")[0], follow, output(cmd) == formatJSON)
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with records as they are published, until Ctrl-C or the end of the lab")
+	c.Flags().BoolVar(&files, "files", false, "list the files that the records are in, a path a line")
+	c.MarkFlagsMutuallyExclusive("files", "follow")
 	outputFlag(c, formatText, formatJSON)
 	return c
 }
@@ -80,7 +90,7 @@ func (a *app) flowLogs(ctx context.Context, name string, follow, asJSON bool) er
 		}
 		if answer.Problem != problem {
 			problem = answer.Problem
-			fmt.Fprintf(a.stderr, "%d records are missing in the files: %s\n", answer.Unwritten, problem)
+			a.tellFlowLogProblem(answer)
 		}
 		if err := a.writeFlowLogs(answer, asJSON); err != nil {
 			return err
@@ -94,6 +104,16 @@ func (a *app) flowLogs(ctx context.Context, name string, follow, asJSON bool) er
 		}
 		return nil
 	}
+}
+
+// tellFlowLogProblem says what keeps records from their files, or that nothing does
+// any more.
+func (a *app) tellFlowLogProblem(answer *lab.FlowLogs) {
+	if answer.Problem == "" {
+		fmt.Fprintln(a.stderr, "Flow log records are delivered again.")
+		return
+	}
+	fmt.Fprintf(a.stderr, "Flow log records cannot be delivered: %d wait in memory, %d were skipped: %s\n", answer.Unwritten, answer.Skipped, answer.Problem)
 }
 
 // flowLogNamed is an error unless the lab has the flow log, or, without a name, any.

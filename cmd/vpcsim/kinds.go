@@ -98,8 +98,10 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("RESOURCE", strings.TrimSpace(r.Status.ResourceKind+" "+r.Status.Resource))
 		add("TRAFFIC", r.Status.TrafficType.String())
 		add("INTERVAL", r.Status.MaxAggregationInterval.Duration().String())
-		add("LOG GROUP", r.Status.LogGroup)
+		add("DESTINATION", flowLogDestination(r))
 		add("STATE", r.Status.State)
+		add("DELIVERY", strings.TrimSpace(r.Status.DeliverLogsStatus+" "+r.Status.DeliverLogsErrorMessage))
+		wide("FILES", r.Status.Directory)
 		wide("COVERS", strings.Join(r.Status.NetworkInterfaces, ","))
 		wide("FORMAT", r.Status.LogFormat)
 	case *control.PrefixList:
@@ -271,6 +273,8 @@ func writeDetail(out io.Writer, w *control.World, k control.Kind, name string) {
 		header, rows = attachmentDetail(r)
 	case *control.TransitGatewayRouteTable:
 		header, rows = transitRouteDetail(r)
+	case *control.FlowLog:
+		header, rows = flowLogDetail(r)
 	case *control.VPNConnection:
 		header, rows = tunnelDetail(r)
 	case *control.VPNGateway:

@@ -29,8 +29,12 @@ type Log struct {
 	// Interval of aggregation, at least a second; windows begin when the log
 	// does.
 	Interval time.Duration
-	// Group that its streams are in, by CloudWatch's word.
+	// Group that its streams are in, by CloudWatch's word; "" if the destination is
+	// another.
 	Group string
+	// Destination of the records; its Format is the log's. Nil stands for
+	// CloudWatch Logs.
+	Destination *Destination
 	// Interfaces that it covers, in the order of their IDs; of one that begins
 	// later, a later Config tells.
 	Interfaces     []dataplane.Handle

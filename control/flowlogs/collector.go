@@ -83,6 +83,11 @@ func (c *Collector) adopt(config *Config) {
 	next.Attachments = withOld(config.Attachments, c.config.Attachments, mentioned)
 	next.Gateways = withOld(config.Gateways, c.config.Gateways, mentioned)
 	next.Logs = slices.Clone(config.Logs)
+	for i := range next.Logs {
+		if l := &next.Logs[i]; l.Destination == nil {
+			l.Destination = &Destination{Format: l.Format, IntervalSeconds: int64(l.Interval / time.Second)}
+		}
+	}
 	c.gone = map[dataplane.Handle]bool{}
 	for i := range next.Logs {
 		l := &next.Logs[i]
@@ -225,7 +230,7 @@ func (c *Collector) publish(w *window, id dataplane.Handle, end int64, over bool
 func (c *Collector) entry(l *Log, at dataplane.Handle, r record, start, end int64) Entry {
 	from, to := c.epoch.Add(time.Duration(start)), c.epoch.Add(time.Duration(end))
 	r.config, r.start, r.end = c.config, from.Unix(), to.Unix()
-	e := Entry{Log: l.Name, LogID: l.ID, Group: l.Group, Timestamp: time.Unix(r.start, 0).UTC(), End: time.Unix(r.end, 0).UTC()}
+	e := Entry{Log: l.Name, LogID: l.ID, Group: l.Group, Destination: l.Destination, Timestamp: time.Unix(r.start, 0).UTC(), End: time.Unix(r.end, 0).UTC()}
 	if l.Gateway != 0 {
 		r.gateway, r.attachment = c.config.Gateways[l.Gateway], c.config.Attachments[at]
 		e.Stream = r.attachment.ID

@@ -18,6 +18,8 @@ type Entry struct {
 	// End of the record, by which files in S3 are told apart (F14).
 	End     time.Time `json:"end"`
 	Message string    `json:"message"`
+	// Destination of the log, never nil.
+	Destination *Destination `json:"-"`
 }
 
 // line writes a record.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/flowlogs"
+	"github.com/vpcsim/vpcsim/control/flowlogs/delivery"
 )
 
 // FlowLogs are published flow log records, and what became of others.
@@ -21,11 +22,13 @@ type FlowLogs struct {
 	// Missed is how many records after the one that was asked for are no longer in
 	// memory.
 	Missed uint64 `json:"missed,omitempty"`
-	// Unwritten is how many records since the lab came up are missing in the
-	// files, and Problem why.
+	// Unwritten is how many records wait in memory for a file that takes them,
+	// Skipped how many found no room there either since the lab came up (their
+	// streams have a SKIPDATA record), and Problem why.
 	Unwritten uint64 `json:"unwritten,omitempty"`
+	Skipped   uint64 `json:"skipped,omitempty"`
 	Problem   string `json:"problem,omitempty"`
-	// Dir holds the files, one for each flow log.
+	// Dir holds the files: one for each flow log, and below s3 the buckets.
 	Dir string `json:"dir,omitempty"`
 }
 
@@ -47,7 +50,8 @@ const (
 type flowLogs struct {
 	collector *flowlogs.Collector
 	clock     func() int64
-	files     *flowLogFiles
+	started   time.Time // when clock was 0
+	files     *delivery.Delivery
 	log       *slog.Logger
 
 	turned chan struct{} // other windows to wait for
@@ -61,17 +65,21 @@ type flowLogs struct {
 }
 
 // newFlowLogs starts to publish. Started is when clock was 0.
-func newFlowLogs(source flowlogs.Source, clock func() int64, started time.Time, files *flowLogFiles, log *slog.Logger) *flowLogs {
+func newFlowLogs(source flowlogs.Source, clock func() int64, started time.Time, files *delivery.Delivery, log *slog.Logger) *flowLogs {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &flowLogs{
-		collector: flowlogs.New(source, started), clock: clock, files: files, log: log,
+		collector: flowlogs.New(source, started), clock: clock, started: started, files: files, log: log,
 		turned: make(chan struct{}, 1), changed: make(chan struct{}), cancel: cancel,
 	}
 	l.done.Go(func() { l.run(ctx) })
 	return l
 }
 
-// run waits for the end of one window after the other.
+// now is the time of records: the clock does not jump with the machine's.
+func (l *flowLogs) now() time.Time { return l.started.Add(time.Duration(l.clock())) }
+
+// run waits for the end of one window after the other, and of the time that a file in
+// S3 covers.
 func (l *flowLogs) run(ctx context.Context) {
 	for {
 		timer := time.NewTimer(l.patience())
@@ -82,23 +90,36 @@ func (l *flowLogs) run(ctx context.Context) {
 		case <-l.turned:
 			timer.Stop()
 		case <-timer.C:
-			l.publish(l.collector.Collect(l.clock()))
+			if end, ok := l.collector.Next(); ok && end <= l.clock() {
+				l.publish(l.collector.Collect(l.clock()))
+			}
+			if due, ok := l.files.Next(); ok && !due.After(l.now()) {
+				l.files.Continue(l.now())
+			}
 		}
 	}
 }
 
-// patience is the time until the next window ends.
+// patience is the time until the next window ends, or a file is due.
 func (l *flowLogs) patience() time.Duration {
-	end, ok := l.collector.Next()
-	if !ok {
-		return time.Hour
+	wait := time.Hour
+	if end, ok := l.collector.Next(); ok {
+		wait = time.Duration(end - l.clock())
 	}
-	return max(time.Duration(end-l.clock()), 0)
+	if due, ok := l.files.Next(); ok {
+		wait = min(wait, due.Sub(l.now()))
+	}
+	return max(wait, 0)
 }
 
 // converge puts the flow logs of a world in force, after it was published.
 func (l *flowLogs) converge(w *control.World) {
 	l.publish(l.collector.Configure(l.clock(), w.FlowLogConfig()))
+	l.wake()
+}
+
+// wake lets run see that there is something else to wait for.
+func (l *flowLogs) wake() {
 	select {
 	case l.turned <- struct{}{}:
 	default:
@@ -113,18 +134,20 @@ func (l *flowLogs) close() {
 	l.cancel()
 	l.done.Wait()
 	l.flush()
-	l.files.close()
+	if err := l.files.Close(l.now()); err != nil {
+		l.log.Error("flow logs", "error", err)
+	}
 }
 
-// publish keeps records and writes them to the files. What a file does not take,
-// memory still has.
+// publish writes records to the files, and then keeps them for the API: they are on
+// the way to their destination before anybody sees them. Every record of the lab
+// comes by here, whatever its destination: CloudWatch Logs, too, gets its lines here.
 func (l *flowLogs) publish(entries []flowlogs.Entry) {
 	if len(entries) == 0 {
 		return
 	}
-	if err := l.files.write(entries); err != nil {
-		l.log.Error("flow log records could not be written", "error", err)
-	}
+	l.files.Deliver(l.now(), entries)
+	l.wake() // a file may be due sooner than what run waits for
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range entries {
@@ -160,8 +183,9 @@ func (l *flowLogs) look(after uint64, name string) (FlowLogs, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	answer := FlowLogs{Entries: []FlowLogEntry{}, Last: max(after, l.last)}
-	answer.Unwritten, answer.Problem = l.files.lost()
-	answer.Dir = l.files.dir
+	files := l.files.Total()
+	answer.Unwritten, answer.Skipped, answer.Problem = files.Waiting, files.Skipped, files.Problem
+	answer.Dir = l.files.Dir()
 	first := l.last - uint64(len(l.ring)) + 1 // of those in memory
 	if after+1 < first {
 		answer.Missed = first - after - 1
@@ -185,8 +209,21 @@ func (l *flowLogs) look(after uint64, name string) (FlowLogs, <-chan struct{}) {
 func (l *flowLogs) counts() (published, unwritten uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	unwritten, _ = l.files.lost()
-	return l.last, unwritten
+	files := l.files.Total()
+	return l.last, files.Waiting + files.Skipped
+}
+
+// report adds to a world what became of its flow logs' records (F16).
+func (l *flowLogs) report(w *control.World) {
+	for name, x := range w.FlowLogs {
+		s, files := &x.Status, l.files.Status(name)
+		if s.Directory = l.files.Dir(); s.Bucket != "" {
+			s.Directory = l.files.BucketDir(s.Bucket)
+		}
+		if files.Message != "" {
+			s.DeliverLogsStatus, s.DeliverLogsErrorMessage, s.DeliverLogsProblem = "FAILED", files.Message, files.Problem
+		}
+	}
 }
 
 func (s *apiServer) flowLogs(w http.ResponseWriter, r *http.Request) {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vpcsim/vpcsim/control/flowlogs"
+	"github.com/vpcsim/vpcsim/control/flowlogs/delivery"
 	"github.com/vpcsim/vpcsim/dataplane"
 )
 
@@ -24,14 +25,14 @@ func (noFlows) FlowRecords(out []dataplane.FlowRecord) ([]dataplane.FlowRecord, 
 
 func newTestFlowLogs(t *testing.T, dir string) *flowLogs {
 	t.Helper()
-	l := newFlowLogs(noFlows{}, func() int64 { return 0 }, time.Unix(0, 0), newFlowLogFiles(dir), quiet)
+	l := newFlowLogs(noFlows{}, func() int64 { return 0 }, time.Unix(0, 0), delivery.New(dir, quiet), quiet)
 	t.Cleanup(l.close)
 	return l
 }
 
 func records(log string, from, to int) (entries []flowlogs.Entry) {
 	for i := from; i <= to; i++ {
-		entries = append(entries, flowlogs.Entry{Log: log, LogID: "fl-" + log, Message: fmt.Sprintf("%s %d", log, i)})
+		entries = append(entries, flowlogs.Entry{Log: log, LogID: "fl-" + log, Message: fmt.Sprintf("%s %d", log, i), Destination: &flowlogs.Destination{}})
 	}
 	return entries
 }
@@ -97,43 +98,6 @@ func TestFlowLogsInMemoryAreBounded(t *testing.T) {
 	}
 	if seen != keptFlowLogs {
 		t.Errorf("%d of %d were read, answer by answer", seen, keptFlowLogs)
-	}
-}
-
-func TestFlowLogFilesAreAppendedTo(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "logs", "lab")
-	for range 2 { // the lab comes up twice
-		files := newFlowLogFiles(dir)
-		if err := files.write(append(records("a", 1, 2), records("b", 3, 3)...)); err != nil {
-			t.Fatal(err)
-		}
-		files.close()
-	}
-	for name, want := range map[string]string{"a": "a 1\na 2\na 1\na 2\n", "b": "b 3\nb 3\n"} {
-		got, err := os.ReadFile(filepath.Join(dir, name+".log"))
-		if err != nil || string(got) != want {
-			t.Errorf("%s: %q, %v", name, got, err)
-		}
-	}
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("the directory: %v, %v", info.Mode(), err)
-	}
-}
-
-func TestFlowLogFilesAreBounded(t *testing.T) {
-	dir := t.TempDir()
-	files := newFlowLogFiles(dir)
-	files.most = 10
-	defer files.close()
-	for i := range 5 {
-		if err := files.write(records("a", i, i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, want := range map[string]string{"a.log": "a 3\na 4\n", "a.log.1": "a 0\na 1\na 2\n"} {
-		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
-			t.Errorf("%s: %q, %v", name, got, err)
-		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/flowlogs/delivery"
 	"github.com/vpcsim/vpcsim/control/host"
 	"github.com/vpcsim/vpcsim/control/metrics"
 	"github.com/vpcsim/vpcsim/control/wireguard"
@@ -143,7 +144,7 @@ func run(ctx context.Context, o order, report *reporter) error {
 	defer l.ports.Close()
 	clock := func() int64 { return int64(time.Since(l.started)) } // so that drops have a wall-clock time
 	l.engine = dataplane.NewEngine(dataplane.Config{Clock: clock})
-	l.flowLogs = newFlowLogs(l.engine, clock, l.started, newFlowLogFiles(dir.FlowLogs()), log)
+	l.flowLogs = newFlowLogs(l.engine, clock, l.started, delivery.New(dir.FlowLogs(), log), log)
 	defer l.flowLogs.close() // after the last packet
 	forwarding := l.forward()
 	defer func() { _ = l.ports.Close(); <-forwarding.done }()

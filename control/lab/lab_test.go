@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/flowlogs/delivery"
 	"github.com/vpcsim/vpcsim/control/host"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
@@ -67,7 +68,7 @@ func memoryLab(t *testing.T) *lab {
 		servers:  newServers(func(_ string, f func() error) error { return f() }, quiet),
 		programs: newPrograms(nil, "", "", quiet),
 	}
-	l.flowLogs = newFlowLogs(l.engine, func() int64 { return int64(time.Since(l.started)) }, l.started, newFlowLogFiles(""), quiet)
+	l.flowLogs = newFlowLogs(l.engine, func() int64 { return int64(time.Since(l.started)) }, l.started, delivery.New("", quiet), quiet)
 	t.Cleanup(l.flowLogs.close)
 	l.store = control.NewStore(quiet, nil, l.engine.Publish)
 	l.observePublishing()

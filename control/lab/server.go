@@ -99,6 +99,7 @@ func (l ownersOnly) Accept() (net.Conn, error) {
 
 func (s *apiServer) world(w http.ResponseWriter, _ *http.Request) {
 	world, _ := s.lab.store.World()
+	s.lab.flowLogs.report(world)
 	reply(w, world)
 }
 
