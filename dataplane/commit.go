@@ -36,7 +36,11 @@ func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 	if w.pkt.Fragment && !w.pkt.LaterFragment && w.judged {
 		w.rememberFragment(s)
 	}
-	w.rewrite(e)
+	if e.taps == nil {
+		w.rewrite(e)
+	} else {
+		e.rewriteTapped(w)
+	}
 	if w.snap.logged {
 		w.observe(s)
 	}

@@ -249,6 +249,9 @@ func (e *Engine) dropLate(f *flight, stage Stage, reason Reason, object Handle, 
 		f.record.Step = Step{Stage: stage, Verdict: VerdictDrop, Reason: reason, Object: object, Detail: detail}
 		e.state.journal.keep(&f.record)
 		e.state.drops.keep(&f.record)
+		if e.taps != nil {
+			e.tapLate(f)
+		}
 	}
 	e.state.flights.end(f)
 }

@@ -66,6 +66,7 @@ type Engine struct {
 	arena       arena
 	touched     uint32 // see lookahead
 	tunnels     connectTunnels
+	taps        *taps // nil without captures
 
 	collecting sync.Mutex // guards spare, the records' other table
 	spare      *flowRecordTable
@@ -189,6 +190,9 @@ func (e *Engine) Due(out []packet.Frame) []packet.Frame {
 	e.begin(&e.walk, snap, now)
 	first := len(out)
 	out = e.throughTunnels(e.release(snap, now, out), first)
+	if e.taps != nil {
+		e.tapOut(snap, now, out[first:])
+	}
 	e.due.Store(e.state.flights.due())
 	return out
 }
@@ -203,7 +207,7 @@ func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
 	snap, now := e.snapshot.Load(), e.config.Clock()
 	e.arena.reset()
 	e.begin(&e.walk, snap, now)
-	first := len(out)
+	begun, first := len(out), len(out)
 	out = e.throughTunnels(e.release(snap, now, out), first)
 	for i := range in {
 		if i%lookaheadBatch == 0 {
@@ -211,6 +215,9 @@ func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
 		}
 		first = len(out)
 		out = e.throughTunnels(e.forward(&e.walk, &in[i], out), first)
+	}
+	if e.taps != nil {
+		e.tapOut(snap, now, out[begun:])
 	}
 	e.state.counters.Received += uint64(len(in))
 	e.housekeep(snap, now, len(in) == 0 && len(e.state.flights.heap) == 0)
@@ -236,6 +243,9 @@ func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.
 	if len(answer) > 0 {
 		e.state.counters.Answered++
 		e.state.counters.Reasons[w.reason]++
+		if e.taps != nil {
+			e.tapWalk(w, f)
+		}
 		return append(out, packet.Frame{Data: answer, Link: f.Link})
 	}
 	if len(w.snap.directions) > 0 {

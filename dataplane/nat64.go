@@ -59,8 +59,7 @@ func (w *Walk) translator() Handle {
 // translateFamily makes the frame one of the other family. False: the packet
 // has no counterpart there.
 func (w *Walk) translateFamily(e *Engine) bool {
-	const room = 2*familyDifference + 8 // a longer header, in a quoted packet too, and one for fragments
-	buffer := e.arena.take(len(w.pkt.Frame.Data) + room)
+	buffer := e.arena.take(len(w.pkt.Frame.Data) + translationRoom)
 	var f packet.Frame
 	var ok bool
 	if w.pkt.ICMPError {
@@ -73,3 +72,7 @@ func (w *Walk) translateFamily(e *Engine) bool {
 	}
 	return ok
 }
+
+// translationRoom is how much longer a frame of the other family may be: by a longer
+// header, in a quoted packet too, and one for fragments.
+const translationRoom = 2*familyDifference + 8

@@ -10,6 +10,8 @@ type transitPass struct {
 	tuple    uint8 // the packet's addresses there, among the walk's
 	// arrived and left are how many links the packet had crossed by then.
 	arrived, left uint8
+	// step and stepOut are how many steps it had taken when it came and left.
+	step, stepOut uint8
 }
 
 // maxTransits is how many gateways of a way are logged.
@@ -23,6 +25,7 @@ func (w *Walk) entersTransit(attachment uint32) {
 	}
 	p := &w.transits[w.nTransits]
 	p.in, p.out, p.from, p.to, p.tuple, p.arrived = int32(attachment), -1, -1, -1, uint8(w.nTuples-1), w.nPassages
+	p.step = uint8(w.nSteps)
 	if w.nSights > 0 && w.snap.interfaces[w.sights[w.nSights-1].ni].gateway == w.snap.attachments[attachment].handle {
 		p.from = int32(w.sights[w.nSights-1].ni)
 	}
@@ -35,7 +38,7 @@ func (w *Walk) leavesTransit(attachment uint32, by int32) {
 	w.through(w.snap.attachments[attachment].handle, egress)
 	if w.nTransits > 0 {
 		p := &w.transits[w.nTransits-1]
-		p.out, p.to, p.left = int32(attachment), by, w.nPassages
+		p.out, p.to, p.left, p.stepOut = int32(attachment), by, w.nPassages, uint8(w.nSteps)
 	}
 }
 

@@ -51,6 +51,7 @@ type Walk struct {
 
 	steps   [maxSteps]Step
 	tuples  [maxTuples]packet.Tuple // tuple after each translation; [0] is the sender's
+	quotes  [maxTuples]packet.Tuple // the same for quoted, of ICMP errors
 	effects [maxEffects]effect
 	// assumed are effects of an earlier walk that a trace takes as done, so
 	// that it can follow the reply without writing to the live state.
@@ -101,7 +102,7 @@ const (
 func (w *Walk) begin() {
 	copyTuple(&w.tuple, &w.pkt.Tuple)
 	if w.pkt.ICMPError {
-		w.quoted = w.pkt.Quoted
+		w.quoted, w.quotes[0] = w.pkt.Quoted, w.pkt.Quoted
 	}
 	w.icmpType, w.icmpCode = w.pkt.ICMPType, w.pkt.ICMPCode
 	w.hops, w.pathMTU, w.clampMSS, w.crossed, w.subnet = 0, 0, 0, 0, 0
@@ -220,6 +221,9 @@ func (w *Walk) answer(stage Stage, reason Reason, object Handle) {
 func (w *Walk) translated(stage Stage, reason Reason, object Handle) {
 	if w.nTuples < maxTuples {
 		w.tuples[w.nTuples] = w.tuple
+		if w.pkt.ICMPError {
+			w.quotes[w.nTuples] = w.quoted
+		}
 		w.nTuples++
 	}
 	w.pass(stage, reason, object, 0)
