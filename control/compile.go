@@ -59,10 +59,10 @@ func compileAll[T any, R interface {
 	}
 }
 
-// internetHandle is the Internet's own: control gives it to nothing else.
-const internetHandle = 1
+// InternetHandle is the Internet's own: control gives it to nothing else.
+const InternetHandle = 1
 
-var internetObject = dataplane.Object{Handle: internetHandle, Kind: dataplane.KindInternet}
+var internetObject = dataplane.Object{Handle: InternetHandle, Kind: dataplane.KindInternet}
 
 // object is how a snapshot knows a resource.
 func object(kind dataplane.Kind, name string, id Identity) dataplane.Object {

@@ -76,7 +76,7 @@ func (w *World) mayReference(own string, inbound bool) func(other string) (hint 
 
 // noGroup is a handle that no security group has: a stale reference matches
 // nothing (S12), even where an address of the group is somebody else's here.
-const noGroup = internetHandle
+const noGroup = InternetHandle
 
 // groupOf is how the data plane knows a permission's group.
 func (c *compilation) groupOf(vpc string, p SecurityGroupPermission, inbound bool) (dataplane.Handle, dataplane.Crossing) {

@@ -5,7 +5,7 @@ import "github.com/vpcsim/vpcsim/dataplane"
 // ServicesHandle is the handle of the interface behind which the platform's own
 // services listen: name resolution, instance metadata, time and DHCP. A lab has
 // one, and it belongs to no VPC.
-const ServicesHandle = internetHandle + 1
+const ServicesHandle = InternetHandle + 1
 
 // firstFreeHandle is the first that the store may give to a resource.
 const firstFreeHandle = ServicesHandle + 1

@@ -126,3 +126,12 @@ func ReasonNamed(name string) (Reason, bool) {
 	}
 	return ReasonBug, false
 }
+
+// Keeps says what the filter does with a frame by itself.
+func (f CaptureFilter) Keeps(frame []byte, verdict Verdict, reason Reason) bool {
+	var p packet.Packet
+	packet.Parse(&p, &packet.Frame{Data: frame})
+	return f.keeps(&filterSubject{
+		tuple: &p.Tuple, family: p.Family, arp: p.EtherType == packet.EtherTypeARP, length: len(frame), verdict: verdict, reason: reason,
+	})
+}

@@ -62,6 +62,12 @@ func (t *taps) look(w *Walk, originated bool) {
 	for i := range w.steps[:w.nSteps] {
 		t.addStep(&w.steps[i], uint8(i))
 	}
+	// In the order of the way; most are.
+	for i := uint8(1); i < t.nViews; i++ {
+		for j := i; j > 0 && t.views[j].step < t.views[j-1].step; j-- {
+			t.views[j], t.views[j-1] = t.views[j-1], t.views[j]
+		}
+	}
 }
 
 func (t *taps) add(place CapturePlace, direction CaptureDirection, step uint8) {

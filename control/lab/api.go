@@ -21,6 +21,8 @@ import (
 //	POST /v1/operate control.Operation → Plan, which is now in force
 //	POST /v1/trace   TraceQuery → Trace
 //	POST /v1/check   → CheckResult by CheckResult, a line each
+//	POST /v1/capture CaptureRequest → a pcapng file, or CapturedPacket by
+//	                 CapturedPacket; /v1/capture/ID/stop ends it
 //	POST /v1/probe   TraceQuery → ProbeResult: the same question to real packets
 //	POST /v1/fetch   FetchQuery → FetchResult
 //	POST /v1/exec    ExecRequest → 101, then files and execEvents, see exec.go

@@ -16,6 +16,8 @@
 //   - plumbing.go says which namespaces and addresses a world needs.
 //   - servers.go and run.go are what runs inside the instances.
 //   - endpoint.go and trace.go understand what users write after "trace".
+//   - capture.go streams what the engine's captures take; captureplace.go knows
+//     where one can look.
 //   - probe.go holds the checks' claims against real sockets.
 //   - api.go is the socket's language; server.go, fetch.go and
 //     exec.go answer it, client.go and clientexec.go ask.

@@ -29,6 +29,8 @@ type apiServer struct {
 	serving sync.WaitGroup
 	// requests are counted for the metrics.
 	requests requestCounts
+
+	captures captures
 }
 
 func newServer(l *lab) *apiServer {
@@ -46,6 +48,8 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("POST /v1/operate", s.operate)
 	mux.HandleFunc("POST /v1/trace", s.trace)
 	mux.HandleFunc("POST /v1/check", s.check)
+	mux.HandleFunc("POST /v1/capture", s.capture)
+	mux.HandleFunc("POST /v1/capture/{id}/stop", s.stopCapture)
 	mux.HandleFunc("POST /v1/probe", s.probe)
 	mux.HandleFunc("POST /v1/fetch", s.fetch)
 	mux.HandleFunc("POST /v1/exec", s.exec)
