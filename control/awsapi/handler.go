@@ -21,10 +21,10 @@ type Config struct {
 	FlowLogs func() []FlowLog
 	// Transition is called when a client has changed an alarm's state.
 	Transition func(cloudwatch.Transition)
-	// Other answers what is no request to AWS, such as GET /metrics; nil: nobody.
-	Other http.Handler
-	Clock func() time.Time // time.Now unless given
-	Log   *slog.Logger
+	// Metrics answers GET /metrics, which is no request to AWS; nil: nobody.
+	Metrics http.Handler
+	Clock   func() time.Time // time.Now unless given
+	Log     *slog.Logger
 }
 
 // Place is an account in a Region.
@@ -102,11 +102,11 @@ func (h *Handler) answer(c *call) (any, *Error) {
 
 // other answers requests of browsers, and of what collects metrics.
 func (h *Handler) other(w http.ResponseWriter, r *http.Request) {
-	if h.config.Other == nil || r.Method != http.MethodGet {
-		http.Error(w, "vpcsim: AWS's clients are answered here: set AWS_ENDPOINT_URL to this address", http.StatusNotFound)
+	if r.URL.Path == "/metrics" && r.Method == http.MethodGet && h.config.Metrics != nil {
+		h.config.Metrics.ServeHTTP(w, r)
 		return
 	}
-	h.config.Other.ServeHTTP(w, r)
+	http.Error(w, "vpcsim: AWS's clients are answered here: set AWS_ENDPOINT_URL to this address", http.StatusNotFound)
 }
 
 // unwelcome says why a request is not answered: a page in somebody's browser must

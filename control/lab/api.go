@@ -26,6 +26,8 @@ import (
 //	POST /v1/probe   TraceQuery → ProbeResult: the same question to real packets
 //	POST /v1/fetch   FetchQuery → FetchResult
 //	POST /v1/exec    ExecRequest → 101, then files and execEvents, see exec.go
+//	POST /v1/serve   ServeRequest → 101, then a listener, see serve.go
+//	POST /v1/serve/stop → []string, the addresses that were served
 //	POST /v1/down    → 202, and the lab ends
 //
 // An error is a 4xx or 5xx with Failure as its body.

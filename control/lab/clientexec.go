@@ -37,7 +37,7 @@ func (c *Client) exec(ctx context.Context, request ExecRequest, files ...*os.Fil
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	reader, err := upgrade(conn, request)
+	reader, err := upgrade(conn, "/v1/exec", execProtocol, request)
 	if err != nil {
 		return 0, err
 	}
@@ -59,18 +59,18 @@ func (c *Client) exec(ctx context.Context, request ExecRequest, files ...*os.Fil
 	return *event.Exit, nil
 }
 
-// upgrade asks for a program; after it the connection is the program's.
-func upgrade(conn *net.UnixConn, request ExecRequest) (*bufio.Reader, error) {
+// upgrade asks for a connection that speaks a protocol of ours from then on.
+func upgrade(conn *net.UnixConn, path, protocol string, request any) (*bufio.Reader, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequest(http.MethodPost, "http://lab/v1/exec", bytes.NewReader(body))
+	r, err := http.NewRequest(http.MethodPost, "http://lab"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Upgrade", execProtocol)
+	r.Header.Set("Upgrade", protocol)
 	if err := r.Write(conn); err != nil {
 		return nil, err
 	}

@@ -53,6 +53,7 @@ type flowLogs struct {
 	started   time.Time // when clock was 0
 	files     *delivery.Delivery
 	log       *slog.Logger
+	sink      func([]flowlogs.Entry) // sees every record; nil: nobody
 
 	turned chan struct{} // other windows to wait for
 	cancel context.CancelFunc
@@ -65,10 +66,10 @@ type flowLogs struct {
 }
 
 // newFlowLogs starts to publish. Started is when clock was 0.
-func newFlowLogs(source flowlogs.Source, clock func() int64, started time.Time, files *delivery.Delivery, log *slog.Logger) *flowLogs {
+func newFlowLogs(source flowlogs.Source, clock func() int64, started time.Time, files *delivery.Delivery, sink func([]flowlogs.Entry), log *slog.Logger) *flowLogs {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &flowLogs{
-		collector: flowlogs.New(source, started), clock: clock, started: started, files: files, log: log,
+		collector: flowlogs.New(source, started), clock: clock, started: started, files: files, sink: sink, log: log,
 		turned: make(chan struct{}, 1), changed: make(chan struct{}), cancel: cancel,
 	}
 	l.done.Go(func() { l.run(ctx) })
@@ -148,6 +149,9 @@ func (l *flowLogs) publish(entries []flowlogs.Entry) {
 	}
 	l.files.Deliver(l.now(), entries)
 	l.wake() // a file may be due sooner than what run waits for
+	if l.sink != nil {
+		l.sink(entries)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range entries {

@@ -25,7 +25,7 @@ func (noFlows) FlowRecords(out []dataplane.FlowRecord) ([]dataplane.FlowRecord, 
 
 func newTestFlowLogs(t *testing.T, dir string) *flowLogs {
 	t.Helper()
-	l := newFlowLogs(noFlows{}, func() int64 { return 0 }, time.Unix(0, 0), delivery.New(dir, quiet), quiet)
+	l := newFlowLogs(noFlows{}, func() int64 { return 0 }, time.Unix(0, 0), delivery.New(dir, quiet), nil, quiet)
 	t.Cleanup(l.close)
 	return l
 }

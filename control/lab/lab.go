@@ -71,6 +71,8 @@ type lab struct {
 	// published is how long changes took to be in force, in seconds.
 	published *metrics.Histogram
 
+	cloudWatch *cloudWatch
+
 	down     chan struct{} // closed when somebody asks the lab to end
 	downOnce sync.Once
 
@@ -144,7 +146,9 @@ func run(ctx context.Context, o order, report *reporter) error {
 	defer l.ports.Close()
 	clock := func() int64 { return int64(time.Since(l.started)) } // so that drops have a wall-clock time
 	l.engine = dataplane.NewEngine(dataplane.Config{Clock: clock})
-	l.flowLogs = newFlowLogs(l.engine, clock, l.started, delivery.New(dir.FlowLogs(), log), log)
+	l.cloudWatch = newCloudWatch(nil, log)
+	defer l.cloudWatch.close()
+	l.flowLogs = newFlowLogs(l.engine, clock, l.started, delivery.New(dir.FlowLogs(), log), l.cloudWatch.put, log)
 	defer l.flowLogs.close() // after the last packet
 	forwarding := l.forward()
 	defer func() { _ = l.ports.Close(); <-forwarding.done }()
@@ -307,6 +311,7 @@ func (l *lab) operate(ctx context.Context, op control.Operation) (*Plan, error) 
 func (l *lab) converge(changes []control.Change) *Plan {
 	w, revision := l.store.World()
 	plan := newPlan(changes, revision)
+	l.cloudWatch.converge(w)
 	l.flowLogs.converge(w)
 	for _, err := range []error{l.platform.converge(w), l.vpn.converge(w), l.servers.converge(w), l.programs.converge(w, l.file.Dir)} {
 		if err != nil {

@@ -68,7 +68,9 @@ func memoryLab(t *testing.T) *lab {
 		servers:  newServers(func(_ string, f func() error) error { return f() }, quiet),
 		programs: newPrograms(nil, "", "", quiet),
 	}
-	l.flowLogs = newFlowLogs(l.engine, func() int64 { return int64(time.Since(l.started)) }, l.started, delivery.New("", quiet), quiet)
+	l.cloudWatch = newCloudWatch(nil, quiet)
+	t.Cleanup(l.cloudWatch.close)
+	l.flowLogs = newFlowLogs(l.engine, func() int64 { return int64(time.Since(l.started)) }, l.started, delivery.New("", quiet), l.cloudWatch.put, quiet)
 	t.Cleanup(l.flowLogs.close)
 	l.store = control.NewStore(quiet, nil, l.engine.Publish)
 	l.observePublishing()

@@ -31,6 +31,7 @@ type apiServer struct {
 	requests requestCounts
 
 	captures captures
+	aws      *awsServers
 }
 
 func newServer(l *lab) *apiServer {
@@ -53,7 +54,10 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("POST /v1/probe", s.probe)
 	mux.HandleFunc("POST /v1/fetch", s.fetch)
 	mux.HandleFunc("POST /v1/exec", s.exec)
+	mux.HandleFunc("POST /v1/serve", s.serve)
+	mux.HandleFunc("POST /v1/serve/stop", s.serveStop)
 	mux.HandleFunc("POST /v1/down", s.down)
+	s.aws = newAWSServers(l, mux)
 	s.http = &http.Server{
 		Handler:           s.requests.counting(mux),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -79,6 +83,7 @@ func (s *apiServer) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	s.cancel()
+	s.aws.close()
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()
 	}

@@ -1,0 +1,107 @@
+package lab
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/awsapi"
+	"github.com/vpcsim/vpcsim/control/cloudwatch"
+	"github.com/vpcsim/vpcsim/control/flowlogs"
+)
+
+// cloudWatch runs CloudWatch on the clock on the wall: it takes what flow logs
+// publish, and evaluates alarms when they are due.
+type cloudWatch struct {
+	service *cloudwatch.Service
+	log     *slog.Logger
+	act     func(cloudwatch.Transition) // nil: nobody acts
+
+	turned chan struct{} // other alarms to wait for
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// newCloudWatch starts to evaluate.
+func newCloudWatch(act func(cloudwatch.Transition), log *slog.Logger) *cloudWatch {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &cloudWatch{service: cloudwatch.New(), log: log, act: act, turned: make(chan struct{}, 1), cancel: cancel}
+	c.done.Go(func() { c.run(ctx) })
+	return c
+}
+
+// run waits for one evaluation after the other.
+func (c *cloudWatch) run(ctx context.Context) {
+	for {
+		patience := time.Hour
+		if next, ok := c.service.Next(); ok {
+			patience = max(time.Until(next), 0)
+		}
+		timer := time.NewTimer(patience)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-c.turned:
+			timer.Stop()
+		case <-timer.C:
+			for _, t := range c.service.Evaluate(time.Now()) {
+				c.transition(t)
+			}
+		}
+	}
+}
+
+// transition tells everybody about an alarm's new state.
+func (c *cloudWatch) transition(t cloudwatch.Transition) {
+	level := slog.LevelInfo
+	if t.State == cloudwatch.StateAlarm {
+		level = slog.LevelWarn
+	}
+	c.log.Log(context.Background(), level, "alarm changed its state", "alarm", t.Name, "from", string(t.Old), "to", string(t.State), "reason", t.Reason)
+	if c.act != nil {
+		c.act(t)
+	}
+}
+
+// converge puts the filters and alarms of a world in force.
+func (c *cloudWatch) converge(w *control.World) {
+	c.service.Configure(time.Now(), w.CloudWatchConfig())
+	select {
+	case c.turned <- struct{}{}:
+	default:
+	}
+}
+
+// put takes published records.
+func (c *cloudWatch) put(entries []flowlogs.Entry) {
+	c.service.Put(time.Now(), control.CloudWatchEvents(entries))
+}
+
+func (c *cloudWatch) close() {
+	c.cancel()
+	c.done.Wait()
+}
+
+// place is where AWS's clients are told that the lab is.
+func (l *lab) place() awsapi.Place {
+	w, _ := l.store.World()
+	return awsapi.Place{Account: w.Account.String(), Region: w.Region}
+}
+
+// describedFlowLogs are the world's, as EC2 describes them.
+func (l *lab) describedFlowLogs() []awsapi.FlowLog {
+	w, _ := l.store.World()
+	k, _ := control.KindNamed("flowLogs")
+	var list []awsapi.FlowLog
+	for _, name := range k.Names(w) {
+		s := &w.FlowLogs[name].Status
+		list = append(list, awsapi.FlowLog{
+			ID: s.ID, Name: name, ResourceID: s.ResourceID, TrafficType: s.TrafficType.String(), Group: s.LogGroup, Format: s.LogFormat,
+			Interval: int(s.MaxAggregationInterval), Created: l.started,
+		})
+	}
+	return list
+}
