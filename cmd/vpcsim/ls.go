@@ -68,14 +68,14 @@ func (a *app) writeStatuses(list []*lab.Status) {
 	var rows [][]string
 	for _, s := range list {
 		if s.Started.IsZero() {
-			rows = append(rows, []string{s.Name, "", "", "", "", "", "", "does not answer"})
+			rows = append(rows, []string{s.Name, "", "", "", "", "", "", "", "does not answer"})
 			continue
 		}
 		rows = append(rows, []string{
-			s.Name, s.File, strconv.Itoa(s.Instances), strconv.Itoa(s.InternetHosts), strconv.FormatUint(s.Revision, 10),
+			s.Name, s.File, strconv.Itoa(s.Instances), strconv.Itoa(s.InternetHosts), strconv.Itoa(s.VPNClients), strconv.FormatUint(s.Revision, 10),
 			strconv.FormatUint(s.Packets.Forwarded, 10), strconv.FormatUint(s.Packets.Dropped, 10),
 			time.Since(s.Started).Round(time.Second).String(), strconv.Itoa(s.PID),
 		})
 	}
-	writeTable(a.stdout, []string{"LAB", "FROM", "INSTANCES", "INTERNET HOSTS", "REVISION", "FORWARDED", "DROPPED", "UP", "PID"}, rows)
+	writeTable(a.stdout, []string{"LAB", "FROM", "INSTANCES", "INTERNET HOSTS", "VPN CLIENTS", "REVISION", "FORWARDED", "DROPPED", "UP", "PID"}, rows)
 }

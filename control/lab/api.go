@@ -60,6 +60,7 @@ type Status struct {
 
 	Instances     int `json:"instances"`
 	InternetHosts int `json:"internetHosts"`
+	VPNClients    int `json:"vpnClients"`
 	Checks        int `json:"checks"`
 
 	Packets Packets            `json:"packets"`

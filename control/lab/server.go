@@ -122,7 +122,7 @@ func (l *lab) status() Status {
 	counters := l.engine.Counters()
 	status := Status{
 		Name: l.name, World: w.Name, Description: w.Description, File: file, Revision: revision, Started: l.started,
-		Instances: len(w.Instances), InternetHosts: len(w.InternetHosts), Checks: len(w.Checks),
+		Instances: len(w.Instances), InternetHosts: len(w.InternetHosts), VPNClients: len(w.VPNClients), Checks: len(w.Checks),
 		Packets: Packets{
 			Received: counters.Received, Forwarded: counters.Forwarded, Answered: counters.Answered,
 			Drops: map[string]uint64{}, Tracked: l.engine.Flows(),
