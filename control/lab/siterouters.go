@@ -173,7 +173,7 @@ func (r *siteRouter) converge(w *control.World, name string, tunnels []customerT
 			PersistentKeepalive: keepalive,
 		})
 	}
-	if err := r.tunnels.set(state); err != nil {
+	if err := errors.Join(r.tunnels.set(state), r.tunnels.await()); err != nil {
 		return err
 	}
 	if err := r.setDevices(tunnels); err != nil {

@@ -111,6 +111,9 @@ func landedOn(w *control.World, c *control.VPNClient) *control.ClientVPNAssociat
 
 // setUp gives the machine its address in the tunnel and the routes into it.
 func (v *vpnClients) setUp(c *vpnClient, w *control.World, name string) error {
+	if err := c.tunnel.await(); err != nil {
+		return err
+	}
 	client := w.VPNClients[name]
 	if err := v.host.Device(c.node, clientDevice, []netip.Prefix{single(client.Status.Address)}, 0); err != nil {
 		return err

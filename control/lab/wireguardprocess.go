@@ -2,12 +2,15 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/vpcsim/vpcsim/control/host"
 	"github.com/vpcsim/vpcsim/control/wireguard"
@@ -22,7 +25,16 @@ type wireGuardProcess struct {
 	tun    bool // TUN devices can be made
 	remote *wireguard.Process
 	output []*os.File // our ends of its pipes
+	wanted []string   // the devices of the state in force
+
+	mu     sync.Mutex
+	made   map[string]bool  // devices that are there
+	failed map[string]error // and what could not be, since the last set
+	news   chan struct{}    // one of these has changed; holds one
 }
+
+// devicePatience is how long the process may take to make its devices.
+const devicePatience = 5 * time.Second
 
 // startWireGuard starts the process in a node. Directories are where its programs
 // find its sockets; see [host.NodeFiles].
@@ -31,7 +43,7 @@ func startWireGuard(h *host.Host, node string, directories map[string]string, lo
 	if err != nil {
 		return nil, err
 	}
-	p := &wireGuardProcess{node: node, host: h, log: log, tun: host.TUNAllowed()}
+	p := &wireGuardProcess{node: node, host: h, log: log, tun: host.TUNAllowed(), made: map[string]bool{}, failed: map[string]error{}, news: make(chan struct{}, 1)}
 	stdin, stdout, err := p.command(directories, binary, DaemonArgument, wireguard.Argument)
 	if err != nil {
 		return nil, err
@@ -69,18 +81,36 @@ func (p *wireGuardProcess) command(directories map[string]string, args ...string
 }
 
 func (p *wireGuardProcess) event(e wireguard.Event) {
+	p.mu.Lock()
 	switch {
 	case e.Error != "":
 		p.log.Error("WireGuard", "tunnel", e.Tunnel, "error", e.Error)
+		p.failed[e.Tunnel] = errors.New(e.Error)
+		if e.Removed {
+			delete(p.made, e.Tunnel)
+		}
 	case e.Status != nil:
 		p.log.Debug("WireGuard", "tunnel", e.Tunnel, "handshake", e.Status.LastHandshake)
+		p.made[e.Tunnel] = true
+	case e.Removed:
+		delete(p.made, e.Tunnel)
+	}
+	p.mu.Unlock()
+	select {
+	case p.news <- struct{}{}:
+	default:
 	}
 }
 
-// set makes state the one in force, with pairs where there can be no TUN devices. It
-// does not wait for the devices; [host.Host.Device] does.
+// set makes state the one in force, with pairs where there can be no TUN devices. The
+// devices are there once await has returned.
 func (p *wireGuardProcess) set(state wireguard.State) error {
+	p.mu.Lock()
+	clear(p.failed)
+	p.mu.Unlock()
+	p.wanted = p.wanted[:0]
 	for i := range state.Tunnels {
+		p.wanted = append(p.wanted, state.Tunnels[i].Name)
 		if t := &state.Tunnels[i]; !p.tun {
 			t.PairEnd = fmt.Sprintf("pair%d", i)
 			if err := p.host.Pair(p.node, t.Name, t.PairEnd, t.MTU); err != nil {
@@ -89,6 +119,32 @@ func (p *wireGuardProcess) set(state wireguard.State) error {
 		}
 	}
 	return p.remote.Set(state)
+}
+
+// await waits until the process has said how it went with every device.
+func (p *wireGuardProcess) await() error {
+	late := time.After(devicePatience)
+	for {
+		missing, errs := "", []error(nil)
+		p.mu.Lock()
+		for _, name := range p.wanted {
+			if !p.made[name] {
+				missing = name
+			}
+			errs = append(errs, p.failed[name])
+		}
+		p.mu.Unlock()
+		if err := errors.Join(errs...); err != nil || missing == "" {
+			return err
+		}
+		select {
+		case <-p.news:
+		case <-p.remote.Done():
+			return errors.New("the process that has the WireGuard devices has ended; its last words are in the lab's log")
+		case <-late:
+			return fmt.Errorf("device %s: not there after %s", missing, devicePatience)
+		}
+	}
 }
 
 // close ends the process, and the devices with it.
