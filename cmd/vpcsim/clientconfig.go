@@ -103,6 +103,9 @@ func clientConfigNote(w *control.World, name string) string {
 // writeSecret makes a file that its owner alone can read. One that is there is
 // replaced as a whole: what it, or a link, says about others does not count.
 func writeSecret(path, text string, force bool) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != 0 && info.Mode().Type() != fs.ModeSymlink {
+		return &exitError{exitFailed, fmt.Sprintf("%s is there, and no file; write to another one", path)} // a device, a directory
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".client-config-*") // mode 0600
 	if err != nil {
 		return err

@@ -101,6 +101,9 @@ func TestClientConfigFileIsItsOwnersAndIsNotOverwritten(t *testing.T) {
 	if text, err := os.ReadFile(other); err != nil || string(text) != "mine" {
 		t.Errorf("%v: the link's file has %q", err, text)
 	}
+	if _, _, err := clientConfigHere(t, "phone", os.DevNull, true); err == nil || !strings.Contains(err.Error(), "no file") {
+		t.Errorf("a device: %v", err)
+	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
 		t.Errorf("%v, %v", left, err)
 	}

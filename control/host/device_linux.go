@@ -80,6 +80,28 @@ func (h *Host) Pair(node, name, other string, mtu int) error {
 	})
 }
 
+// RemovePair removes such a pair, with the addresses and routes at its ends. That
+// there is none is no error, nor that the node is gone.
+func (h *Host) RemovePair(node, name string) error {
+	if _, there := h.Node(node); !there {
+		return nil
+	}
+	return h.In(node, func() error {
+		link, err := netlink.LinkByName(name)
+		var notFound netlink.LinkNotFoundError
+		if errors.As(err, &notFound) {
+			return nil
+		}
+		if err == nil {
+			err = netlink.LinkDel(link)
+		}
+		if err != nil {
+			return fmt.Errorf("node %s: pair %s: %w", node, name, err)
+		}
+		return nil
+	})
+}
+
 // TUNAllowed reports whether this process, and those that it starts, can make TUN
 // devices in namespaces of their own.
 func TUNAllowed() bool {

@@ -139,6 +139,7 @@ func (h *Host) LearnedRoutes(string, []LearnedRoute) error       { return errNee
 func (h *Host) PushedRoutes(string, []LearnedRoute) error        { return errNeedsLinux }
 
 func (h *Host) Pair(string, string, string, int) error { return errNeedsLinux }
+func (h *Host) RemovePair(string, string) error        { return errNeedsLinux }
 
 // TUNAllowed says no.
 func TUNAllowed() bool { return false }

@@ -31,6 +31,7 @@ type vpnClients struct {
 type vpnClient struct {
 	node   string
 	tunnel *wireGuardProcess
+	up     bool // the device is set up
 }
 
 // clientDevice is what wg-quick would call the device of a configuration wg0.conf.
@@ -91,6 +92,10 @@ func (v *vpnClients) connect(w *control.World, name string) error {
 	}
 	client := w.VPNClients[name]
 	keys, association := w.ClientVPNKeys(name), landedOn(w, client)
+	// What carries the tunnel must not go into it, from the first call on.
+	if err := v.host.PushedRoutes(c.node, pushedRoutes(w, client, c.up)); err != nil {
+		return err
+	}
 	return c.tunnel.set(wireguard.State{Tunnels: []wireguard.Tunnel{{
 		Name: clientDevice, MTU: dataplane.ClientVPNMTU,
 		PrivateKey: wireguard.Key(keys.Client.Private), PeerPublicKey: wireguard.Key(keys.Endpoint.Public), PresharedKey: wireguard.Key(keys.Preshared),
@@ -118,17 +123,26 @@ func (v *vpnClients) setUp(c *vpnClient, w *control.World, name string) error {
 	if err := v.host.Device(c.node, clientDevice, []netip.Prefix{single(client.Status.Address)}, 0); err != nil {
 		return err
 	}
-	// What carries the tunnel must not go into it.
+	c.up = true
+	return v.host.PushedRoutes(c.node, pushedRoutes(w, client, true))
+}
+
+// pushedRoutes are the way to the association that a client is on, and, once the
+// device is there, those into the tunnel.
+func pushedRoutes(w *control.World, client *control.VPNClient, up bool) []host.LearnedRoute {
 	routes := []host.LearnedRoute{{
 		Destination: single(landedOn(w, client).OutsideIP),
 		Hops:        []host.NextHop{{Device: "eth0", Via: dataplane.InternetRouter4}},
 	}}
+	if !up {
+		return routes
+	}
 	for _, block := range w.ClientVPNEndpoints[client.Endpoint].AllowedIPs() {
 		for _, destination := range besideDefault(block) {
 			routes = append(routes, host.LearnedRoute{Destination: destination, Hops: []host.NextHop{{Device: clientDevice}}})
 		}
 	}
-	return v.host.PushedRoutes(c.node, routes)
+	return routes
 }
 
 // besideDefault are the routes for a block. In place of the default route there are

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -26,9 +27,12 @@ type wireGuardProcess struct {
 	remote *wireguard.Process
 	output []*os.File // our ends of its pipes
 	wanted []string   // the devices of the state in force
+	// pairs are the other ends of the pairs that stand in for devices, by device.
+	pairs map[string]string
+	made  int // pairs so far
 
 	mu     sync.Mutex
-	made   map[string]bool  // devices that are there
+	there  map[string]bool  // devices that are
 	failed map[string]error // and what could not be, since the last set
 	news   chan struct{}    // one of these has changed; holds one
 }
@@ -43,7 +47,10 @@ func startWireGuard(h *host.Host, node string, directories map[string]string, lo
 	if err != nil {
 		return nil, err
 	}
-	p := &wireGuardProcess{node: node, host: h, log: log, tun: host.TUNAllowed(), made: map[string]bool{}, failed: map[string]error{}, news: make(chan struct{}, 1)}
+	p := &wireGuardProcess{
+		node: node, host: h, log: log, tun: host.TUNAllowed(), pairs: map[string]string{},
+		there: map[string]bool{}, failed: map[string]error{}, news: make(chan struct{}, 1),
+	}
 	stdin, stdout, err := p.command(directories, binary, DaemonArgument, wireguard.Argument)
 	if err != nil {
 		return nil, err
@@ -87,13 +94,13 @@ func (p *wireGuardProcess) event(e wireguard.Event) {
 		p.log.Error("WireGuard", "tunnel", e.Tunnel, "error", e.Error)
 		p.failed[e.Tunnel] = errors.New(e.Error)
 		if e.Removed {
-			delete(p.made, e.Tunnel)
+			delete(p.there, e.Tunnel)
 		}
 	case e.Status != nil:
 		p.log.Debug("WireGuard", "tunnel", e.Tunnel, "handshake", e.Status.LastHandshake)
-		p.made[e.Tunnel] = true
+		p.there[e.Tunnel] = true
 	case e.Removed:
-		delete(p.made, e.Tunnel)
+		delete(p.there, e.Tunnel)
 	}
 	p.mu.Unlock()
 	select {
@@ -110,15 +117,34 @@ func (p *wireGuardProcess) set(state wireguard.State) error {
 	p.mu.Unlock()
 	p.wanted = p.wanted[:0]
 	for i := range state.Tunnels {
-		p.wanted = append(p.wanted, state.Tunnels[i].Name)
-		if t := &state.Tunnels[i]; !p.tun {
-			t.PairEnd = fmt.Sprintf("pair%d", i)
-			if err := p.host.Pair(p.node, t.Name, t.PairEnd, t.MTU); err != nil {
-				return err
-			}
+		t := &state.Tunnels[i]
+		p.wanted = append(p.wanted, t.Name)
+		if p.tun {
+			continue
+		}
+		if p.pairs[t.Name] == "" {
+			p.pairs[t.Name] = fmt.Sprintf("pair%d", p.made)
+			p.made++
+		}
+		t.PairEnd = p.pairs[t.Name]
+		if err := p.host.Pair(p.node, t.Name, t.PairEnd, t.MTU); err != nil {
+			return err
 		}
 	}
-	return p.remote.Set(state)
+	return errors.Join(p.remote.Set(state), p.removePairs())
+}
+
+// removePairs removes what is no longer wanted. TUN devices go with who made them;
+// a pair would stay, and swallow what its routes lead into it.
+func (p *wireGuardProcess) removePairs() error {
+	var errs []error
+	for name := range p.pairs {
+		if !slices.Contains(p.wanted, name) {
+			errs = append(errs, p.host.RemovePair(p.node, name))
+			delete(p.pairs, name)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // await waits until the process has said how it went with every device.
@@ -128,7 +154,7 @@ func (p *wireGuardProcess) await() error {
 		missing, errs := "", []error(nil)
 		p.mu.Lock()
 		for _, name := range p.wanted {
-			if !p.made[name] {
+			if !p.there[name] {
 				missing = name
 			}
 			errs = append(errs, p.failed[name])
@@ -150,6 +176,10 @@ func (p *wireGuardProcess) await() error {
 // close ends the process, and the devices with it.
 func (p *wireGuardProcess) close() {
 	_ = p.remote.Close()
+	p.wanted = nil
+	if err := p.removePairs(); err != nil {
+		p.log.Error("WireGuard", "error", err)
+	}
 	for _, f := range p.output {
 		_ = f.Close()
 	}
