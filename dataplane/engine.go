@@ -292,21 +292,18 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 // housekeep removes a bounded number of dead flows.
 func (e *Engine) housekeep(snap *Snapshot, now int64, idle bool) {
 	flows := &e.state.flows
-	budget := func(count, limit, freed int) int {
-		switch {
-		case idle: // no packet waits, and the next call may be a second away
+	budget := func(e *sweepEffort, count, limit int) int {
+		if idle { // no packet waits, and the next call may be a second away
 			return 256 * sweepSlots
-		case count > limit/4*3 && freed > 0: // nearly full, and there is room to be found
-			return 64 * sweepSlots
 		}
-		return sweepSlots
+		return e.next(count, limit)
 	}
 	if idle {
 		e.state.flights.rest()
 	}
-	e.state.nat.sweep(now, budget(e.state.nat.count(), e.state.nat.limit, e.state.nat.freed), snap)
-	e.state.sweepServices(now, budget(e.state.serviceFlows.count, e.state.serviceFlows.limit, e.state.serviceFlows.freed), snap)
-	flows.sweep(budget(flows.count, flows.limit, flows.freed), func(f *slot[flow]) bool {
+	e.state.nat.sweep(now, budget(&e.state.nat.effort, e.state.nat.count(), e.state.nat.limit), snap)
+	e.state.sweepServices(now, budget(&e.state.serviceFlows.effort, e.state.serviceFlows.count, e.state.serviceFlows.limit), snap)
+	flows.sweep(budget(&flows.effort, flows.count, flows.limit), func(f *slot[flow]) bool {
 		owner := f.key.owner()
 		dead := f.value.expires <= now || !snap.tracks(owner)
 		if dead {

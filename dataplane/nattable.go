@@ -63,7 +63,7 @@ type natTable struct {
 	limit           int
 	targets         map[natTarget]int
 	hand            int // where the sweeper stopped
-	freed           int // what it released the last time
+	effort          sweepEffort
 	statistics      natStatistics
 }
 
@@ -240,5 +240,5 @@ func (t *natTable) sweep(now int64, budget int, snap *Snapshot) {
 			t.release(uint32(t.hand))
 		}
 	}
-	t.freed = before - t.count()
+	t.effort.freed = before - t.count()
 }

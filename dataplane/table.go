@@ -18,7 +18,7 @@ type keyTable[V any] struct {
 	count    int
 	limit    int
 	sweeping int // where in the directory the sweeper is
-	freed    int // what it removed the last time
+	effort   sweepEffort
 	// spare are the slots, all empty, that the next segment to be split gets
 	// for its own: growing leaves nothing to the garbage collector.
 	spare []slot[V]
@@ -29,6 +29,30 @@ const (
 	tableSegmentMax = 256 // slots of a segment that is split instead
 	sweepSlots      = 16  // slots looked at per batch
 )
+
+// sweepEffort decides how many slots the next sweep looks at.
+type sweepEffort struct {
+	slots int // the last time, in a table that was nearly full
+	freed int // what that removed
+}
+
+// next is many in a table that is nearly full, as long as there is room to be found,
+// and half of it each time that there is none: one stretch without a dead entry says
+// little of the next, but who looks at live entries only must not pay for it for
+// ever.
+func (e *sweepEffort) next(count, limit int) int {
+	const hard = 64 * sweepSlots
+	switch {
+	case count <= limit/4*3:
+		e.slots = hard
+		return sweepSlots
+	case e.freed > 0:
+		e.slots = hard
+	default:
+		e.slots = max(e.slots/2, sweepSlots)
+	}
+	return e.slots
+}
 
 // slot is one entry; a slot whose key has no scope is empty.
 type slot[V any] struct {
@@ -166,7 +190,7 @@ func (t *keyTable[V]) move(old []slot[V], to func(h uint64) *tableSegment[V]) {
 // sweep looks at up to budget slots and removes those that are dead; called
 // once per batch, it visits the whole table over time without ever taking long.
 func (t *keyTable[V]) sweep(budget int, dead func(*slot[V]) bool) {
-	t.freed = 0
+	t.effort.freed = 0
 	if t.count == 0 {
 		return
 	}
@@ -175,7 +199,7 @@ func (t *keyTable[V]) sweep(budget int, dead func(*slot[V]) bool) {
 		for ; s.hand < len(s.slots) && budget > 0; budget-- {
 			if e := &s.slots[s.hand]; e.key.scope != 0 && dead(e) {
 				t.vacate(s, s.hand) // another entry may move in: look again
-				t.freed++
+				t.effort.freed++
 				continue
 			}
 			s.hand++

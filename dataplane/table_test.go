@@ -136,6 +136,39 @@ func TestFlowsOfOneConnectionLieTogether(t *testing.T) {
 	}
 }
 
+// The keys of one program's connections, made one after the other, expire one after
+// the other. Were they neighbours in the table, the sweeper would meet all of them
+// at once and then none for long.
+func TestHashScattersConsecutiveKeys(t *testing.T) {
+	const segments, window = 1 << 10, 1 << 12
+	for name, vary := range map[string]func(k *flowKey, i int){
+		"local port":  func(k *flowKey, i int) { k.localPort = uint16(i) },
+		"remote port": func(k *flowKey, i int) { k.remotePort = uint16(i) },
+		"remote IPv4": func(k *flowKey, i int) { k.remote.Lo += uint64(i) },
+		"IPv6 subnet": func(k *flowKey, i int) { k.remote = packet.Addr{Hi: 0x20010db8_00000000 + uint64(i), Lo: 1} },
+	} {
+		rng := rand.New(rand.NewPCG(1, 2))
+		worst := 0
+		for range 1000 {
+			k, seed := tupleFlowKey(7, &packet.Tuple{Src: addr("10.0.1.10"), Dst: addr("10.0.2.30"), SrcPort: 1, DstPort: 80, Proto: 6}, 0, egress), rng.Uint64()
+			k.local.Lo += uint64(rng.IntN(1 << 16))
+			var segment [segments]int
+			for i := range window {
+				next := k
+				vary(&next, 1024+i)
+				segment[next.hash(seed, 0)>>54]++
+			}
+			for _, keys := range segment {
+				worst = max(worst, keys)
+			}
+		}
+		// Four on average; of a million random draws the worst has 19.
+		if worst > 24 {
+			t.Errorf("%s: %d of %d consecutive keys are in one of %d segments", name, worst, window, segments)
+		}
+	}
+}
+
 // Keys as labs have them, one counter in one field, must spread as well as
 // random ones do: no slot far from its home.
 func TestHashSpreadsKeysThatDifferLittle(t *testing.T) {
@@ -170,5 +203,31 @@ func TestHashSpreadsKeysThatDifferLittle(t *testing.T) {
 		if far := float64(steps) / float64(table.count); far > 2 {
 			t.Errorf("%s: keys are %.2f slots from home", name, far)
 		}
+	}
+}
+
+// A stretch of live entries in a table that is nearly full does not make the sweeper
+// give up: dead ones behind it are found before the table is full.
+func TestSweepPassesAStretchOfLiveEntries(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		count, freed int
+		before, want int
+	}{
+		{"room is left", 700, 0, 0, sweepSlots},
+		{"nearly full: begins in earnest", 800, 1, 0, 64 * sweepSlots},
+		{"found nothing once", 800, 0, 64 * sweepSlots, 32 * sweepSlots},
+		{"found nothing for long", 800, 0, sweepSlots, sweepSlots},
+		{"found something again", 800, 1, sweepSlots, 64 * sweepSlots},
+	} {
+		e := sweepEffort{slots: c.before, freed: c.freed}
+		if got := e.next(c.count, 1000); got != c.want {
+			t.Errorf("%s: %d slots, want %d", c.name, got, c.want)
+		}
+	}
+	e := sweepEffort{}
+	e.next(700, 1000) // crosses the mark where nothing was found to be dead
+	if got := e.next(800, 1000); got != 32*sweepSlots {
+		t.Errorf("the first sweep of a table that is nearly full looks at %d slots", got)
 	}
 }

@@ -270,5 +270,8 @@ func (k *flowKey) hash(seed uint64, together uint32) uint64 {
 	low, high := min(k.localPort, k.remotePort), max(k.localPort, k.remotePort)
 	rest := uint64(k.scope&^together)<<32 | uint64(high)<<16 | uint64(low)
 	hi, lo := bits.Mul64((hi1^lo1)+(hi2^lo2)+m3, rest^turned^m2)
-	return hi ^ lo
+	// The first bits of a product follow its factors in even steps: ports in a
+	// row would lie in a row.
+	h := hi ^ lo
+	return (h ^ h>>32) * m1
 }
