@@ -15,6 +15,7 @@ type state struct {
 	journal      journal
 	traffic      trafficTable
 	drops        dropTable
+	watches      *flowWatches // of those who look at flows; nil while nobody does
 	links        []*linkState // by the index of the snapshot's directions
 	flights      delayQueue
 	records      *flowRecordTable // of the flow logs; nil before the first

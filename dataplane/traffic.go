@@ -130,10 +130,16 @@ func (w *Walk) throughNATGateway(gateway Handle, dir direction, far bool) {
 // account counts the packet where it was sent, at the gateways on its way, and
 // where it was received unless a link has it first: then arrive does.
 func (w *Walk) account(s *state) {
+	if !w.judged {
+		return // no packet that went any way
+	}
 	packets, bytes := packet.TotalBytes(&w.pkt)
 	passed := w.verdict == VerdictPass
 	if w.entry != 0 && (passed || w.left()) {
 		s.traffic.at(w.entry).send(packets, bytes)
+	}
+	if s.watches != nil {
+		s.watches.count(w, packets, bytes)
 	}
 	if w.nGateways > 0 {
 		w.accountGateways(s, packets, bytes)

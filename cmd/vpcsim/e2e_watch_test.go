@@ -39,7 +39,21 @@ func TestWatching(t *testing.T) {
 				t.Errorf("bytes received by %s: %q", eni, got)
 			}
 		}
+		u.testTop(t)
 		u.ok("down")
+	})
+}
+
+// testTop: a flow that goes on, and one that is refused, with the rule's owner.
+func (u *user) testTop(t *testing.T) {
+	u.start(u.command("exec", "a", "--", "ping", "-i", "0.05", "10.0.1.20"))
+	refused := u.command("exec", "a", "--", "/bin/sh", "-c", "while :; do timeout 0.1 "+shared.tool+"; done")
+	refused.Env = append(refused.Env, toolVariable+"=ask 10.0.1.20:9")
+	u.start(refused)
+	u.eventually("top's flows", func() bool {
+		got := u.ok("top", "--once", "-i", "300ms").stdout
+		return strings.Contains(got, "10.0.1.10 → 10.0.1.20 icmp") && strings.Contains(got, "DROP securityGroup ping: no ingress rule allows udp/9 from 10.0.1.10") &&
+			strings.Contains(got, "b/eth0")
 	})
 }
 

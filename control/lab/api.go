@@ -16,6 +16,7 @@ import (
 //	GET  /v1/flowlogs FlowLogs, after the sequence number ?after=N, of one flow log
 //	                 with &log=NAME; with &wait=20s it waits for some
 //	GET  /metrics    what Prometheus scrapes; see metrics.go
+//	GET  /v1/top     → Top by Top, a line each ?interval=1s, until the client goes
 //	POST /v1/plan    File → Plan, changing nothing
 //	POST /v1/apply   File → Plan, which is now in force
 //	POST /v1/operate control.Operation → Plan, which is now in force

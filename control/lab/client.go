@@ -283,3 +283,37 @@ func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
 	}
 	return text, nil
 }
+
+// Top passes on what moves in the lab, interval by interval, until ctx ends or
+// report returns false. It returns nil, too, when the lab ends meanwhile.
+func (c *Client) Top(ctx context.Context, interval time.Duration, report func(*Top) bool) error {
+	return c.stream(ctx, http.MethodGet, "/v1/top?interval="+interval.String(), nil, func(decoder *json.Decoder) (bool, error) {
+		top := &Top{}
+		if err := decoder.Decode(top); err != nil {
+			return false, err
+		}
+		return report(top), nil
+	})
+}
+
+// stream reads values one by one as the lab sends them, until next says that it has
+// enough, ctx ends, or the lab does: none of these is an error.
+func (c *Client) stream(ctx context.Context, method, path string, body any, next func(*json.Decoder) (bool, error)) error {
+	response, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	decoder := json.NewDecoder(response.Body)
+	for {
+		more, err := next(decoder)
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("lab %s: its answer cannot be read: %w; was it started by another version of vpcsim?", c.lab.Name, err)
+		case !more:
+			return nil
+		}
+	}
+}

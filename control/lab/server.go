@@ -44,6 +44,7 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("GET /v1/links", s.links)
 	mux.HandleFunc("GET /v1/flowlogs", s.flowLogs)
 	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.HandleFunc("GET /v1/top", s.top)
 	mux.HandleFunc("POST /v1/plan", s.plan)
 	mux.HandleFunc("POST /v1/apply", s.apply)
 	mux.HandleFunc("POST /v1/operate", s.operate)
