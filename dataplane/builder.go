@@ -29,6 +29,7 @@ type Builder struct {
 	BGPSpeakers                []BGPSpeaker
 	ClientVPNEndpoints         []ClientVPNEndpoint
 	VPNClients                 []VPNClient
+	GatewayEndpoints           []GatewayEndpoint
 	Wires                      []Wire
 	InternetHosts              []InternetHost
 

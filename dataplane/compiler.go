@@ -68,6 +68,7 @@ func (c *compiler) register() {
 	c.registerVPN(add)
 	c.registerConnectPeers(add)
 	c.registerClientVPN(add)
+	c.registerEndpoints(add)
 	for i, x := range c.b.Wires {
 		add(x.Object, i)
 	}
@@ -215,6 +216,7 @@ func (c *compiler) interfaces() {
 	all = c.vpnInterfaces(all)
 	all = c.connectPeerInterfaces(all)
 	all = c.clientVPNInterfaces(all)
+	all = c.endpointInterfaces(all)
 	c.s.interfaces = all
 	for i := range all {
 		c.link(all[i].handle, uint32(i))
@@ -346,6 +348,8 @@ func (c *compiler) target(owner Object, vpc Handle, t Target) Hop {
 		return c.peeringSide(owner, t.Handle, vpc)
 	case TargetVPNGateway:
 		return Hop{hopVPNGateway, c.resolve(owner, KindVPNGateway, t.Handle)}
+	case TargetGatewayEndpoint:
+		return Hop{hopGatewayEndpoint, c.resolve(owner, KindVPCEndpoint, t.Handle)}
 	case TargetTransitGateway:
 		return Hop{hopTransitGateway, c.resolve(owner, KindTransitGatewayAttachment, t.Handle)}
 	}

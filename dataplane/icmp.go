@@ -27,8 +27,8 @@ func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
 	var from Hop
 	switch w.reason {
 	case ReasonTooBig:
-		if w.steps[w.nSteps-1].Stage == StageVPNTunnel {
-			return out // AWS discovers no path MTU on its tunnels (V11)
+		if stage := w.steps[w.nSteps-1].Stage; stage == StageVPNTunnel || stage == StageVPCEndpoint {
+			return out // AWS discovers no path MTU on its tunnels (V11) and endpoints (E24)
 		}
 		if !w.pkt.DontFragment {
 			return out // dropped where nothing is cut, and nobody told (T20)

@@ -32,13 +32,13 @@ type NetworkInterface struct {
 // networkInterface is an ENI, or an Internet host's interface, compiled.
 type networkInterface struct {
 	handle          Handle
-	kind            Kind // KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindInternetHost, KindServices, KindVPNTunnel, KindBGPSpeaker, KindClientVPNInterface, KindVPNClient or KindTransitGatewayConnectPeer
+	kind            Kind // KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindInternetHost, KindServices, KindVPNTunnel, KindBGPSpeaker, KindClientVPNInterface, KindVPNClient, KindTransitGatewayConnectPeer or KindVPCEndpoint
 	mac             packet.MAC
 	sourceDestCheck bool
 	stopped         bool
 	forwards        bool
 	subnet, vpc     uint32      // ENI only
-	place           uint32      // among those of its kind: VPN tunnels, associations of endpoints, clients, Connect peers
+	place           uint32      // among those of its kind: VPN tunnels, associations of endpoints, clients, Connect peers, gateway endpoints
 	behind          packet.Addr // Internet host behind a NAT device only: its own address
 	gateway         Handle      // the NAT gateway or Client VPN endpoint it belongs to, if any
 	groups          *groupSet

@@ -41,6 +41,8 @@ const (
 	KindClientVPNInterface // of an endpoint, in a target network
 	KindVPNClient
 	KindTransitGatewayConnectPeer
+	KindVPCEndpoint
+	KindAWSService
 )
 
 // String is the noun as the scenario file spells it, in the singular.
@@ -98,6 +100,10 @@ func (k Kind) String() string {
 		return "vpnClient"
 	case KindTransitGatewayConnectPeer:
 		return "transitGatewayConnectPeer"
+	case KindVPCEndpoint:
+		return "vpcEndpoint"
+	case KindAWSService:
+		return "awsService"
 	}
 	return "none"
 }

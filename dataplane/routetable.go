@@ -45,6 +45,7 @@ const (
 	// TargetTransitGateway: Handle is the VPC's attachment to the gateway.
 	TargetTransitGateway
 	TargetVPNGateway
+	TargetGatewayEndpoint
 )
 
 // routeTable resolves a destination to a hop by the longest prefix.

@@ -82,6 +82,8 @@ func (w *Walk) pathFrom(i int) (path uint8, next Handle) {
 			return pathInternetGateway, 0
 		case StageEgressOnlyGateway:
 			return pathNone, 0 // AWS's list has no number for it
+		case StageVPCEndpoint:
+			return pathGatewayEndpoint, 0
 		case StageVPNGateway:
 			return pathVPNGateway, 0
 		case StagePeering:

@@ -37,6 +37,7 @@ type Snapshot struct {
 	connectEnds        map[connectEnd]uint32
 	clientVPNEndpoints []clientVPNEndpoint
 	vpnClients         []vpnClient
+	gatewayEndpoints   []gatewayEndpoint
 	wires              map[uint32]uint32 // link → the other end's; nil without
 	internet           internet
 	logged             bool // some flow log wants to know
@@ -109,6 +110,7 @@ const (
 	hopVPNGateway         // from the VPC into a virtual private gateway
 	hopVPNGatewayIn       // from one of its tunnels
 	hopVPNTunnels         // into a tunnel of a set
+	hopGatewayEndpoint    // through a gateway endpoint to a service
 	hopInternet
 	hopInternet6In // IPv6 from the Internet into a VPC
 )

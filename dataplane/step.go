@@ -51,6 +51,7 @@ const (
 	StageClientVPN
 	StageClientVPNRoute
 	StageAuthorization
+	StageVPCEndpoint
 	StageEgressOnlyGateway
 	StageInternetGatewayOut
 	StageInternet
@@ -86,6 +87,7 @@ var stageNames = [numStages]string{
 	StageClientVPN:           "client-vpn",
 	StageClientVPNRoute:      "client-vpn-route",
 	StageAuthorization:       "authorization-rule",
+	StageVPCEndpoint:         "vpc-endpoint",
 	StageEgressOnlyGateway:   "egress-only-gateway",
 	StageInternetGatewayOut:  "internet-gateway-out",
 	StageInternet:            "internet",
@@ -182,6 +184,7 @@ const (
 	ReasonNotForEverybody     // other clients are reached by a rule for all only (C9)
 	ReasonNotConnected        // no client with the address is connected
 	ReasonGRE                 // a GRE packet that the Connect peer does not take; Detail is the packet.GREProblem
+	ReasonNotFromItsVPC       // a gateway endpoint serves what its own VPC sends (E7)
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // no room for another connection: tracking (S30), NAT or services
@@ -265,6 +268,7 @@ var reasonNames = [numReasons]string{
 	ReasonNotForEverybody:     "not-for-everybody",
 	ReasonNotConnected:        "not-connected",
 	ReasonGRE:                 "gre",
+	ReasonNotFromItsVPC:       "not-from-its-vpc",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

@@ -149,6 +149,8 @@ func (w *Walk) run(hop Hop) {
 				hop = w.leaveClient(hop.To)
 			case KindTransitGatewayConnectPeer:
 				hop = w.leaveConnectPeer(hop.To)
+			case KindVPCEndpoint:
+				hop = w.leaveGatewayEndpoint(hop.To)
 			default:
 				hop = w.leaveInterface(hop.To)
 			}
@@ -187,6 +189,8 @@ func (w *Walk) run(hop Hop) {
 			hop = w.internetGateway(hop.To)
 		case hopEgressOnlyGateway:
 			hop = w.egressOnlyGateway(hop.To)
+		case hopGatewayEndpoint:
+			hop = w.gatewayEndpoint(hop.To)
 		case hopInternet:
 			hop = w.acrossInternet()
 		case hopInternetGatewayIn:

@@ -1,0 +1,108 @@
+package dataplane
+
+import (
+	"net/netip"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// GatewayEndpoint is a gateway endpoint of a VPC as control hands it over: the
+// door to one AWS service. It has no interface in the VPC, no address and no
+// security group (E1, S50). What goes through it comes out at Addresses, which are
+// the service's public ones, on a link of its own: the service knows by it whose
+// VPC asks, so that VPCs may overlap and sources stay as they are (E2, E5).
+type GatewayEndpoint struct {
+	Object
+	VPC       Handle
+	MAC       packet.MAC
+	Addresses []netip.Addr
+	// Service in AWS's words, such as com.amazonaws.us-east-1.s3.
+	Service string
+	// Tracked: flows through it are tracked whatever the rules of groups allow,
+	// which is true of DynamoDB (S25, E10).
+	Tracked bool
+}
+
+// endpointMTU is the largest IP packet that an endpoint takes. What is larger is
+// lost, and nobody told (E24).
+const endpointMTU = 8500
+
+// gatewayEndpoint is what the place of its interface leads to.
+type gatewayEndpoint struct {
+	service string
+	tracked bool
+}
+
+// gatewayEndpoint takes a packet out of the VPC to the service, with the addresses
+// that it has. The endpoint serves what sends from its own VPC: whatever came in
+// by a peering, a transit gateway or a VPN gets no further, even where a route
+// leads it here (E7). What one of the VPC's own gateways translated is the VPC's
+// (E11).
+func (w *Walk) gatewayEndpoint(index uint32) Hop {
+	ni := &w.snap.interfaces[index]
+	e := &w.snap.gatewayEndpoints[ni.place]
+	from := w.origin
+	switch {
+	case from < 0 || !w.snap.inVPC(from, ni.vpc) || !containsAny(w.snap.vpcs[ni.vpc].prefixes, w.tuple.Src):
+		return w.drop(StageVPCEndpoint, ReasonNotFromItsVPC, ni.handle, uint32(w.snap.vpcs[ni.vpc].handle))
+	case w.wireLength() > endpointMTU:
+		return w.drop(StageVPCEndpoint, ReasonTooBig, ni.handle, endpointMTU)
+	case e.tracked && !w.trackSender():
+		return Hop{}
+	}
+	w.clamp(endpointMTU)
+	w.pass(StageVPCEndpoint, ReasonService, ni.handle, 0)
+	return w.deliver(index)
+}
+
+// leaveGatewayEndpoint starts the way of a service's answer: into the VPC, to
+// whoever has the address.
+func (w *Walk) leaveGatewayEndpoint(index uint32) Hop {
+	ni := &w.snap.interfaces[index]
+	switch {
+	case w.pkt.SrcMAC != ni.mac:
+		return w.drop(StageSourceCheck, ReasonSourceMAC, ni.handle, 0)
+	case w.pkt.DstMAC.IsGroup() || isGroup(w.tuple.Dst):
+		return w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
+	case w.pkt.DstMAC != ni.routerMAC:
+		return w.drop(StageLinkLayer, ReasonNoNeighbor, ni.handle, 0)
+	case !ni.owns(w.tuple.Src):
+		return w.drop(StageSourceCheck, ReasonSourceAddress, ni.handle, 0)
+	case w.announces():
+		return w.drop(StageLinkLayer, ReasonAnnouncement, ni.handle, 0)
+	case w.wireLength() > endpointMTU:
+		return w.drop(StageVPCEndpoint, ReasonTooBig, ni.handle, endpointMTU)
+	}
+	w.clamp(endpointMTU)
+	w.routed = true
+	w.pass(StageVPCEndpoint, ReasonService, ni.handle, 0)
+	return Hop{hopVPC, ni.vpc}
+}
+
+// inVPC reports that an interface is one of a VPC's own.
+func (s *Snapshot) inVPC(index int, vpc uint32) bool {
+	ni := &s.interfaces[index]
+	switch ni.kind {
+	case KindNetworkInterface, KindNATGateway, KindClientVPNInterface:
+		return ni.vpc == vpc
+	}
+	return false
+}
+
+// explainEndpoint words what an endpoint says.
+func (s *Snapshot) explainEndpoint(step Step, t packet.Tuple) string {
+	switch step.Reason {
+	case ReasonNotFromItsVPC:
+		return "a gateway endpoint serves its own VPC only, and " + t.Src.String() + " is not of " + s.objectOf(Handle(step.Detail)).String()
+	case ReasonTooBig:
+		return "larger than 8500 bytes: an endpoint drops it and tells nobody"
+	}
+	service := "the service"
+	if i := s.interfaceOf(uint32(step.Object)); i >= 0 && s.interfaces[i].kind == KindVPCEndpoint {
+		service = s.gatewayEndpoints[s.interfaces[i].place].service
+		if s.interfaces[i].owns(t.Src) {
+			return "from " + service
+		}
+	}
+	return "to " + service + ", which sees " + t.Src.String()
+}
