@@ -87,6 +87,12 @@ func (c *claims) claimPrivate(subnet, path string, a netip.Addr, owner string) {
 }
 
 func (c *claims) claimPublic(path string, a netip.Addr, owner string, word func(netip.Addr) badValue) {
+	if service := c.v.w.serviceWith(a); a.IsValid() && service != "" {
+		bad := word(a)
+		bad.hint = service + " has it"
+		c.v.reportAt(path, false, bad)
+		return
+	}
 	c.claim(c.public, path, a, owner, word)
 }
 

@@ -54,7 +54,7 @@ var assignedIPv6 = netip.MustParsePrefix("2001:db8::/32")
 // names, so that a VPC gets the same block in every run, whatever others come
 // and go.
 func (a *allocation) vpcBlocks() {
-	taken := []netip.Prefix{internetIPv6}
+	taken := []netip.Prefix{internetIPv6, awsServicesIPv6}
 	for _, host := range a.w.InternetHosts {
 		if addr := host.IPv6.Addr; addr.Is6() {
 			taken = append(taken, netip.PrefixFrom(addr, 128))

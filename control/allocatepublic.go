@@ -41,7 +41,7 @@ func (a *allocation) publicAddresses() {
 	for i := range open {
 		d := &open[i]
 		inPool := slices.ContainsFunc(publicPools, func(p netip.Prefix) bool { return p.Contains(d.had) })
-		if inPool && !taken[d.had] {
+		if inPool && !taken[d.had] && a.w.serviceWith(d.had) == "" {
 			d.settle(d.had)
 			d.settled, taken[d.had] = true, true
 		}
@@ -52,7 +52,7 @@ func (a *allocation) publicAddresses() {
 			continue
 		}
 		if next == nil {
-			next = publicAddressSource(taken, namedAddresses(a.w))
+			next = publicAddressSource(taken, namedAddresses(a.w), a.w.serviceWith)
 		}
 		ip := next()
 		if !ip.IsValid() {
@@ -148,7 +148,7 @@ func (a *allocation) wantsPublicIP(eni *NetworkInterface, spec *NetworkInterface
 
 // publicAddressSource returns a function that hands out one free address after
 // the other, first those outside every block that the file names.
-func publicAddressSource(taken map[netip.Addr]bool, named []netip.Prefix) func() netip.Addr {
+func publicAddressSource(taken map[netip.Addr]bool, named []netip.Prefix, serviceWith func(netip.Addr) string) func() netip.Addr {
 	type place struct {
 		pool   int
 		strict bool
@@ -158,7 +158,7 @@ func publicAddressSource(taken map[netip.Addr]bool, named []netip.Prefix) func()
 		for {
 			for ; publicPools[at.pool].Contains(next); next = next.Next() {
 				low := next.As4()[3]
-				if low == 0 || low == 255 || taken[next] {
+				if low == 0 || low == 255 || taken[next] || serviceWith(next) != "" {
 					continue
 				}
 				if slices.ContainsFunc(named, func(p netip.Prefix) bool {

@@ -16,8 +16,8 @@ type Check struct {
 	Description string `json:"description,omitempty"`
 	// Instance, Internet host, site host or VPN client that sends.
 	From string `json:"from"`
-	// Instance, interface, Internet host, site host, VPN client or address that is sent
-	// to.
+	// Instance, interface, Internet host, site host, VPN client, AWS service such as
+	// s3.us-east-1, or address that is sent to.
 	To string `json:"to"`
 	// TCP port to connect to.
 	TCP Port `json:"tcp,omitempty"`
@@ -152,7 +152,7 @@ func (c *Check) validateEnd(v *validation, path, value, required string) netip.A
 			return netip.Addr{}
 		}
 	}
-	ends := []string{"instances", "internetHosts", "siteHosts", "sites", "vpnClients", "natGateways", "clientVpnEndpoints", "networkInterfaces"}
+	ends := []string{"instances", "internetHosts", "siteHosts", "sites", "vpnClients", "natGateways", "clientVpnEndpoints", "awsServices", "networkInterfaces"}
 	for _, plural := range ends {
 		if k, _ := KindNamed(plural); k.Get(v.w, value) != nil {
 			return netip.Addr{}

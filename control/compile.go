@@ -31,6 +31,8 @@ func build(w *World, revision uint64) *dataplane.Builder {
 	compileAll(c, w.TransitGatewayAttachments)
 	compileAll(c, w.TransitGatewayRouteTables)
 	compileAll(c, w.InternetHosts)
+	compileAll(c, w.AWSServices)
+	compileAll(c, w.VPCEndpoints)
 	compileAll(c, w.Sites)
 	compileAll(c, w.SiteHosts)
 	compileAll(c, w.VPNGateways)

@@ -31,6 +31,7 @@ func (w *World) Complete() {
 		w.assignIDs()
 		w.resolveReferences()
 		w.completeVPCs()
+		w.completeAWSServices()
 		w.completeTransitGateways()
 		w.completeVPNAttachments()
 		w.deriveNetworkInterfaces()
@@ -230,6 +231,9 @@ func (w *World) computeStatus() {
 	}
 	for _, list := range w.PrefixLists {
 		list.computeStatus()
+	}
+	for _, endpoint := range w.VPCEndpoints {
+		endpoint.computeStatus(w)
 	}
 	for _, subnet := range w.Subnets {
 		subnet.computeStatus(w)

@@ -126,6 +126,8 @@ var effects = []effectRule{
 	{"natGateways", adds("addresses"), "each address allows 55,000 more connections to one destination (R42)"},
 	{"internetGateways", when(ActionDelete), "nothing passes between the VPC and the Internet any more"},
 	{"internetGateways", removes("vpc"), "routes to it in its former VPC become blackholes (R20)"},
+	{"vpcEndpoints", when(ActionCreate, ActionDelete, ActionReplace), "open connections to the service end: they take another way from now on (E6)"},
+	{"vpcEndpoints", touches([]string{"routeTables", "ipAddressType"}, func(FieldChange) bool { return true }), "connections of subnets whose route to the service changes end (E6)"},
 	{"routeTables", removes("main"), "subnets that name no table move to the new main one at once (R1)"},
 	{"routeTables", adds("main"), "subnets that name no table move to this one at once (R1)"},
 	{"routeTables", touches([]string{"internetGateway"}, func(FieldChange) bool { return true }), "the next packet that comes in from the Internet follows, or no longer follows, this table (R10)"},

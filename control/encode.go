@@ -61,6 +61,11 @@ func (w *World) withoutImplicit() *World {
 			delete(c.Links, name)
 		}
 	}
+	for name, l := range c.PrefixLists {
+		if l == nil || l.managed() {
+			delete(c.PrefixLists, name)
+		}
+	}
 	for name, a := range c.NetworkACLs {
 		if a == nil || a.implicit(name) {
 			delete(c.NetworkACLs, name)

@@ -193,6 +193,14 @@ func (w *World) serviceRanges() []flowlogs.ServiceRange {
 		}
 	}
 	slices.SortFunc(list, func(a, b flowlogs.ServiceRange) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	for _, name := range sorted(w.AWSServices) {
+		s := w.AWSServices[name]
+		for _, l := range s.prefixLists(IPAddressTypeDualstack) {
+			for _, p := range w.PrefixLists[l].Entries {
+				list = append(list, flowlogs.ServiceRange{Prefix: p, Service: s.flowLogName()})
+			}
+		}
+	}
 	return append(list, awsServiceRanges...)
 }
 

@@ -68,6 +68,8 @@ var kinds = []Kind{
 	kind("clientVpnEndpoints", "clientVpnEndpoint", "Client VPN endpoint", "cvpn-endpoint", "InvalidClientVpnEndpointId.NotFound", func(w *World) *map[string]*ClientVPNEndpoint { return &w.ClientVPNEndpoints }),
 	kind("vpnClients", "vpnClient", "VPN client", "cvpn-connection", "InvalidClientVpnConnection.IdNotFound", func(w *World) *map[string]*VPNClient { return &w.VPNClients }),
 	kind("instances", "instance", "instance", "i", "InvalidInstanceID.NotFound", func(w *World) *map[string]*Instance { return &w.Instances }),
+	kind("vpcEndpoints", "vpcEndpoint", "VPC endpoint", "vpce", "InvalidVpcEndpointId.NotFound", func(w *World) *map[string]*VPCEndpoint { return &w.VPCEndpoints }),
+	derived(kind("awsServices", "awsService", "AWS service", "service", "", func(w *World) *map[string]*AWSService { return &w.AWSServices })),
 	derived(kind("networkInterfaces", "networkInterface", "network interface", "eni", "InvalidNetworkInterfaceID.NotFound", func(w *World) *map[string]*NetworkInterface { return &w.NetworkInterfaces })),
 	kind("routeTables", "routeTable", "route table", "rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*RouteTable { return &w.RouteTables }),
 	kind("internetHosts", "internetHost", "Internet host", "host", "", func(w *World) *map[string]*InternetHost { return &w.InternetHosts }),
@@ -79,7 +81,7 @@ var kinds = []Kind{
 // in this version: the loader says so instead of "unknown key".
 var laterKinds = []string{
 	"directConnectConnections", "virtualInterfaces",
-	"directConnectGateways", "vpcEndpoints",
+	"directConnectGateways",
 }
 
 // KindNamed is the kind whose plural or singular is word.

@@ -31,9 +31,9 @@ func TestLoadReportsWhatCannotBeRead(t *testing.T) {
 		"unknown anchor":  {head + "vpcs: *nothing\n", []string{`lab.yaml:1:1: not valid YAML: unknown anchor 'nothing' referenced (check indentation, brackets and quotes in this line and the one before)`}},
 		"unknown key":     {head + "vpc: {}\n", []string{`lab.yaml:2:1: vpc: unknown key "vpc" (did you mean "vpcs"?)`}},
 		"unknown far key": {head + "kubernetes: {}\n", []string{`lab.yaml:2:1: kubernetes: unknown key "kubernetes" (` + allKeys + `)`}},
-		"later kind":      {head + "vpcEndpoints: {vpn: {}}\n", []string{`lab.yaml:2:1: vpcEndpoints: not supported by this version of vpcsim`}},
-		"typo of a later kind": {head + "vpcEndpoint: {}\n", []string{
-			`lab.yaml:2:1: vpcEndpoint: unknown key "vpcEndpoint" (did you mean "vpcEndpoints"?)`}},
+		"later kind":      {head + "virtualInterfaces: {vif: {}}\n", []string{`lab.yaml:2:1: virtualInterfaces: not supported by this version of vpcsim`}},
+		"typo of a later kind": {head + "virtualInterface: {}\n", []string{
+			`lab.yaml:2:1: virtualInterface: unknown key "virtualInterface" (did you mean "virtualInterfaces"?)`}},
 		"unknown key inside": {head + "vpcs:\n  a: {cidr: 10.0.0.0/16, ipv5: true}\n", []string{
 			`lab.yaml:3:26: vpcs.a.ipv5: unknown key "ipv5" (did you mean "ipv6"?)`}},
 		"computed kind": {head + "networkInterfaces: {}\n", []string{

@@ -110,8 +110,8 @@ func (p *planner) goesWithoutSaying(name string, action Action) bool {
 	return action == ActionUpdate
 }
 
-// implicit reports that a Region, a link or a VPN connection's attachment is there
-// only because something else is: it comes and goes with that.
+// implicit reports that a Region, a link, a list of AWS's or a VPN connection's
+// attachment is there only because something else is: it comes and goes with that.
 func implicit(r Resource) bool {
 	switch x := r.(type) {
 	case *Region:
@@ -120,6 +120,8 @@ func implicit(r Resource) bool {
 		return x.implicit()
 	case *TransitGatewayAttachment:
 		return x.isVPN()
+	case *PrefixList:
+		return x.managed()
 	}
 	return false
 }
@@ -150,6 +152,8 @@ func (p *planner) foundations(plural, name string) []string {
 		return []string{"subnets " + p.new.Instances[name].Subnet}
 	case "natGateways":
 		return []string{"subnets " + p.new.NATGateways[name].Subnet}
+	case "vpcEndpoints":
+		return []string{"vpcs " + p.new.VPCEndpoints[name].VPC}
 	case "flowLogs":
 		kind, on := p.new.FlowLogs[name].resource(p.new)
 		if k, ok := KindNamed(kind); ok {
@@ -192,6 +196,7 @@ var immutableFields = map[string][]string{
 	"natGateways":                {"subnet", "connectivity", "privateIp", "eip"}, // the primary addresses (R38)
 	"instances":                  {"subnet", "ip"},
 	"networkInterfaces":          {"subnet", "ip"},
+	"vpcEndpoints":               {"vpc", "service", "type"},
 	"internetHosts":              {"ip", "ipv6"},
 }
 

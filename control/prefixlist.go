@@ -23,7 +23,21 @@ type PrefixListStatus struct {
 	AddressFamily string `json:"addressFamily"` // "IPv4" or "IPv6"
 	// MaxEntries is the weight of the list in rules and routes (Q5).
 	MaxEntries int `json:"maxEntries"`
+	// OwnerID is "AWS" for a list that AWS manages, or the account.
+	OwnerID string `json:"ownerId,omitempty"`
 }
+
+// ownerAWS is who owns the lists that no file writes.
+const ownerAWS = "AWS"
+
+// managedPrefixList is a list of AWS's with one block. Its weight is 1, as that of
+// the lists of S3 and DynamoDB is.
+func managedPrefixList(block netip.Prefix) *PrefixList {
+	return &PrefixList{Entries: []netip.Prefix{block}, Status: PrefixListStatus{OwnerID: ownerAWS}}
+}
+
+// managed reports whether the list is one of AWS's.
+func (l *PrefixList) managed() bool { return l.Status.OwnerID == ownerAWS }
 
 func (l *PrefixList) identity() *Identity { return &l.Status.Identity }
 
@@ -49,6 +63,9 @@ func (l *PrefixList) isIPv6() bool { return l.Status.AddressFamily == "IPv6" }
 // routes are charged for, and by the quota on that.
 func (l *PrefixList) validate(v *validation, name string) {
 	path := field("prefixLists", name)
+	if l.managed() {
+		return
+	}
 	if strings.HasPrefix(name, "com.amazonaws") || strings.HasPrefix(name, "pl-") {
 		v.reportKey(path, "InvalidParameterValue", fmt.Sprintf("Invalid value '%s' for prefix list name", name),
 			"names that begin with com.amazonaws or pl- are AWS's own")

@@ -47,6 +47,8 @@ type Quotas struct {
 	AuthorizationRulesPerClientVPNEndpoint int `json:"authorizationRulesPerClientVpnEndpoint,omitempty"`
 	// Routes per association of a Client VPN endpoint, 100 unless written.
 	RoutesPerClientVPNAssociation int `json:"routesPerClientVpnAssociation,omitempty"`
+	// Gateway endpoints per Region, 20 unless written.
+	GatewayEndpointsPerRegion int `json:"gatewayEndpointsPerRegion,omitempty"`
 	// Route tables per VPC, the main one included, 200 unless written.
 	RouteTablesPerVPC int `json:"routeTablesPerVpc,omitempty"`
 	// Static routes per route table and family, 500 unless written.
@@ -99,6 +101,7 @@ func (q *Quotas) table() []quota {
 		{"clientVpnEndpointsPerRegion", &q.ClientVPNEndpointsPerRegion, 5, 1000},
 		{"authorizationRulesPerClientVpnEndpoint", &q.AuthorizationRulesPerClientVPNEndpoint, 200, 10_000},
 		{"routesPerClientVpnAssociation", &q.RoutesPerClientVPNAssociation, 100, 1000},
+		{"gatewayEndpointsPerRegion", &q.GatewayEndpointsPerRegion, 20, 1000},
 		{"routeTablesPerVpc", &q.RouteTablesPerVPC, 200, 4096},
 		{"routesPerRouteTable", &q.RoutesPerRouteTable, 500, 1000},
 		{"securityGroupsPerRegion", &q.SecurityGroupsPerRegion, 2500, 65536},

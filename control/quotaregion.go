@@ -22,6 +22,7 @@ func (w *World) validateQuotas(v *validation) {
 	w.transitGatewayQuotas(v)
 	w.vpnQuotas(v)
 	w.clientVPNQuotas(v)
+	w.endpointQuotas(v)
 	counts := w.regional()
 	for _, at := range slices.SortedFunc(maps.Keys(counts), func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.region, b.region), cmp.Compare(a.account, b.account))
@@ -67,7 +68,11 @@ func (w *World) regional() map[place]*regional {
 		}
 		return counts[at]
 	}
-	in("").prefixLists = len(w.PrefixLists)
+	for _, l := range w.PrefixLists {
+		if !l.managed() {
+			in("").prefixLists++
+		}
+	}
 	for name := range w.VPCs {
 		in(name).vpcs++
 	}

@@ -33,6 +33,7 @@ const (
 	TargetVPCPeering                = "vpcPeering"
 	TargetTransitGateway            = "transitGateway"
 	TargetVPNGateway                = "vpnGateway"
+	TargetVPCEndpoint               = "vpcEndpoint"
 
 	OriginCreateRouteTable = "CreateRouteTable"
 	OriginCreateRoute      = "CreateRoute"
@@ -89,6 +90,8 @@ func (w *World) routeTarget(vpc, target string) (kind, state string) {
 	case w.VPNGateways[target] != nil: // R20
 		kind = TargetVPNGateway
 		active = own != nil && own.Status.VPNGateway == target
+	case w.VPCEndpoints[target] != nil: // which Validate refuses
+		kind = TargetVPCEndpoint
 	default:
 		kind = TargetNetworkInterface
 		eni := w.NetworkInterfaces[target]

@@ -26,6 +26,11 @@ func (t *RouteTable) validate(v *validation, name string) {
 		count[0] += weights[0]
 		count[1] += weights[1]
 	}
+	for _, r := range v.w.endpointRoutes(name) {
+		weights := v.w.ruleWeight(SecurityGroupPermission{PrefixList: r.Destination.PrefixList})
+		count[0] += weights[0]
+		count[1] += weights[1]
+	}
 	if most := v.quotas.RoutesPerRouteTable; max(count[0], count[1]) > most { // QG22
 		v.reportf(field(path, "routes"), "RouteLimitExceeded",
 			fmt.Sprintf("the quota is %d per family, and a prefix list counts its maxEntries", most),
@@ -47,7 +52,7 @@ func (t *RouteTable) validateRoute(v *validation, name, path string, d Destinati
 		t.validateLocal(v, name, path, d)
 		return
 	}
-	if !t.validatePeering(v, name, path, target) || !t.validateTransitGateway(v, path, target) {
+	if !t.validateEndpoint(v, path, target) || !t.validatePeering(v, name, path, target) || !t.validateTransitGateway(v, path, target) {
 		return
 	}
 	prefixes := []netip.Prefix{d.Prefix}

@@ -81,7 +81,7 @@ func (t *RouteTable) references(w *World, name string) []reference {
 			refs = append(refs, prefixListReference(at, t.Routes, &d))
 		}
 		target := t.Routes[d]
-		if target == TargetLocal {
+		if target == TargetLocal || w.VPCEndpoints[string(target)] != nil { // the latter Validate refuses
 			continue
 		}
 		ref := reference{
@@ -139,6 +139,7 @@ func (t *RouteTable) computeStatus(w *World, name string) {
 		}
 		s.Routes = append(s.Routes, route)
 	}
+	s.Routes = append(s.Routes, w.endpointRoutes(name)...)
 	s.Routes = append(s.Routes, t.propagatedRoutes(w)...)
 	// Of two with one destination the static one comes first, as it does in force.
 	slices.SortStableFunc(s.Routes, func(a, b Route) int { return compareDestinations(a.Destination, b.Destination) })
@@ -222,6 +223,8 @@ func (c *compilation) target(t *RouteTable, r *Route) dataplane.Target {
 		return to(dataplane.TargetVPCPeering, c.w.VPCPeerings[r.Target].Status.Identity)
 	case TargetTransitGateway: // the VPC's way to it
 		return to(dataplane.TargetTransitGateway, c.w.attachmentTo(t.VPC, r.Target).Status.Identity)
+	case TargetVPCEndpoint:
+		return to(dataplane.TargetGatewayEndpoint, c.w.VPCEndpoints[r.Target].Status.Identity)
 	case TargetVPNGateway:
 		return to(dataplane.TargetVPNGateway, c.w.VPNGateways[r.Target].Status.Identity)
 	case TargetNetworkInterface:

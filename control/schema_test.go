@@ -108,6 +108,7 @@ var required = map[string][]string{
 	"CustomerGateway":      {"site"},
 	"VPNConnection":        {"customerGateway"},
 	"VPNClient":            {"endpoint"},
+	"VPCEndpoint":          {"vpc", "service"},
 	"ClientVPNEndpoint":    {"clientCidr"},
 	"AuthorizationRule":    {"cidr", "groups"},
 
@@ -167,6 +168,10 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return word("cloud-watch-logs", "s3")
 	case reflect.TypeFor[LogFileFormat]():
 		return word("plain-text", "parquet")
+	case reflect.TypeFor[EndpointType]():
+		return word("gateway")
+	case reflect.TypeFor[IPAddressType]():
+		return word("ipv4", "dualstack", "ipv6")
 	case reflect.TypeFor[Connectivity]():
 		return word("public", "private")
 	case reflect.TypeFor[Toggle]():

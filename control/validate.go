@@ -197,6 +197,10 @@ func (w *World) vpcOf(plural, name string) string {
 		if r := w.ClientVPNEndpoints[name]; r != nil {
 			return r.Status.VPC
 		}
+	case "vpcEndpoints":
+		if r := w.VPCEndpoints[name]; r != nil {
+			return r.VPC
+		}
 	case "networkInterfaces":
 		if r := w.NetworkInterfaces[name]; r != nil {
 			return r.VPC
@@ -213,7 +217,7 @@ const longestName = 63
 // sharedNames are the kinds among which a bare name must tell one object: the
 // ends of checks and the targets of routes; the peers of rules.
 var sharedNames = [][]string{
-	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "vpnGateways", "sites", "siteHosts", "vpnClients"},
+	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "vpnGateways", "vpcEndpoints", "sites", "siteHosts", "vpnClients", "awsServices"},
 	{"securityGroups", "prefixLists"},
 }
 

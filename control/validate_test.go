@@ -284,7 +284,7 @@ checks:
   - {from: i, to: h, ping: true, at: internet}
   - {from: i, to: h, ping: true, expect: drop, at: securitygroup web}
   - {from: i, to: h, ping: true, expect: drop, at: securityGroup web}
-  - {from: i, to: h, ping: true, expect: drop, at: vpcEndpoint vpn}
+  - {from: i, to: h, ping: true, expect: drop, at: virtualInterface vpn}
   - {from: i, to: 2001:db8::1, ping: true, family: ipv4}
   - {from: i, to: h, ping: true, source: nat}
   - {from: i, to: h, ping: true, wait: 1h}
@@ -297,7 +297,7 @@ checks:
 			`checks[5].at [] only a drop has something that decides it`,
 			`checks[6].at [] "securitygroup" is not a kind that can decide`,
 			`checks[7].at [] no security group named "web"`,
-			`checks[8].at [] "vpcEndpoint" is not a kind that can decide`,
+			`checks[8].at [] "virtualInterface" is not a kind that can decide`,
 			`checks[9].family [] 2001:db8::1 is not an ipv4 address`,
 			`checks[10].source [] no instance, Internet host, site host, site, VPN client, NAT gateway or Client VPN endpoint named "nat"`,
 			`checks[11].wait [] 1h0m0s is too long`,

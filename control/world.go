@@ -55,6 +55,8 @@ type World struct {
 	ClientVPNEndpoints map[string]*ClientVPNEndpoint `json:"clientVpnEndpoints,omitempty"`
 	// Clients of Client VPN endpoints, by name.
 	VPNClients map[string]*VPNClient `json:"vpnClients,omitempty"`
+	// VPC endpoints: private ways from a VPC to services, past the Internet.
+	VPCEndpoints map[string]*VPCEndpoint `json:"vpcEndpoints,omitempty"`
 	// Route tables: where packets go that leave a subnet.
 	RouteTables map[string]*RouteTable `json:"routeTables,omitempty"`
 	// Network ACLs: stateless numbered rules at the border of a subnet.
@@ -89,6 +91,10 @@ type World struct {
 	// NetworkInterfaces are derived from the instances by Complete, named
 	// "INSTANCE/ethN".
 	NetworkInterfaces map[string]*NetworkInterface `json:"networkInterfaces,omitempty" yaml:"-"`
+
+	// AWSServices are S3 and DynamoDB in the Regions of the lab, named
+	// "s3.us-east-1", if it has to do with them; see completeAWSServices.
+	AWSServices map[string]*AWSService `json:"awsServices,omitempty" yaml:"-"`
 
 	// RIB is what tunnels and BGP sessions are doing, nil for a world without any
 	// real ones, which assumes the best; see AssumedRIB. Nothing changes it.

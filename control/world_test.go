@@ -337,6 +337,8 @@ clientVpnEndpoints:
 vpnClients:
   anna: {endpoint: corp, groups: [eng], internetIp: 203.0.113.77, inLab: true, serve: [http/80], run: ["true"]}
   ben: {endpoint: waiting, inLab: false}
+vpcEndpoints:
+  s3: {vpc: a, service: com.amazonaws.eu-central-1.s3, type: gateway, routeTables: [main-a], ipAddressType: dualstack}
 routeTables:
   main-a: {vpc: a, main: true, propagate: [vgw]}
   ingress-vpn: {vpc: a, vpnGateway: vgw, routes: {10.0.2.0/24: fw/eth0}}

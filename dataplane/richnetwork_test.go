@@ -32,6 +32,11 @@ func newRichNetwork(t testing.TB) *network {
 		{Destination: cidr("10.0.1.10/32"), Target: Target{TargetNetworkInterface, hI2}, Text: "middlebox"},
 	}})
 	n.b.InternetGateways[0].EdgeRouteTable = hEdge
+	n.b.GatewayEndpoints = []GatewayEndpoint{{
+		Object: Object{Handle: hEndpoint, Kind: KindVPCEndpoint, Name: "s3"}, VPC: hVPC, MAC: InterfaceMAC(hEndpoint),
+		Addresses: []netip.Addr{netip.MustParseAddr("198.18.0.5"), netip.MustParseAddr("2001:db8:fe00::5")}, Service: "s3", Tracked: true,
+	}}
+	n.route(0, "198.18.0.0/22", "2001:db8:fe00::/56")
 	n.b.NetworkInterfaces[1].SourceDestCheck = false
 	n.b.NetworkInterfaces[1].Forwards = true
 	n.b.SecurityGroups[2].Ingress = allow(tcp("10.0.1.0/24", 22, 80), udp("10.0.0.0/16", 53, 53), icmp("0.0.0.0/0", 8), icmp("::/0", 128))

@@ -124,3 +124,20 @@ func TestGatewayEndpointIsExplained(t *testing.T) {
 		}
 	}
 }
+
+func TestGatewayEndpointAllocatesNothing(t *testing.T) {
+	n := newEndpointNetwork(t).publish()
+	request := packet.Append(nil, n.spec(hI3, datagram("198.18.0.5", 443)))
+	answer := datagram("10.0.2.30", 40000)
+	answer.Src, answer.SrcPort = addr("198.18.0.5"), 443
+	back := packet.Append(nil, n.spec(hEndpoint, answer))
+	scratch := make([]byte, 0, 2048)
+	send := func(from Handle, data []byte) {
+		if v, _ := n.sendFrame(from, append(scratch[:0], data...)); v != VerdictPass {
+			t.Fatalf("dropped:\n%s", n.story())
+		}
+	}
+	if got := testing.AllocsPerRun(100, func() { send(hI3, request); send(hEndpoint, back) }); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}

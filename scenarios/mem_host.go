@@ -61,6 +61,7 @@ func (m *Memory) setHosts(w *control.World) {
 	}
 	m.setSites(w)
 	m.setClients(w)
+	m.setServices(w)
 }
 
 func (m *Memory) addHost(name string, services []control.Service) *memHost {

@@ -53,6 +53,9 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	if h := w.InternetHosts[c.To]; h != nil {
 		return oneOf(c, h.IP, h.Status.IPv6)
 	}
+	if s := w.AWSServices[c.To]; s != nil {
+		return oneOf(c, s.Status.IP, s.Status.IPv6)
+	}
 	if h := w.SiteHosts[c.To]; h != nil {
 		return oneOf(c, h.Status.IP, h.Status.IPv6)
 	}
@@ -84,7 +87,7 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	return oneOf(c, pick(n.VPC, first(n.Status.PrivateIPs), public), first(n.Status.IPv6s))
 }
 
-var errNoEnd = errors.New("no such instance, network interface, NAT gateway, Internet host, VPN client, site or host of a site")
+var errNoEnd = errors.New("no such instance, network interface, NAT gateway, Internet host, AWS service, VPN client, site or host of a site")
 
 // sources are the addresses by one of which the receiver should see the named
 // sender: public ones if the way leads over the Internet, which the destination's

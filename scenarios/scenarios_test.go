@@ -205,6 +205,11 @@ func TestDropNamesWhatDecides(t *testing.T) {
 			"answered; data saw source 2001:db8:a100::10",
 			"dropped at transitGatewayRouteTable hub/default: no route matches 10.101.1.10",
 		},
+		"vpc-endpoints": {
+			"answered; s3.us-east-1 saw source 10.0.2.10",
+			"dropped at securityGroup s3: no egress rule allows tcp/80 to 198.18.4.5",
+			"dropped at vpcPeering app-other: destination 198.18.0.5 is not in vpc app",
+		},
 		"office-through-transit": {
 			"dropped at transitGatewayRouteTable office: 10.65.9.0/24 → blackhole (static): the route drops what it matches",
 		},

@@ -16,7 +16,26 @@ var waiting = map[string]string{
 	"K-C23": "Direct Connect",
 	"K-C24": "Direct Connect",
 	"K-C25": "Direct Connect",
+	"E-C9":  policies,
+	"E-C10": policies,
+	"E-C11": policies,
+	"E-C12": policies,
+	"E-C13": policies,
+	"E-C14": policies,
+	"E-C15": "interface endpoints",
+	"E-C16": "interface endpoints",
+	"E-C17": "interface endpoints",
+	"E-C18": "interface endpoints",
+	"E-C19": "interface endpoints",
+	"E-C20": "interface endpoints",
+	"E-C21": "interface endpoints",
+	"E-C22": "Gateway Load Balancers",
+	"E-C23": "Gateway Load Balancers",
+	"E-C24": "Gateway Load Balancers",
 }
+
+// policies is what cases of requests wait for: S3's API, and who may use it.
+const policies = "S3's API and policies"
 
 // elsewhere are cases that a scenario's packets cannot show, and the test of
 // another package that holds them: "package: test".
@@ -42,7 +61,7 @@ var elsewhere = map[string]string{
 // lists stay honest.
 func TestEveryCaseIsPlayedOrWaits(t *testing.T) {
 	played := playedCases(t)
-	for prefix, count := range map[string]int{"S-C": 25, "A-C": 24, "R-C": 24, "K-C": 25} {
+	for prefix, count := range map[string]int{"S-C": 25, "A-C": 24, "R-C": 24, "K-C": 25, "E-C": 24} {
 		for i := 1; i <= count; i++ {
 			id := fmt.Sprintf("%s%d", prefix, i)
 			where := map[string]bool{"played here": played[id], "held elsewhere": elsewhere[id] != "", "waiting": waiting[id] != ""}
@@ -87,8 +106,8 @@ func playedCases(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile(`(?m)^func Test\w+|\{name: "[^"]*"|^\t\t\{"[AKRS]-C[^"]*"`)
-	id := regexp.MustCompile(`[AKRS][-_]C\d+`)
+	named := regexp.MustCompile(`(?m)^func Test\w+|\{name: "[^"]*"|^\t\t\{"[AEKRS]-C[^"]*"`)
+	id := regexp.MustCompile(`[AEKRS][-_]C\d+`)
 	played := map[string]bool{}
 	for _, file := range files {
 		if file == "waiting_test.go" {

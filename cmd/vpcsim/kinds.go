@@ -163,6 +163,8 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("FORWARD", impairment(&r.Status.Forward))
 		add("REVERSE", impairment(&r.Status.Reverse))
 		add("FAULT", r.Status.Fault)
+	case *control.VPCEndpoint, *control.AWSService:
+		describeEndpoint(r, add, wide)
 	case *control.InternetHost:
 		add("IP", address(r.IP))
 		add("IPV6", address(r.Status.IPv6))

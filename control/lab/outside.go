@@ -9,8 +9,8 @@ import (
 	"github.com/vpcsim/vpcsim/dataplane"
 )
 
-// outside is a machine that is not in AWS: a host of the Internet, a client of Client
-// VPN, a site's router, or a host behind it.
+// outside is a machine that is in no VPC: a host of the Internet, a service of AWS's
+// there, a client of Client VPN, a site's router, or a host behind it.
 type outside struct {
 	// addresses are those by which it is known; a client's is the one in its tunnel,
 	// and its machine has internetIP beside.
@@ -34,6 +34,9 @@ func outsideMachine(w *control.World, name string) (outside, bool) {
 	if h := w.SiteHosts[name]; h != nil {
 		return outside{addresses: valid(h.Status.IP, h.Status.IPv6), handle: h.Status.Handle, serve: h.Serve, run: h.Run, site: h.Site}, true
 	}
+	if s := w.AWSServices[name]; s != nil {
+		return outside{addresses: valid(s.Status.IP, s.Status.IPv6), handle: s.Status.Handle}, true
+	}
 	if s := w.Sites[name]; s != nil {
 		return outside{addresses: valid(s.Status.PublicIP, s.Status.IPv6), handle: s.Status.Handle}, true
 	}
@@ -56,6 +59,7 @@ func outsideNames(w *control.World) []string {
 		for _, names := range [][]string{
 			slices.Collect(maps.Keys(w.InternetHosts)), slices.Collect(maps.Keys(w.SiteHosts)), slices.Collect(maps.Keys(w.Sites)),
 			slices.Collect(maps.Keys(w.VPNClients)),
+			slices.Collect(maps.Keys(w.AWSServices)),
 		} {
 			for _, name := range names {
 				if !yield(name) {

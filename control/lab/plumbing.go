@@ -61,7 +61,7 @@ func nodes(w *control.World) []host.Node {
 			list = append(list, clientNode(w, name, w.VPNClients[name]))
 		}
 	}
-	return append(list, siteNodes(w)...)
+	return append(append(list, siteNodes(w)...), frontNodes(w)...)
 }
 
 func instanceNode(w *control.World, name string, instance *control.Instance) host.Node {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/services"
 )
 
 // servers are the small built-in servers that a world asks for with serve:.
@@ -34,6 +35,9 @@ type serverKey struct {
 	node    string // its node: a replaced one gets new servers
 	service control.Service
 	address netip.Addr // UDP only
+	// front is what answers for a service of AWS's; its zero value is a server of
+	// the file's.
+	front services.Front
 }
 
 func (k serverKey) String() string { return fmt.Sprintf("%s in %s", k.service, k.name) }
@@ -106,6 +110,9 @@ func wantedServers(w *control.World) map[serverKey]bool {
 			}
 		}
 	}
+	for _, f := range fronts(w) {
+		wanted[serverKey{name: f.Service, node: f.Name, service: control.Service{Protocol: "http", Port: 80}, front: f.Front}] = true
+	}
 	return wanted
 }
 
@@ -150,6 +157,8 @@ func (s *servers) start(key serverKey) (*server, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case key.front != services.Front{}:
+		return serveHandler(listener, key.front, log), nil
 	case key.service.Protocol == "http":
 		return serveHTTP(listener, key.name, log), nil
 	}
@@ -187,17 +196,21 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 func serveHTTP(listener net.Listener, node string, log *slog.Logger) *server {
+	return serveHandler(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		peer := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(r.RemoteAddr))
+		log.Info("request answered", "peer", addrPort(peer), "method", r.Method, "path", r.URL.Path)
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, greeting(node, local, peer)) // the client may be gone
+	}), log)
+}
+
+func serveHandler(listener net.Listener, handler http.Handler, log *slog.Logger) *server {
 	h := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-			peer := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(r.RemoteAddr))
-			log.Info("request answered", "peer", addrPort(peer), "method", r.Method, "path", r.URL.Path)
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			_, _ = io.WriteString(w, greeting(node, local, peer)) // the client may be gone
-		}),
+		Handler:           handler,
 	}
 	s := &server{close: h.Close}
 	s.done.Go(func() { _ = h.Serve(listener) }) // always ErrServerClosed
@@ -279,7 +292,7 @@ func builtIn(w *control.World, name string) []control.Service {
 // NodeNames are the names under which programs can run: instances and sites that
 // are not down, with their hosts, Internet hosts, and VPN clients of the lab.
 func NodeNames(w *control.World) []string {
-	names := slices.DeleteFunc(outsideNames(w), func(name string) bool { return absent(w, name) })
+	names := slices.DeleteFunc(outsideNames(w), func(name string) bool { return absent(w, name) || w.AWSServices[name] != nil })
 	for name, i := range w.Instances {
 		if !i.Down() {
 			names = append(names, name)

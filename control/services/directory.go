@@ -30,6 +30,8 @@ type Directory struct {
 	labNames map[string][]netip.Addr
 	// hosts are the lab names of Internet hosts, by address.
 	hosts map[netip.Addr]string
+	// awsServices are the names of AWS's services, as their own zones.
+	awsServices []meaning
 }
 
 type vpcAddress struct {
@@ -117,6 +119,7 @@ func NewDirectory(w *control.World) *Directory {
 		}
 	}
 	d.addClientVPN(w, vpcs)
+	d.addAWSServices(w)
 	return d
 }
 

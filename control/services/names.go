@@ -66,6 +66,9 @@ func (d *Directory) lookup(asker *networkInterface, name string) meaning {
 	if strings.Contains(name, `\`) { // an escaped octet: no name of ours has one
 		return d.nowhere(name)
 	}
+	if m, ok := d.awsService(name); ok {
+		return m
+	}
 	for _, zone := range d.zones {
 		if name == zone.apex {
 			return found(zone.apex)
@@ -92,6 +95,11 @@ func (d *Directory) nowhere(name string) meaning {
 	for _, zone := range d.zones {
 		if name == "" || strings.HasSuffix(zone.apex, "."+name) {
 			return meaning{exists: true} // above a zone of ours
+		}
+	}
+	for _, m := range d.awsServices {
+		if strings.HasSuffix(m.zone, "."+name) {
+			return meaning{exists: true}
 		}
 	}
 	return meaning{note: "vpcsim resolves only names of the lab and forwards nothing outside"}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vpcsim/vpcsim/scenarios"
+)
+
+// endpointFile writes the embedded scenario with replacements.
+func (u *user) endpointFile(name string, replacements ...string) string {
+	u.t.Helper()
+	_, text, err := scenarios.Read("vpc-endpoints")
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	path := filepath.Join(u.dir, name)
+	if err := os.WriteFile(path, []byte(strings.NewReplacer(replacements...).Replace(string(text))), 0o644); err != nil {
+		u.t.Fatal(err)
+	}
+	return path
+}
+
+func TestGatewayEndpointsWithRealPrograms(t *testing.T) {
+	requirePrograms(t, "curl", "getent")
+	asEveryUser(t, func(t *testing.T, u *user) {
+		t.Parallel() // with the other user: it mostly waits
+		u.ok("up", "-d", u.endpointFile("endpoints.yaml"))
+		u.expectAll([]networkCase{
+			{"E-C2 E5 curl by name", "worker", "curl -sS -m 5 http://s3.us-east-1.amazonaws.com/", `^s3\.us-east-1 \(198\.18\.0\.5\) answers 10\.0\.2\.10:\d+ through VPC endpoint vpce-\w+ of vpc-\w+`},
+			{"E8 a bucket's name over IPv6", "worker", "curl -6 -sS -m 5 http://b1.s3.dualstack.us-east-1.amazonaws.com/k", `answers \[2001:db8:1:2::10\]:\d+ through VPC endpoint vpce-`},
+			{"E-C6 S3 of another Region", "app", "curl -sS -m 5 http://s3.eu-west-1.amazonaws.com/", `answers 198\.51\.100\.50:\d+ over the Internet`},
+			{"E3 over the Internet", "web", "curl -sS -m 5 http://s3.us-east-1.amazonaws.com/", `answers 198\.51\.100\.10:\d+ over the Internet`},
+			{"the resolver", "worker", "getent ahosts dynamodb.us-east-1.api.aws", `(?s)198\.18\.4\.5.*`},
+			{"E-C1 nothing else leaves", "worker", "curl -sS -m 0.5 http://203.0.113.5/", `timed out`},
+		})
+		u.cutByRoutes()
+		if n := u.drops("bug"); n > 0 {
+			t.Errorf("%d packets met a bug", n)
+		}
+	})
+}
+
+// cutByRoutes holds E6: a connection to a service does not outlive a change of its
+// way, in either direction.
+func (u *user) cutByRoutes() {
+	u.t.Helper()
+	const get = "GET / HTTP/1.1\r\nHost: s3\r\n\r\n"
+	with := u.endpointFile("with.yaml")
+	without := u.endpointFile("without.yaml", "routeTables: [isolated, private]", "routeTables: [isolated]")
+	for _, way := range []struct{ was, is, file string }{{"through VPC endpoint", "over the Internet", without}, {"over the Internet", "through VPC endpoint", with}} {
+		conn := u.tool("app", "dial", "198.18.0.5:80")
+		conn.send(get)
+		conn.expect(way.was)
+		u.ok("apply", way.file)
+		conn.send(get)
+		if err := conn.cmd.Wait(); err == nil || !strings.Contains(conn.stderr.String(), "reset") {
+			u.t.Errorf("E6 from %q to %q: the connection ended with %v: %s", way.was, way.is, err, conn.stderr)
+		}
+		u.expectOutput("app", "curl -sS -m 5 http://198.18.0.5/", way.is)
+	}
+}

@@ -1,0 +1,75 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+)
+
+func (e *VPCEndpoint) validate(v *validation, name string) {
+	path := field("vpcEndpoints", name)
+	switch {
+	case e.Service == "":
+		v.missing(field(path, "service"), "write s3 or dynamodb")
+	case v.w.VPCs[e.VPC] != nil && e.service(v.w) == nil:
+		v.reportf(field(path, "service"), "InvalidServiceName", fmt.Sprintf("VPC %s is in %s: write s3 or dynamodb", e.VPC, e.Status.Region),
+			"The Vpc Endpoint Service '%s' does not exist", e.Service)
+	}
+	for i, table := range e.RouteTables {
+		e.validateTable(v, name, index(field(path, "routeTables"), i), i, table)
+	}
+}
+
+// validateTable checks that a table takes the endpoint's route: one per service
+// (QG23), and none in an edge route table (R22).
+func (e *VPCEndpoint) validateTable(v *validation, name, path string, i int, table string) {
+	t := v.w.RouteTables[table]
+	if t == nil {
+		return
+	}
+	if slices.Contains(e.RouteTables[:i], table) {
+		v.reportf(path, "InvalidParameter", "remove one", "route table %s is in the list twice", table)
+		return
+	}
+	if t.isEdge() {
+		v.reportf(path, "InvalidParameterValue", "only route tables of subnets can have routes to endpoints",
+			"route table %s is associated with a gateway", table)
+	}
+	for _, list := range e.Status.PrefixLists {
+		holder := ""
+		if target, written := t.Routes[Destination{PrefixList: list}]; written {
+			holder = fmt.Sprintf("the table's own route to %s is for the same list", target)
+		}
+		for _, other := range sorted(v.w.VPCEndpoints) {
+			if o := v.w.VPCEndpoints[other]; other < name && slices.Contains(o.RouteTables, table) && slices.Contains(o.Status.PrefixLists, list) {
+				holder = fmt.Sprintf("VPC endpoint %s has it: a table has one endpoint per service", other)
+			}
+		}
+		if holder != "" {
+			v.reportf(path, "RouteAlreadyExists", holder, "route table %s already has a route with destination-prefix-list-id %s", table, list)
+			return
+		}
+	}
+}
+
+// endpointQuotas counts gateway endpoints per Region and account (E9).
+func (w *World) endpointQuotas(v *validation) {
+	count := map[place]int{}
+	for _, name := range sorted(w.VPCEndpoints) {
+		at := w.placeOf(w.VPCEndpoints[name].VPC)
+		if count[at]++; count[at] == v.quotas.GatewayEndpointsPerRegion+1 {
+			v.reportf(field("vpcEndpoints", name), "VpcEndpointLimitExceeded", "raise gatewayEndpointsPerRegion under quotas, as AWS does on request",
+				"The maximum number of VPC endpoints has been reached: %d gateway endpoints in %s", v.quotas.GatewayEndpointsPerRegion, at.region)
+		}
+	}
+}
+
+// validateEndpoint refuses a written route to a VPC endpoint: an endpoint's routes
+// are its own (E1, QG15).
+func (t *RouteTable) validateEndpoint(v *validation, path, target string) bool {
+	if v.w.VPCEndpoints[target] == nil {
+		return true
+	}
+	v.reportf(path, "InvalidParameterValue", fmt.Sprintf("name the route table under routeTables of VPC endpoint %s, which adds and removes its route itself", target),
+		"Cannot create or replace a prefix list route targeting a VPC Endpoint.")
+	return false
+}
