@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -26,6 +27,12 @@ type ClientVPNEndpoint struct {
 	// Longest time that a client stays connected without logging in again: 8, 10, 12
 	// or 24; 24 unless written.
 	SessionTimeoutHours int `json:"sessionTimeoutHours,omitempty"`
+	// Whether a client whose time is over has to be connected again by its user, and
+	// may not call again by itself; true unless written.
+	DisconnectOnSessionTimeout *bool `json:"disconnectOnSessionTimeout,omitempty"`
+	// Whether connections, and attempts that fail, are logged: vpcsim client-vpn log
+	// shows them.
+	ConnectionLog bool `json:"connectionLog,omitempty"`
 	// Target networks: subnets of one VPC, one per Availability Zone. Each brings
 	// routes to the blocks of the VPC.
 	Associations []string `json:"associations,omitempty"`
@@ -60,6 +67,10 @@ type ClientVPNEndpointStatus struct {
 	// SecurityGroups and SessionTimeoutHours are those in force.
 	SecurityGroups      []string `json:"securityGroups"`
 	SessionTimeoutHours int      `json:"sessionTimeoutHours"`
+	// DisconnectOnSessionTimeout is the switch in force.
+	DisconnectOnSessionTimeout bool `json:"disconnectOnSessionTimeout"`
+	// Fault is what has the whole endpoint down, or "".
+	Fault string `json:"fault,omitempty"`
 	// Associations are in the order of the file, Routes by destination and subnet.
 	Associations []ClientVPNAssociation `json:"associations"`
 	Routes       []ClientVPNRoute       `json:"routes"`
@@ -92,7 +103,7 @@ type ClientVPNAssociation struct {
 	OutsideIP     netip.Addr `json:"outsideIp,omitzero"`
 	OutsideHandle uint32     `json:"-"`
 	OutsideMAC    MAC        `json:"outsideMac"`
-	// Fault is what has the subnet down, or "".
+	// Fault is what has the association, its subnet or its endpoint down, or "".
 	Fault string `json:"fault,omitempty"`
 }
 
@@ -170,6 +181,8 @@ func (e *ClientVPNEndpoint) computeStatus(w *World, name string) {
 	if s.SessionTimeoutHours = e.SessionTimeoutHours; s.SessionTimeoutHours == 0 {
 		s.SessionTimeoutHours = longestSession
 	}
+	s.DisconnectOnSessionTimeout = onUnlessWritten(e.DisconnectOnSessionTimeout)
+	s.Fault = w.faultOf("clientVpnEndpoint", name)
 	e.computeAssociations(w, name)
 	s.State = ClientVPNPending
 	if len(s.Associations) > 0 {
@@ -200,7 +213,8 @@ func (e *ClientVPNEndpoint) computeAssociations(w *World, name string) {
 		}
 		a.ID = resourceID("eni", w.Name, "clientVpnEndpoints", name+"/"+subnet)
 		a.AssociationID = resourceID("cvpn-assoc", w.Name, "clientVpnEndpoints", name+"/"+subnet)
-		a.AvailabilityZone, a.Fault = in.Status.AvailabilityZone, in.Status.Fault
+		a.AvailabilityZone = in.Status.AvailabilityZone
+		a.Fault = cmp.Or(s.Fault, w.faultOf("clientVpnAssociation", name+"/"+subnet), in.Status.Fault)
 		s.Associations = append(s.Associations, a)
 	}
 }
@@ -213,6 +227,17 @@ func (s *ClientVPNEndpointStatus) association(subnet string) *ClientVPNAssociati
 		}
 	}
 	return nil
+}
+
+// clientVPNAssociationNames are endpoint and subnet of each, "corp/a".
+func (w *World) clientVPNAssociationNames() (names []string) {
+	for _, name := range sorted(w.ClientVPNEndpoints) {
+		for _, subnet := range w.ClientVPNEndpoints[name].Associations {
+			names = append(names, name+"/"+subnet)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // clientVPNAssociation is the association of an endpoint with a subnet, or nil.

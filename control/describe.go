@@ -188,6 +188,11 @@ func (d description) clientVPNEndpoint(e *ClientVPNEndpoint) {
 	}
 	delete(d, "associations")
 	delete(d, "securityGroups")
+	for i := range e.Status.Associations {
+		if a := &e.Status.Associations[i]; a.Fault != "" && e.Status.Fault == "" {
+			d["faults+"] = append(d["faults+"], a.Fault)
+		}
+	}
 	delete(d, "authorizationRules")
 	d["associations+"], d["securityGroups+"] = e.Associations, e.Status.SecurityGroups
 	d["sessionTimeoutHours"] = []string{fmt.Sprint(e.Status.SessionTimeoutHours)}

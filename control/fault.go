@@ -42,6 +42,8 @@ var faultKinds = map[string]faultKind{
 	"natGateway":               {plural: "natGateways", does: "it drops what comes to it; routes to it stay active"},
 	"transitGatewayAttachment": {plural: "transitGatewayAttachments", does: "routes to it are blackholes, propagated ones go"},
 	"vpcPeering":               {plural: "vpcPeerings", does: "routes to it are blackholes"},
+	"clientVpnEndpoint":        {plural: "clientVpnEndpoints", does: "its clients are disconnected, and cannot connect"},
+	"clientVpnAssociation":     {names: (*World).clientVPNAssociationNames, does: "its clients go to another association"},
 	"site":                     {plural: "sites", does: "its router and hosts are gone, unannounced"},
 	"tunnel":                   {names: (*World).vpnTunnelNames, does: "its routes go at once, and other tunnels take over"},
 	"vpnConnection":            {plural: "vpnConnections", does: "AWS's ends of both its tunnels are gone"},
@@ -263,6 +265,8 @@ func FaultOf(r Resource) string {
 	case *Site:
 		return x.Status.Fault
 	case *VPNConnection:
+		return x.Status.Fault
+	case *ClientVPNEndpoint:
 		return x.Status.Fault
 	case *Link:
 		return x.Status.Fault

@@ -27,6 +27,7 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 		add("CLIENT CIDR", prefixes(r.ClientCIDR))
 		add("ASSOCIATIONS", strings.Join(subnets, ","))
 		add("INTERFACES", addresses(private))
+		add("FAULT", r.Status.Fault)
 		add("CLIENTS", strconv.Itoa(len(r.Status.Clients)))
 		wide("SPLIT TUNNEL", yes(r.SplitTunnel))
 		wide("ROUTES", clientRoutes(r.Status.Routes))

@@ -20,11 +20,14 @@ func (a *app) getCommand() *cobra.Command {
 		Long: `Show the resources of a kind, or one of them by name or ID: what the file says and
 what follows from it, such as addresses, rules in force and the state of routes.
 KIND is a plural or singular of the scenario file; without it, the kinds are
-listed. For one route table, security group or network ACL its rules are shown.`,
+listed. For one route table, security group or network ACL its rules are shown.
+KIND clientVpnConnections is who is connected to the Client VPN endpoints now, or was
+within the last hour; as JSON it has the fields of DescribeClientVpnConnections.`,
 		Example: `  vpcsim get
   vpcsim get instances -o wide
   vpcsim get routeTable public
-  vpcsim get securityGroups -o yaml`,
+  vpcsim get securityGroups -o yaml
+  vpcsim get clientVpnConnections`,
 		Args: cobra.MaximumNArgs(2),
 		ValidArgsFunction: a.completeWorld(func(w *control.World, args []string) []string {
 			if len(args) == 1 {
@@ -35,9 +38,12 @@ listed. For one route table, security group or network ACL its rules are shown.`
 			if len(args) > 0 {
 				return nil
 			}
-			return kindWords()
+			return append(kindWords(), clientConnectionWords[0])
 		}),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && isClientConnections(args[0]) {
+				return a.getClientConnections(cmd.Context(), append(args, "")[1], output(cmd))
+			}
 			client, err := a.connect()
 			if err != nil {
 				return err

@@ -49,6 +49,12 @@ func (l *Lab) FlowLogs() string {
 	return filepath.Join(filepath.Dir(l.Dir), ".flowlogs", l.Name)
 }
 
+// ConnectionLogs is where the connection logs of Client VPN endpoints go, as FlowLogs
+// for flow logs.
+func (l *Lab) ConnectionLogs() string {
+	return filepath.Join(filepath.Dir(l.Dir), ".connectionlogs", l.Name)
+}
+
 // Description is the path of lab.json.
 func (l *Lab) Description() string { return filepath.Join(l.Dir, "lab.json") }
 

@@ -17,6 +17,10 @@ import (
 //	                 with &log=NAME; with &wait=20s it waits for some
 //	GET  /metrics    what Prometheus scrapes; see metrics.go
 //	GET  /v1/top     → Top by Top, a line each ?interval=1s, until the client goes
+//	GET  /v1/clientvpn []ClientVPNConnection, active ones and those of the last hour
+//	GET  /v1/clientvpn/log []ConnectionLogEntry after ?after=N, of one &endpoint=NAME
+//	POST /v1/clientvpn/terminate ClientQuery → ClientVPNConnection, which has ended
+//	POST /v1/clientvpn/reconnect ClientQuery → Reconnected
 //	POST /v1/plan    File → Plan, changing nothing
 //	POST /v1/apply   File → Plan, which is now in force
 //	POST /v1/operate control.Operation → Plan, which is now in force

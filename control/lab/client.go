@@ -125,6 +125,35 @@ func (c *Client) FlowLogs(ctx context.Context, after uint64, name string, wait t
 	return answer, c.call(ctx, http.MethodGet, "/v1/flowlogs?"+query.Encode(), nil, answer)
 }
 
+// ClientConnections returns the connections of Client VPN clients: those that last,
+// and those that ended within the last hour.
+func (c *Client) ClientConnections(ctx context.Context) ([]ClientVPNConnection, error) {
+	var list []ClientVPNConnection
+	return list, c.call(ctx, http.MethodGet, "/v1/clientvpn", nil, &list)
+}
+
+// ConnectionLog returns entries of connection logs after a sequence number: of one
+// endpoint, or of all if it is "".
+func (c *Client) ConnectionLog(ctx context.Context, after uint64, endpoint string) ([]ConnectionLogEntry, error) {
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}, "endpoint": {endpoint}}
+	var list []ConnectionLogEntry
+	return list, c.call(ctx, http.MethodGet, "/v1/clientvpn/log?"+query.Encode(), nil, &list)
+}
+
+// Terminate ends a connection by its ID, or by its client's name or address.
+func (c *Client) Terminate(ctx context.Context, name string) (*ClientVPNConnection, error) {
+	connection := &ClientVPNConnection{}
+	return connection, c.call(ctx, http.MethodPost, "/v1/clientvpn/terminate", ClientQuery{name}, connection)
+}
+
+// Reconnect lets a client in that its session timeout has shut out, and reports
+// whether it had.
+func (c *Client) Reconnect(ctx context.Context, client string) (bool, error) {
+	answer := &Reconnected{}
+	err := c.call(ctx, http.MethodPost, "/v1/clientvpn/reconnect", ClientQuery{client}, answer)
+	return answer.Held, err
+}
+
 // Plan says what Apply would change.
 func (c *Client) Plan(ctx context.Context, file File) (*Plan, error) {
 	p := &Plan{}

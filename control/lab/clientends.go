@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/dataplane"
@@ -17,16 +18,24 @@ import (
 // share its key, with an address for each association that works. They are not safe
 // for concurrent use.
 type clientEnds struct {
-	ports *port.Switch
-	log   *slog.Logger
-	open  map[uint32]*openClientEnd // by handle of the endpoint, which a replaced one has not
+	ports    *port.Switch
+	log      *slog.Logger
+	sessions *clientSessions
+	open     map[uint32]*openClientEnd // by handle of the endpoint, which a replaced one has not
+	keys     map[keyOwner]control.ClientVPNKeys
+	// held are clients, by link, whose session timeout has ended their connection:
+	// they may call when their user has connected them again.
+	held map[uint32]bool
 }
 
 type openClientEnd struct {
-	end     *port.WireGuardHub
-	wanted  wantedClientEnd
-	clients map[port.WireGuardKey]string
+	end    *port.WireGuardHub
+	wanted wantedClientEnd
 }
+
+// keyOwner is whose keys are kept, so that not every change costs a multiplication
+// for each client.
+type keyOwner struct{ world, client, endpoint string }
 
 // wantedClientEnd is what an endpoint's end is to be.
 type wantedClientEnd struct {
@@ -35,18 +44,23 @@ type wantedClientEnd struct {
 	outside []port.WireGuardOutside
 	// peers are by client, each one that has landed on an association.
 	peers map[string]port.WireGuardPeer
+	// clients are all of the endpoint, by key.
+	clients map[port.WireGuardKey]string
 	// landed is the association that each is on: one that moves begins anew.
 	landed map[string]string
 }
 
-func newClientEnds(ports *port.Switch, log *slog.Logger) *clientEnds {
-	return &clientEnds{ports: ports, log: log, open: map[uint32]*openClientEnd{}}
+func newClientEnds(ports *port.Switch, logs *connectionLogs, log *slog.Logger) *clientEnds {
+	return &clientEnds{
+		ports: ports, log: log, sessions: newClientSessions(logs), open: map[uint32]*openClientEnd{},
+		keys: map[keyOwner]control.ClientVPNKeys{}, held: map[uint32]bool{},
+	}
 }
 
 // converge opens, changes and closes ends until they are those of w. A client that
 // stays what it was keeps its session.
 func (c *clientEnds) converge(w *control.World) error {
-	wanted := wantedClientEnds(w)
+	wanted := c.wanted(w)
 	for handle, o := range c.open {
 		if next, keep := wanted[handle]; !keep || next.private != o.wanted.private {
 			_ = o.end.Close()
@@ -77,9 +91,17 @@ func (c *clientEnds) convergeOne(handle uint32, next wantedClientEnd) error {
 	} else if err := o.end.SetOutside(next.outside); err != nil {
 		return err
 	}
-	// The client of an association that is gone has to call again, as on AWS.
+	now := time.Now()
 	for client, p := range o.wanted.peers {
-		if next.peers[client] == p && next.landed[client] != o.wanted.landed[client] {
+		_, still := next.peers[client]
+		switch {
+		case !still && next.clients[p.PublicKey] != "":
+			c.sessions.endOf(p.PublicKey, nowhere, now)
+		case next.peers[client] != p:
+			c.sessions.endOf(p.PublicKey, noLonger, now)
+		case next.landed[client] != o.wanted.landed[client]:
+			// Whose association is gone has to call again, as on AWS.
+			c.sessions.endOf(p.PublicKey, movedAway, now)
 			if err := o.end.Disconnect(p.PublicKey); err != nil {
 				return err
 			}
@@ -88,20 +110,17 @@ func (c *clientEnds) convergeOne(handle uint32, next wantedClientEnd) error {
 	if err := o.end.SetPeers(slices.Collect(maps.Values(next.peers))); err != nil {
 		return err
 	}
-	o.wanted, o.clients = next, map[port.WireGuardKey]string{}
-	for client, p := range next.peers {
-		o.clients[p.PublicKey] = client
-	}
+	o.wanted = next
 	return nil
 }
 
-// wantedClientEnds are by handle of the endpoint.
-func wantedClientEnds(w *control.World) map[uint32]wantedClientEnd {
+// wanted are by handle of the endpoint.
+func (c *clientEnds) wanted(w *control.World) map[uint32]wantedClientEnd {
 	wanted := map[uint32]wantedClientEnd{}
 	for name, e := range w.ClientVPNEndpoints {
 		end := wantedClientEnd{
 			name: name, private: w.ClientVPNEndpointKey(name).Private,
-			peers: map[string]port.WireGuardPeer{}, landed: map[string]string{},
+			peers: map[string]port.WireGuardPeer{}, clients: map[port.WireGuardKey]string{}, landed: map[string]string{},
 		}
 		for i := range e.Status.Associations {
 			if a := &e.Status.Associations[i]; a.Fault == "" && a.PrivateIP.IsValid() {
@@ -109,15 +128,15 @@ func wantedClientEnds(w *control.World) map[uint32]wantedClientEnd {
 			}
 		}
 		for _, client := range e.Status.Clients {
-			c := w.VPNClients[client]
-			if c.Status.Subnet == "" || !c.Status.Address.IsValid() {
-				continue // it has no association to land on
+			status, keys := &w.VPNClients[client].Status, c.clientKeys(w, client)
+			end.clients[keys.Client.Public] = client
+			if status.Subnet == "" || !status.Address.IsValid() || c.held[status.Handle] {
+				continue
 			}
-			keys := w.ClientVPNKeys(client)
-			end.landed[client] = c.Status.Subnet
+			end.landed[client] = status.Subnet
 			end.peers[client] = port.WireGuardPeer{
-				PublicKey: keys.Client.Public, PresharedKey: keys.Preshared, Address: c.Status.Address,
-				Inside: tunnelLink(c.Status.Handle, c.Status.MAC),
+				PublicKey: keys.Client.Public, PresharedKey: keys.Preshared, Address: status.Address,
+				Inside: tunnelLink(status.Handle, status.MAC),
 			}
 		}
 		wanted[e.Status.Handle] = end
@@ -125,7 +144,18 @@ func wantedClientEnds(w *control.World) map[uint32]wantedClientEnd {
 	return wanted
 }
 
+func (c *clientEnds) clientKeys(w *control.World, client string) control.ClientVPNKeys {
+	owner := keyOwner{w.Name, client, w.VPNClients[client].Endpoint}
+	keys, known := c.keys[owner]
+	if !known {
+		keys = w.ClientVPNKeys(client)
+		c.keys[owner] = keys
+	}
+	return keys
+}
+
 func (c *clientEnds) close() {
+	c.sessions.forget(nil, time.Now())
 	for _, o := range c.open {
 		_ = o.end.Close()
 	}

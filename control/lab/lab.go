@@ -167,7 +167,7 @@ func run(ctx context.Context, o order, report *reporter) error {
 
 	l.store = control.NewStore(log, plumbing{l.host}, l.engine.Publish)
 	l.observePublishing()
-	l.vpn = newVPN(l.host, l.ports, l.store, sites, clients, log)
+	l.vpn = newVPN(l.host, l.ports, l.store, sites, clients, newConnectionLogs(dir.ConnectionLogs(), l.cloudWatch.put, log), log)
 	defer l.vpn.close()
 	report.phase("creating namespaces, interfaces and addresses")
 	if err := l.first(ctx, o.File); err != nil {

@@ -30,6 +30,7 @@ type vpn struct {
 	routers    *siteRouters
 	clients    *vpnClients
 	closed     bool
+	logs       *connectionLogs
 
 	news chan struct{} // something has changed; holds one
 	stop context.CancelFunc
@@ -43,10 +44,11 @@ const (
 	newsPause = 30 * time.Millisecond
 )
 
-func newVPN(h *host.Host, ports *port.Switch, store *control.Store, sites, clients string, log *slog.Logger) *vpn {
+func newVPN(h *host.Host, ports *port.Switch, store *control.Store, sites, clients string, logs *connectionLogs, log *slog.Logger) *vpn {
 	v := &vpn{store: store, log: log, news: make(chan struct{}, 1), done: make(chan struct{})}
 	v.tunnels = newTunnels(ports, log)
-	v.clientEnds = newClientEnds(ports, log)
+	v.logs = logs
+	v.clientEnds = newClientEnds(ports, v.logs, log)
 	v.speakers = newSpeakers(h.In, log, v.poke)
 	v.routers = newSiteRouters(h, sites, log)
 	v.clients = newVPNClients(h, clients, log)
@@ -75,6 +77,9 @@ func (v *vpn) converge(w *control.World) error {
 	}
 	if len(w.VPNConnections)+len(w.ClientVPNEndpoints)+len(w.VPNClients) == 0 && v.world == nil {
 		return nil
+	}
+	if v.world != nil {
+		v.clientEnds.look(v.world, time.Now()) // what ends with the world is counted to its end
 	}
 	v.world = w
 	err := v.apply()
@@ -118,7 +123,9 @@ func (v *vpn) look() {
 	if v.world == nil || v.closed {
 		return
 	}
-	rib := v.collect(time.Now())
+	now := time.Now()
+	v.clientEnds.look(v.world, now)
+	rib := v.collect(now)
 	if reflect.DeepEqual(rib, v.rib) {
 		return
 	}
@@ -166,9 +173,13 @@ func (v *vpn) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.closed = true
+	if v.world != nil {
+		v.clientEnds.look(v.world, time.Now())
+	}
 	v.clients.close()
 	v.routers.close()
 	v.speakers.close()
 	v.clientEnds.close()
+	v.logs.close()
 	v.tunnels.close()
 }

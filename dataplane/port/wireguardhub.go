@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.zx2c4.com/wireguard/device"
 
@@ -82,6 +83,7 @@ type WireGuardHub struct {
 // hubPeer is a peer with what has been seen of it since it came.
 type hubPeer struct {
 	WireGuardPeer
+	since      time.Time
 	path       *insidePath
 	meeting    sync.Once
 	met        chan struct{}

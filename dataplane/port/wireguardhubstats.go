@@ -30,6 +30,8 @@ type WireGuardHubStats struct {
 type WireGuardPeerStats struct {
 	PublicKey WireGuardKey
 	Address   netip.Addr
+	// Since is when the peer came to the hub, or was disconnected last.
+	Since time.Time
 	// At, LastHandshake and LastReceived are as Peer and the others of
 	// [WireGuardStats].
 	At                          netip.AddrPort
@@ -74,7 +76,7 @@ func (h *WireGuardHub) Stats() WireGuardHubStats {
 
 func (p *hubPeer) stats() WireGuardPeerStats {
 	return WireGuardPeerStats{
-		PublicKey: p.PublicKey, Address: p.Address,
+		PublicKey: p.PublicKey, Address: p.Address, Since: p.since,
 		At: p.state.endpoint, LastHandshake: p.state.handshake, LastReceived: p.state.received, Called: p.path.hasMet(),
 		Sent: p.path.sent.packets.Load(), SentBytes: p.path.sent.bytes.Load(),
 		Received: p.path.received.packets.Load(), ReceivedBytes: p.path.received.bytes.Load(),

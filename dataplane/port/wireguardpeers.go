@@ -3,6 +3,7 @@ package port
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.zx2c4.com/wireguard/device"
 
@@ -123,7 +124,7 @@ func (h *WireGuardHub) forget(p *hubPeer) {
 
 func newHubPeer(p WireGuardPeer) *hubPeer {
 	met := make(chan struct{})
-	return &hubPeer{WireGuardPeer: p, met: met, path: newInsidePath(p.Inside, packet.AddrFrom(p.Address), met)}
+	return &hubPeer{WireGuardPeer: p, since: time.Now(), met: met, path: newInsidePath(p.Inside, packet.AddrFrom(p.Address), met)}
 }
 
 func pathsOf(lists ...[]*hubPeer) (*insidePaths, []uint32) {
