@@ -328,6 +328,8 @@ clientVpnEndpoints:
     securityGroups: [app]
     banner: Welcome
     sessionTimeoutHours: 8
+    disconnectOnSessionTimeout: false
+    connectionLog: true
     associations: [two]
     routes: {10.60.0.0/16: two, 172.20.0.0/22: local, 10.50.0.0/16: [two]}
     authorizationRules:
