@@ -14,10 +14,11 @@ func (a *app) execCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "exec INSTANCE [--] COMMAND [ARGUMENT...]",
 		Short: "Run a program inside an instance",
-		Long: `Run any program of this machine inside an instance or Internet host: with its
-network, its host name and its /etc/hosts, and with your files and terminal. The
-program's exit code is passed on; 127 means that there is no such program, 125
-that the instance could not be entered.`,
+		Long: `Run any program of this machine inside an instance, or at a machine outside of AWS:
+an Internet host, a site's router or host, a VPN client. It has the network, the
+host name and the /etc/hosts of that one, and your files and terminal. The program's
+exit code is passed on; 127 means that there is no such program, 125 that the
+instance could not be entered.`,
 		Example: `  vpcsim exec laptop -- curl http://web
   vpcsim exec web -- ip -brief address
   vpcsim exec db -- tcpdump -ni eth0
@@ -54,8 +55,8 @@ func (a *app) shellCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "shell INSTANCE",
 		Short: "Open a shell inside an instance",
-		Long: `Open a shell inside an instance or Internet host: $SHELL, or /bin/sh. It is
-"vpcsim exec" with a shell; several can be open at once.`,
+		Long: `Open a shell inside an instance, or at a machine outside of AWS: $SHELL, or /bin/sh.
+It is "vpcsim exec" with a shell; several can be open at once.`,
 		Example:           `  vpcsim shell web`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeNodes(),

@@ -21,8 +21,8 @@ func (a *app) traceCommand() *cobra.Command {
 the rule that matched, the addresses after each translation, and for a drop the one
 thing that decided. The answer comes from the code that forwards, with the state
 that it has now; no packet is sent. FROM and TO are instances, interfaces such as
-web/eth0, Internet hosts or addresses; with --file no lab is needed. Exit code 0:
-it passes; 1: it is dropped.`,
+web/eth0, Internet hosts, VPN clients, hosts of a site or addresses; with --file no
+lab is needed. Exit code 0: it passes; 1: it is dropped.`,
 		Example: `  vpcsim trace laptop web tcp/80
   vpcsim trace web 203.0.113.10 udp/53
   vpcsim trace laptop web --family ipv6
