@@ -39,6 +39,8 @@ const (
 type CaptureConfig struct {
 	Places []CapturePlace
 	Filter CaptureFilter // the zero filter keeps everything
+	// Ways asks for whole ways, for [Capture.NextWay]; there are no Places then.
+	Ways *Ways
 	// Packets and Bytes bound what waits to be read; default 4,096 frames and
 	// 16 MiB. What does not fit is lost to the capture, and counted.
 	Packets, Bytes int
@@ -49,6 +51,7 @@ type CaptureConfig struct {
 type Capture struct {
 	engine *Engine
 	filter CaptureFilter
+	ways   *Ways
 	ring   captureRing
 	reader captureReader
 	closed atomic.Bool
@@ -68,10 +71,11 @@ func (e *Engine) Capture(cfg CaptureConfig) *Capture {
 	if cfg.Bytes == 0 {
 		cfg.Bytes = 16 << 20
 	}
-	c := &Capture{engine: e, filter: cfg.Filter, lost: map[CapturePlace]uint64{}}
+	c := &Capture{engine: e, filter: cfg.Filter, ways: cfg.Ways, lost: map[CapturePlace]uint64{}}
 	c.ring.records = make([]captureRecord, cfg.Packets)
 	c.ring.bytes = make([]byte, cfg.Bytes)
 	c.Look(cfg.Places)
+	c.lost[CapturePlace{}] = 0
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.taps == nil {

@@ -38,6 +38,10 @@ func (e *Engine) tapWalk(w *Walk, f *packet.Frame) {
 	t := e.taps
 	t.look(w, w.pkt.Frame == &e.answerFrame)
 	for _, c := range t.captures {
+		if c.ways != nil {
+			c.takeWay(w, f.Link)
+			continue
+		}
 		c.takeWalk(t, w, f)
 	}
 }
@@ -237,6 +241,10 @@ func (e *Engine) tapLate(f *flight) {
 	}
 	t, parsed := e.taps, false
 	for _, c := range t.captures {
+		if c.ways != nil {
+			c.takeLateWay(e.state.flights.snap, f)
+			continue
+		}
 		if !c.wants(place) {
 			continue
 		}

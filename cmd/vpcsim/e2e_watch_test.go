@@ -1,11 +1,23 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/term"
+
+	"github.com/vpcsim/vpcsim/control/lab"
 )
 
 const watchFile = `
@@ -40,7 +52,7 @@ func TestWatching(t *testing.T) {
 			}
 		}
 		u.testTop(t)
-		u.ok("down")
+		u.testLiveTrace(t)
 	})
 }
 
@@ -57,6 +69,29 @@ func (u *user) testTop(t *testing.T) {
 	})
 }
 
+// testLiveTrace: the refused flow of testTop goes on; and a lab's end ends whoever
+// looks at it.
+func (u *user) testLiveTrace(t *testing.T) {
+	got := u.ok("trace", "--live", "-c", "1", "--dropped", "--from", "a", "--to", "b").stdout
+	for _, want := range []string{"from networkInterface a/eth0: 10.0.1.10:", "ok    networkInterface a/eth0", "DROP at securityGroup ping: no ingress rule allows udp/9 from 10.0.1.10\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in:\n%s", want, got)
+		}
+	}
+	var line lab.LiveTrace
+	if got := u.ok("trace", "--live", "-c", "1", "--protocol", "icmp", "--from", "10.0.1.20", "-o", "json").stdout; json.Unmarshal([]byte(got), &line) != nil ||
+		line.TraceLeg == nil || line.To != "networkInterface a/eth0" || line.Verdict != "pass" {
+		t.Errorf("as JSON: %s", got)
+	}
+	follower := u.start(u.command("trace", "--live", "--brief", "--reason", "no-rule"))
+	follower.expect("DROP at securityGroup ping")
+	u.ok("down")
+	_, _ = io.Copy(io.Discard, follower.stdout)
+	if err := follower.cmd.Wait(); err != nil || !strings.Contains(follower.stderr.String(), "Lab watched has ended.") {
+		t.Errorf("it ended: %v\n%s", err, follower.stderr)
+	}
+}
+
 // sampleOf is the value of a family for the interface of that name.
 func sampleOf(metrics, family, eni string) string {
 	for line := range strings.Lines(metrics) {
@@ -65,4 +100,65 @@ func sampleOf(metrics, family, eni string) string {
 		}
 	}
 	return ""
+}
+
+// TestTopGivesTheTerminalBack: however it ends, the terminal is as it was.
+func TestTopGivesTheTerminalBack(t *testing.T) {
+	asEveryUser(t, func(t *testing.T, u *user) {
+		path := filepath.Join(u.dir, "watched.yaml")
+		if err := os.WriteFile(path, []byte(watchFile), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		u.ok("up", "-d", path)
+		for name, end := range map[string]func(cmd *exec.Cmd, master *os.File){
+			"q":       func(_ *exec.Cmd, master *os.File) { _, _ = master.WriteString("q") },
+			"Ctrl-C":  func(_ *exec.Cmd, master *os.File) { _, _ = master.WriteString("\x03") },
+			"SIGTERM": func(cmd *exec.Cmd, _ *os.File) { _ = cmd.Process.Signal(syscall.SIGTERM) },
+		} {
+			u.topOnTerminal(t, name, end)
+		}
+		u.topOnTerminal(t, "the end of the lab", func(*exec.Cmd, *os.File) { u.ok("down") })
+	})
+}
+
+// topOnTerminal runs top on a terminal of its own, until end ends it.
+func (u *user) topOnTerminal(t *testing.T, name string, end func(*exec.Cmd, *os.File)) {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer slave.Close()
+	before, err := term.GetState(int(slave.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := u.command("top", "-i", "100ms")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var shown bytes.Buffer
+	buffer := make([]byte, 1<<16)
+	read := func(until string) {
+		_ = master.SetReadDeadline(time.Now().Add(10 * time.Second))
+		for !strings.Contains(shown.String(), until) {
+			n, err := master.Read(buffer)
+			if shown.Write(buffer[:n]); err != nil {
+				t.Errorf("%s: %v before %q:\n%q", name, err, until, shown.String())
+				_ = cmd.Process.Kill()
+				return
+			}
+		}
+	}
+	read("INTERFACE")
+	end(cmd, master)
+	read(screenLeave)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	if after, err := term.GetState(int(slave.Fd())); err != nil || !reflect.DeepEqual(before, after) {
+		t.Errorf("%s: the terminal is %+v, was %+v (%v)", name, after, before, err)
+	}
 }

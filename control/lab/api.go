@@ -25,6 +25,7 @@ import (
 //	POST /v1/apply   File → Plan, which is now in force
 //	POST /v1/operate control.Operation → Plan, which is now in force
 //	POST /v1/trace   TraceQuery → Trace
+//	POST /v1/trace/live LiveTraceQuery → LiveTrace by LiveTrace, a line each
 //	POST /v1/check   → CheckResult by CheckResult, a line each
 //	POST /v1/capture CaptureRequest → a pcapng file, or CapturedPacket by
 //	                 CapturedPacket; /v1/capture/ID/stop ends it

@@ -346,3 +346,16 @@ func (c *Client) stream(ctx context.Context, method, path string, body any, next
 		}
 	}
 }
+
+// TraceLive passes on the ways of packets until ctx ends, report returns false, or
+// there are as many as the query asks for. It returns nil, too, when the lab ends
+// meanwhile.
+func (c *Client) TraceLive(ctx context.Context, query LiveTraceQuery, report func(*LiveTrace) bool) error {
+	return c.stream(ctx, http.MethodPost, "/v1/trace/live", query, func(decoder *json.Decoder) (bool, error) {
+		l := &LiveTrace{}
+		if err := decoder.Decode(l); err != nil {
+			return false, err
+		}
+		return report(l), nil
+	})
+}

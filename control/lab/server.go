@@ -53,6 +53,7 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("POST /v1/apply", s.apply)
 	mux.HandleFunc("POST /v1/operate", s.operate)
 	mux.HandleFunc("POST /v1/trace", s.trace)
+	mux.HandleFunc("POST /v1/trace/live", s.traceLive)
 	mux.HandleFunc("POST /v1/check", s.check)
 	mux.HandleFunc("POST /v1/capture", s.capture)
 	mux.HandleFunc("POST /v1/capture/{id}/stop", s.stopCapture)
