@@ -132,3 +132,20 @@ func TestDropCountsAreBounded(t *testing.T) {
 		t.Errorf("after another snapshot %d counts, others %v", len(counts), others)
 	}
 }
+
+func TestTrafficOfTransitGatewayAttachments(t *testing.T) {
+	h := newHub(t, 2).viaHub()
+	h.publish()
+	h.want("from VPC 1 to VPC 2", at(1, hubInstanceA), syn("10.2.1.10", 80), VerdictPass, ReasonDelivered)
+	seen := map[Handle]ObjectTraffic{}
+	for _, o := range h.e.Statistics().Gateways {
+		seen[o.Handle] = o
+	}
+	in, out := seen[h.b.TransitGatewayAttachments[0].Handle], seen[h.b.TransitGatewayAttachments[1].Handle]
+	if in.Traffic != (Traffic{ReceivedPackets: 1, ReceivedBytes: 40}) || out.Traffic != (Traffic{SentPackets: 1, SentBytes: 40}) {
+		t.Errorf("in by %+v, out by %+v", in, out)
+	}
+	if in.Of.Kind != KindTransitGateway {
+		t.Errorf("the attachment is of %+v", in.Of)
+	}
+}
