@@ -35,6 +35,7 @@ type Builder struct {
 
 	TransitGatewayTunnelAttachments []TransitGatewayTunnelAttachment
 	TransitGatewayConnectPeers      []TransitGatewayConnectPeer
+	TrafficMirrorSessions           []TrafficMirrorSession
 	// FlowLogs are in force.
 	FlowLogs []FlowLog
 	// Links are the distances that are not zero.
@@ -72,6 +73,7 @@ func (b *Builder) Seal() (*Snapshot, error) {
 	c.internet()
 	c.links()
 	c.flowLogs()
+	c.trafficMirrors()
 	c.routeTables() // last: routes point to everything else
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)

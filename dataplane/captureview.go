@@ -36,7 +36,7 @@ func (e *Engine) rewriteTapped(w *Walk) {
 // tapWalk shows the captures the frame f and what w decided about it.
 func (e *Engine) tapWalk(w *Walk, f *packet.Frame) {
 	t := e.taps
-	t.look(w, w.pkt.Frame == &e.answerFrame)
+	t.look(w, w.copied || w.pkt.Frame == &e.answerFrame)
 	for _, c := range t.captures {
 		if c.ways != nil {
 			c.takeWay(w, f.Link)
@@ -124,6 +124,8 @@ func (t *taps) addStep(s *Step, i uint8) {
 		if s.Verdict == VerdictPass {
 			t.add(CapturePlace{s.Object, SideInside}, DirectionOut, i+1)
 		}
+	case StageTrafficMirror:
+		t.add(CapturePlace{Object: s.Object}, DirectionOut, i)
 	case StageInternet, StagePeering, StageVPNGateway, StageEgressOnlyGateway:
 		t.add(CapturePlace{Object: s.Object}, DirectionUnknown, i)
 	}

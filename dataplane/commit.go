@@ -37,6 +37,9 @@ func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 	if w.pkt.Fragment && !w.pkt.LaterFragment && w.judged {
 		w.rememberFragment(s)
 	}
+	if w.snap.mirrored {
+		e.mirrorSent(w)
+	}
 	if e.taps == nil {
 		w.rewrite(e)
 	} else {
@@ -60,6 +63,9 @@ func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 	}
 	first := len(out)
 	out = w.send(e, out)
+	if w.snap.mirrored {
+		e.mirrorReceived(w, out[first:])
+	}
 	if w.nPassages > 0 || w.lag > 0 {
 		out = e.ship(w, out, first)
 	}

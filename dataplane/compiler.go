@@ -57,6 +57,9 @@ func (c *compiler) register() {
 	for i, x := range c.b.EgressOnlyInternetGateways {
 		add(x.Object, i)
 	}
+	for i, x := range c.b.TrafficMirrorSessions {
+		add(x.Object, i)
+	}
 	// NAT gateways and hosts are interfaces too: they follow the ENIs.
 	for i, x := range c.b.NATGateways {
 		add(x.Object, len(c.b.NetworkInterfaces)+i)

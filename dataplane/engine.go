@@ -67,6 +67,7 @@ type Engine struct {
 	touched     uint32 // see lookahead
 	tunnels     connectTunnels
 	taps        *taps // nil without captures
+	mirrors     mirrors
 
 	collecting sync.Mutex // guards spare, the records' other table
 	spare      *flowRecordTable
@@ -187,9 +188,13 @@ func (e *Engine) Due(out []packet.Frame) []packet.Frame {
 	defer e.mu.Unlock()
 	snap, now := e.snapshot.Load(), e.config.Clock()
 	e.arena.reset()
+	e.mirrors.ofBatch = 0
 	e.begin(&e.walk, snap, now)
 	first := len(out)
 	out = e.throughTunnels(e.release(snap, now, out), first)
+	if len(e.mirrors.copies) > 0 {
+		out = e.sendMirrors(snap, now, out)
+	}
 	if e.taps != nil {
 		e.tapOut(snap, now, out[first:])
 	}
@@ -206,6 +211,7 @@ func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
 	defer e.mu.Unlock()
 	snap, now := e.snapshot.Load(), e.config.Clock()
 	e.arena.reset()
+	e.mirrors.ofBatch = 0
 	e.begin(&e.walk, snap, now)
 	begun, first := len(out), len(out)
 	out = e.throughTunnels(e.release(snap, now, out), first)
@@ -215,6 +221,9 @@ func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
 		}
 		first = len(out)
 		out = e.throughTunnels(e.forward(&e.walk, &in[i], out), first)
+	}
+	if len(e.mirrors.copies) > 0 {
+		out = e.sendMirrors(snap, now, out)
 	}
 	if e.taps != nil {
 		e.tapOut(snap, now, out[begun:])

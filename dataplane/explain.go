@@ -272,6 +272,8 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return fmt.Sprintf("%s is a public address", after.Dst)
 	case ReasonDelivered:
 		return "delivered"
+	case ReasonMirrored:
+		return fmt.Sprintf("a copy, in VXLAN from %s to %s", after.Src, after.Dst)
 	case ReasonLink, ReasonLinkLoss, ReasonLinkQueue:
 		return s.explainLink(step)
 	case ReasonFirstSeen:

@@ -23,6 +23,9 @@ const (
 // answer walks like any packet: network ACLs and security groups judge it
 // (A56).
 func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
+	if w.copied {
+		return out // nobody sent it who could be told
+	}
 	var frame []byte
 	var from Hop
 	switch w.reason {

@@ -48,7 +48,8 @@ type networkInterface struct {
 	routerMAC       packet.MAC // what its gateway answers ARP and ND with
 	// sends and receives are the numbers of its own link's directions, 0 without.
 	sends, receives uint32
-	logs            FlowAction // what its flow logs want; 0 is nothing
+	logs            FlowAction      // what its flow logs want; 0 is nothing
+	mirrors         []mirrorSession // that it is the source of, by number
 }
 
 func (ni *networkInterface) owns(a packet.Addr) bool {

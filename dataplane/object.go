@@ -40,6 +40,7 @@ const (
 	KindClientVPNEndpoint
 	KindClientVPNInterface // of an endpoint, in a target network
 	KindVPNClient
+	KindTrafficMirrorSession
 	KindTransitGatewayConnectPeer
 	KindVPCEndpoint
 	KindAWSService
@@ -98,6 +99,8 @@ func (k Kind) String() string {
 		return "networkInterface"
 	case KindVPNClient:
 		return "vpnClient"
+	case KindTrafficMirrorSession:
+		return "trafficMirrorSession"
 	case KindTransitGatewayConnectPeer:
 		return "transitGatewayConnectPeer"
 	case KindVPCEndpoint:

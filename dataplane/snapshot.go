@@ -41,6 +41,7 @@ type Snapshot struct {
 	wires              map[uint32]uint32 // link → the other end's; nil without
 	internet           internet
 	logged             bool // some flow log wants to know
+	mirrored           bool // some interface is the source of traffic mirroring
 	services           int  // index in interfaces of the services' own, -1 without
 
 	clientVPNAssociations []clientVPNAssociation
@@ -111,6 +112,7 @@ const (
 	hopVPNGatewayIn       // from one of its tunnels
 	hopVPNTunnels         // into a tunnel of a set
 	hopGatewayEndpoint    // through a gateway endpoint to a service
+	hopMirrored           // a copy of a packet, from the interface that it was made at
 	hopInternet
 	hopInternet6In // IPv6 from the Internet into a VPC
 )

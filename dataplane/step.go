@@ -61,6 +61,7 @@ const (
 	StageDestinationCheck
 	StageDeliver
 	StageAnswer
+	StageTrafficMirror
 	numStages
 )
 
@@ -97,6 +98,7 @@ var stageNames = [numStages]string{
 	StageDestinationCheck:    "destination-check",
 	StageDeliver:             "deliver",
 	StageAnswer:              "answer",
+	StageTrafficMirror:       "traffic-mirror",
 }
 
 func (s Stage) String() string { return stageNames[s] }
@@ -140,6 +142,8 @@ const (
 	ReasonEncapsulated        // it goes into a Connect peer's GRE tunnel
 	ReasonAttached            // it came to a transit gateway by this attachment
 	ReasonZone                // it leaves a transit gateway in this Availability Zone (T12)
+
+	ReasonMirrored // it is the copy of a packet (M4)
 
 	// Reasons to drop.
 	ReasonMalformed           // the frame is not a packet; Detail is the packet.Problem
@@ -226,6 +230,7 @@ var reasonNames = [numReasons]string{
 	ReasonEncapsulated:        "encapsulated",
 	ReasonAttached:            "attached",
 	ReasonZone:                "zone",
+	ReasonMirrored:            "mirrored",
 	ReasonMalformed:           "malformed",
 	ReasonUnknownLink:         "unknown-link",
 	ReasonSourceMAC:           "source-mac",

@@ -42,6 +42,8 @@ type Walk struct {
 	// routed: the packet went through the router, so a network ACL stands
 	// at the subnet it enters.
 	routed bool
+	// copied: the packet is the copy of another one, by traffic mirroring.
+	copied bool
 	// judged: the packet is sound and went its way, whatever became of it.
 	judged bool
 
@@ -106,6 +108,7 @@ func (w *Walk) begin() {
 	}
 	w.icmpType, w.icmpCode = w.pkt.ICMPType, w.pkt.ICMPCode
 	w.hops, w.pathMTU, w.clampMSS, w.crossed, w.subnet = 0, 0, 0, 0, 0
+	w.copied = false
 	w.routed, w.judged, w.sender, w.origin, w.zone, w.untracked = false, false, -1, -1, 0, nil
 	w.natEffect.used, w.serviceEffect.used = false, false
 	w.nPassages, w.underWay, w.lag = 0, false, 0
@@ -191,6 +194,8 @@ func (w *Walk) run(hop Hop) {
 			hop = w.egressOnlyGateway(hop.To)
 		case hopGatewayEndpoint:
 			hop = w.gatewayEndpoint(hop.To)
+		case hopMirrored:
+			hop = w.leaveMirrored(hop.To)
 		case hopInternet:
 			hop = w.acrossInternet()
 		case hopInternetGatewayIn:

@@ -1,0 +1,55 @@
+package dataplane
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// trafficMirrors gives interfaces the sessions that they are the source of, by
+// number. It comes when the interfaces are there.
+func (c *compiler) trafficMirrors() {
+	sessions := slices.Clone(c.b.TrafficMirrorSessions)
+	slices.SortStableFunc(sessions, func(a, b TrafficMirrorSession) int { return cmp.Compare(a.Number, b.Number) })
+	for _, x := range sessions {
+		source, target := c.primary(x.Object, x.Source), c.primary(x.Object, x.Target)
+		if source.IsZero() || target.IsZero() {
+			continue
+		}
+		c.s.mirrored = true
+		ni := &c.s.interfaces[c.index[x.Source]]
+		ni.mirrors = append(ni.mirrors, mirrorSession{
+			handle: x.Handle, source: source, target: target, length: x.PacketLength, network: x.VirtualNetworkID, dns: x.AmazonDNS,
+			rules: [2][]mirrorRule{ingress: mirrorRules(x.Ingress), egress: mirrorRules(x.Egress)},
+		})
+	}
+}
+
+// primary is the primary private IPv4 address of an interface.
+func (c *compiler) primary(of Object, h Handle) packet.Addr {
+	if c.s.objects[h].Kind != KindNetworkInterface {
+		c.errs = append(c.errs, fmt.Errorf("%s: handle %d is %s, not a network interface", of, h, c.s.objects[h]))
+		return packet.Addr{}
+	}
+	a := c.s.interfaces[c.index[h]].addressFor(unspecified4)
+	if a.IsZero() {
+		c.errs = append(c.errs, fmt.Errorf("%s: %s has no IPv4 address", of, c.s.objects[h]))
+	}
+	return a
+}
+
+func mirrorRules(rules []TrafficMirrorRule) []mirrorRule {
+	rules = slices.Clone(rules)
+	slices.SortStableFunc(rules, func(a, b TrafficMirrorRule) int { return cmp.Compare(a.Number, b.Number) })
+	list := make([]mirrorRule, len(rules))
+	for i, r := range rules {
+		list[i] = mirrorRule{
+			accept: r.Accept, any: r.Protocol == AnyProtocol, protocol: uint8(r.Protocol),
+			source: packet.PrefixFrom(r.Source), destination: packet.PrefixFrom(r.Destination),
+			firstSource: r.FirstSource, lastSource: r.LastSource, firstPort: r.FirstPort, lastPort: r.LastPort,
+		}
+	}
+	return list
+}

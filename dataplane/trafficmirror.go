@@ -1,0 +1,287 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// TrafficMirrorSession is a session of traffic mirroring as control hands it over:
+// what Filter accepts of Source's packets is copied to Target.
+type TrafficMirrorSession struct {
+	Object
+	Source, Target Handle // network interfaces
+	Number         int    // the lowest whose filter accepts takes the packet (M6)
+	// PacketLength is how many bytes of a packet are copied, Ethernet header
+	// included; 0 is all of them.
+	PacketLength     int
+	VirtualNetworkID uint32
+	Ingress, Egress  []TrafficMirrorRule
+	AmazonDNS        bool // mirror what the VPC's resolver is asked and answers
+}
+
+// TrafficMirrorRule is a rule of a filter; the lowest number that matches decides.
+type TrafficMirrorRule struct {
+	Number              int
+	Accept              bool
+	Protocol            int // an IANA number, or AnyProtocol
+	Source, Destination netip.Prefix
+	FirstSource         uint16 // ports, for TCP and UDP
+	LastSource          uint16
+	FirstPort           uint16 // of the destination
+	LastPort            uint16
+}
+
+// TrafficMirrorStatistics is what a session has done.
+type TrafficMirrorStatistics struct {
+	Session Handle
+	// Copies that were made, and those that reached the target; what is under way
+	// on a link counts as delivered.
+	Copies, Delivered uint64
+	// Lost are copies that there was no memory for.
+	Lost uint64
+}
+
+// mirrorSession is a session compiled, at its source.
+type mirrorSession struct {
+	handle  Handle
+	target  packet.Addr
+	source  packet.Addr
+	length  int
+	network uint32
+	rules   [2][]mirrorRule // by direction
+	dns     bool
+}
+
+type mirrorRule struct {
+	accept                                       bool
+	any                                          bool
+	protocol                                     uint8
+	source, destination                          packet.Prefix
+	firstSource, lastSource, firstPort, lastPort uint16
+}
+
+// mirrorCopy is an encapsulated packet on the way to its session's target.
+type mirrorCopy struct {
+	frame   packet.Frame
+	session *mirrorSession
+	source  uint32 // index of the interface
+	lag     int64
+}
+
+const (
+	portVXLAN   = 4789
+	vxlanHeader = 8
+	// mirrorOverhead is what stands before a copy, in an IP packet.
+	mirrorOverhead = 20 + 8 + vxlanHeader
+	// maxMirrorCopies bounds the copies of one batch: 64 superframes of the usual
+	// segments.
+	maxMirrorCopies = 4096
+)
+
+// mirrors is the engine's part of traffic mirroring.
+type mirrors struct {
+	walk      Walk
+	copies    []mirrorCopy
+	segments  []packet.Frame
+	segmenter packet.Segmenter
+	payload   []byte
+	ofBatch   int
+	sessions  map[Handle]*TrafficMirrorStatistics
+}
+
+// mirrorSent copies what an interface of the VPC's sends, as it sent it. Packets
+// that its own groups or its subnet's network ACL drop are not copied (M9).
+func (e *Engine) mirrorSent(w *Walk) {
+	if w.copied || w.sender < 0 || w.pkt.Frame == &e.answerFrame {
+		return
+	}
+	at := w.snap.interfaceOf(w.pkt.Frame.Link)
+	if at < 0 || len(w.snap.interfaces[at].mirrors) == 0 {
+		return
+	}
+	ni := &w.snap.interfaces[at]
+	switch {
+	case w.nSights > 0 && w.sights[0].ni == uint32(at) && w.sights[0].dir == egress:
+		if w.nSights == 1 && w.verdict == VerdictDrop && flowRejects[w.steps[w.nSteps-1].Stage] {
+			return
+		}
+		if s := ni.mirrorFor(&w.tuples[0], egress, false); s != nil {
+			e.mirror(w, s, uint32(at), w.pkt.Frame, 0)
+		}
+	case w.verdict == VerdictPass && w.serviceEffect.used && w.tuples[0].DstPort == portDNS:
+		if s := ni.mirrorFor(&w.tuples[0], egress, true); s != nil {
+			e.mirror(w, s, uint32(at), w.pkt.Frame, 0)
+		}
+	}
+}
+
+// mirrorReceived copies what an interface of the VPC's gets, in frames that are on
+// their way to it.
+func (e *Engine) mirrorReceived(w *Walk, frames []packet.Frame) {
+	ni := &w.snap.interfaces[w.out]
+	if w.copied || len(ni.mirrors) == 0 {
+		return
+	}
+	fromService := w.sender >= 0 && w.snap.interfaces[w.sender].kind == KindServices
+	if fromService && w.tuple.SrcPort != portDNS {
+		return
+	}
+	if s := ni.mirrorFor(&w.tuple, ingress, fromService); s != nil {
+		for i := range frames {
+			e.mirror(w, s, w.out, &frames[i], w.lagBehind())
+		}
+	}
+}
+
+// mirrorFor is the session that copies a packet: of those whose filter accepts it
+// the one with the lowest number (M6). DNS of the platform's own is a network
+// service, whatever the rules say.
+func (ni *networkInterface) mirrorFor(t *packet.Tuple, dir direction, service bool) *mirrorSession {
+	for i := range ni.mirrors {
+		s := &ni.mirrors[i]
+		if service {
+			if s.dns {
+				return s
+			}
+			continue
+		}
+		for j := range s.rules[dir] {
+			if r := &s.rules[dir][j]; r.matches(t) {
+				if r.accept {
+					return s
+				}
+				break // the next session may still want it
+			}
+		}
+	}
+	return nil
+}
+
+func (r *mirrorRule) matches(t *packet.Tuple) bool {
+	if !r.any && r.protocol != t.Proto || !r.source.Contains(t.Src) || !r.destination.Contains(t.Dst) {
+		return false
+	}
+	if t.Proto != packet.ProtoTCP && t.Proto != packet.ProtoUDP || r.any {
+		return true
+	}
+	return t.SrcPort-r.firstSource <= r.lastSource-r.firstSource && t.DstPort-r.firstPort <= r.lastPort-r.firstPort
+}
+
+// mirror encapsulates the packets that f stands for. They are sent after the batch.
+func (e *Engine) mirror(w *Walk, s *mirrorSession, source uint32, f *packet.Frame, lag int64) {
+	m := &e.mirrors
+	stats := m.of(s.handle)
+	m.segments = m.segmenter.Segment(m.segments[:0], f)
+	for i := range m.segments {
+		if m.ofBatch == maxMirrorCopies {
+			stats.Lost += uint64(len(m.segments) - i)
+			return
+		}
+		m.ofBatch++
+		stats.Copies++
+		m.copies = append(m.copies, mirrorCopy{
+			frame:   packet.Frame{Data: e.encapsulate(w, s, m.segments[i].Data), Link: uint32(w.snap.interfaces[source].handle)},
+			session: s, source: source, lag: lag,
+		})
+	}
+}
+
+// encapsulate puts a VXLAN header around a packet, and IPv4 from the source's
+// primary address to the target's (M4). What would be larger than the target's MTU
+// is cut (M8).
+func (e *Engine) encapsulate(w *Walk, s *mirrorSession, inner []byte) []byte {
+	m := &e.mirrors
+	most := vpcMTU - mirrorOverhead
+	if s.length > 0 {
+		most = min(most, s.length)
+	}
+	inner = inner[:min(len(inner), most)]
+	m.payload = append(m.payload[:0], 8, 0, 0, 0) // the flag of a valid network ID
+	m.payload = binary.BigEndian.AppendUint32(m.payload, s.network<<8)
+	m.payload = append(m.payload, inner...)
+	return packet.Append(e.arena.take(len(m.payload)+64), packet.Spec{
+		Tuple: packet.Tuple{
+			Src: s.source, Dst: s.target, Proto: packet.ProtoUDP,
+			// The flow in the packet decides the port, so that receivers can share out
+			// the work (RFC 7348).
+			SrcPort: 0xc000 | uint16(w.flowHash()), DstPort: portVXLAN,
+		},
+		DontFragment: true, Payload: m.payload,
+	})
+}
+
+// sendMirrors lets the copies of a batch walk, each from its source.
+func (e *Engine) sendMirrors(snap *Snapshot, now int64, out []packet.Frame) []packet.Frame {
+	m := &e.mirrors
+	for i := range m.copies {
+		c := &m.copies[i]
+		e.begin(&m.walk, snap, now)
+		v := &m.walk
+		packet.Parse(&v.pkt, &c.frame)
+		v.begin()
+		v.copied, v.lag, v.underWay = true, c.lag, c.lag > 0
+		v.sender, v.origin, v.entry = int(c.source), int(c.source), v.snap.interfaces[c.source].handle
+		if len(v.snap.directions) > 0 {
+			v.draws, v.random = true, e.state.flights.random.Uint64()
+		}
+		v.pass(StageTrafficMirror, ReasonMirrored, c.session.handle, 0)
+		v.run(Hop{hopMirrored, c.source})
+		out = v.commit(e, out)
+		if v.verdict == VerdictPass {
+			m.of(c.session.handle).Delivered++
+		}
+		*c = mirrorCopy{}
+	}
+	m.copies = m.copies[:0]
+	return out
+}
+
+// leaveMirrored starts the way of a copy: by the route table of the source's subnet,
+// past the source's own security groups (M5) and its flow log.
+func (w *Walk) leaveMirrored(index uint32) Hop {
+	ni := &w.snap.interfaces[index]
+	sub := &w.snap.subnets[ni.subnet]
+	w.zone = sub.zone
+	if !w.cross(ni.sends) { // the instance's bandwidth is the copies', too (M10)
+		return Hop{}
+	}
+	if !sub.contains(w.tuple.Dst) {
+		return w.leaveSubnet(ni.subnet)
+	}
+	peer, ok := sub.byAddress.get(w.tuple.Dst)
+	if !ok {
+		return w.drop(StageLinkLayer, ReasonNoNeighbor, sub.handle, 0)
+	}
+	w.pass(StageLinkLayer, ReasonSameSubnet, sub.handle, 0)
+	return Hop{hopEnterInterface, peer}
+}
+
+func (m *mirrors) of(session Handle) *TrafficMirrorStatistics {
+	s := m.sessions[session]
+	if s == nil {
+		if m.sessions == nil {
+			m.sessions = map[Handle]*TrafficMirrorStatistics{}
+		}
+		s = &TrafficMirrorStatistics{Session: session}
+		m.sessions[session] = s
+	}
+	return s
+}
+
+// TrafficMirrors returns what the sessions of the snapshot in force have done, in no
+// order; those that have done nothing are left out.
+func (e *Engine) TrafficMirrors() []TrafficMirrorStatistics {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var list []TrafficMirrorStatistics
+	for h, s := range e.mirrors.sessions {
+		if e.snapshot.Load().objects[h].Kind != KindTrafficMirrorSession {
+			delete(e.mirrors.sessions, h) // handles are never used again
+			continue
+		}
+		list = append(list, *s)
+	}
+	return list
+}
