@@ -41,6 +41,7 @@ func build(w *World, revision uint64) *dataplane.Builder {
 	compileAll(c, w.VPNClients)
 	compileAll(c, w.Links)
 	compileAll(c, w.FlowLogs)
+	compileAll(c, w.TrafficMirrorSessions)
 	return &c.b
 }
 

@@ -269,6 +269,7 @@ func (w *World) computeStatus() {
 	for _, l := range w.FlowLogs {
 		l.computeStatus(w)
 	}
+	w.computeTrafficMirrors()
 }
 
 // collectMembers fills the lists that point backwards: which subnets use a

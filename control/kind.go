@@ -74,6 +74,15 @@ var kinds = []Kind{
 	kind("routeTables", "routeTable", "route table", "rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*RouteTable { return &w.RouteTables }),
 	kind("internetHosts", "internetHost", "Internet host", "host", "", func(w *World) *map[string]*InternetHost { return &w.InternetHosts }),
 	kind("flowLogs", "flowLog", "flow log", "fl", "InvalidFlowLogId.NotFound", func(w *World) *map[string]*FlowLog { return &w.FlowLogs }),
+	kind("trafficMirrorTargets", "trafficMirrorTarget", "traffic mirror target", "tmt", "InvalidTrafficMirrorTargetId.NotFound", func(w *World) *map[string]*TrafficMirrorTarget {
+		return &w.TrafficMirrorTargets
+	}),
+	kind("trafficMirrorFilters", "trafficMirrorFilter", "traffic mirror filter", "tmf", "InvalidTrafficMirrorFilterId.NotFound", func(w *World) *map[string]*TrafficMirrorFilter {
+		return &w.TrafficMirrorFilters
+	}),
+	kind("trafficMirrorSessions", "trafficMirrorSession", "traffic mirror session", "tms", "InvalidTrafficMirrorSessionId.NotFound", func(w *World) *map[string]*TrafficMirrorSession {
+		return &w.TrafficMirrorSessions
+	}),
 	kind("links", "link", "link", "link", "", func(w *World) *map[string]*Link { return &w.Links }),
 }
 

@@ -159,6 +159,10 @@ func (p *planner) foundations(plural, name string) []string {
 		if k, ok := KindNamed(kind); ok {
 			return []string{k.Plural + " " + on}
 		}
+	case "trafficMirrorSessions":
+		return []string{"networkInterfaces " + p.new.TrafficMirrorSessions[name].Status.NetworkInterface}
+	case "trafficMirrorTargets":
+		return []string{"networkInterfaces " + p.new.TrafficMirrorTargets[name].Status.NetworkInterface}
 	case "networkInterfaces":
 		eni := p.new.NetworkInterfaces[name]
 		return []string{"subnets " + eni.Subnet, "instances " + eni.Instance}
@@ -197,6 +201,8 @@ var immutableFields = map[string][]string{
 	"instances":                  {"subnet", "ip"},
 	"networkInterfaces":          {"subnet", "ip"},
 	"vpcEndpoints":               {"vpc", "service", "type"},
+	"trafficMirrorTargets":       {"networkInterface"},
+	"trafficMirrorSessions":      {"networkInterface"},
 	"internetHosts":              {"ip", "ipv6"},
 }
 

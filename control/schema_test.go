@@ -164,6 +164,10 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return word("pendingAcceptance", "available", "rejected", "deleted")
 	case reflect.TypeFor[TrafficType]():
 		return word("ALL", "ACCEPT", "REJECT")
+	case reflect.TypeFor[MirrorAction]():
+		return word("accept", "reject")
+	case reflect.TypeFor[NetworkService]():
+		return word("amazon-dns")
 	case reflect.TypeFor[LogDestinationType]():
 		return word("cloud-watch-logs", "s3")
 	case reflect.TypeFor[LogFileFormat]():

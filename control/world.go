@@ -82,6 +82,12 @@ type World struct {
 	// Flow logs: records of what flows to and from network interfaces, or through
 	// a transit gateway.
 	FlowLogs map[string]*FlowLog `json:"flowLogs,omitempty"`
+	// Traffic mirror targets: network interfaces that get copies of packets.
+	TrafficMirrorTargets map[string]*TrafficMirrorTarget `json:"trafficMirrorTargets,omitempty"`
+	// Traffic mirror filters: which packets are copied.
+	TrafficMirrorFilters map[string]*TrafficMirrorFilter `json:"trafficMirrorFilters,omitempty"`
+	// Traffic mirror sessions: whose packets are copied where.
+	TrafficMirrorSessions map[string]*TrafficMirrorSession `json:"trafficMirrorSessions,omitempty"`
 	// What is broken: a kind and a name each, such as az us-east-1a or natGateway
 	// nat.
 	Faults Faults `json:"faults,omitempty"`

@@ -286,6 +286,15 @@ flowLogs:
   hub: {transitGateway: hub}
   hub-a: {transitGatewayAttachment: hub-a, format: "${tgw-id} ${packets-lost-blackhole}"}
   kept: {vpc: a, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/net/", destinationOptions: {fileFormat: parquet, hiveCompatiblePartitions: true, perHourPartition: true}}
+trafficMirrorTargets:
+  sensor: {networkInterface: fw/eth1}
+trafficMirrorFilters:
+  web:
+    networkServices: [amazon-dns]
+    ingress: [{rule: 10, action: accept, protocol: tcp, sourceCidr: 0.0.0.0/0, destinationCidr: 10.0.0.0/16, sourcePorts: 1024-65535, destinationPorts: 443}]
+    egress: [{rule: 20, action: reject, sourceCidr: "::/0", destinationCidr: "::/0"}]
+trafficMirrorSessions:
+  web: {networkInterface: fw, target: sensor, filter: web, sessionNumber: 1, packetLength: 200, virtualNetworkId: 77}
 transitGatewayAttachments:
   hub-a: {transitGateway: hub, vpc: a, subnets: [two], applianceMode: true, securityGroupReferencing: false}
   hub-west: {transitGateway: hub, peer: west, state: pendingAcceptance}
