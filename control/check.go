@@ -34,6 +34,9 @@ type Check struct {
 	// Source address that the receiver must see: an address, or a resource
 	// whose address is meant.
 	Source string `json:"source,omitempty"`
+	// Traffic mirror session whose target must get a copy of the probe's packets, or
+	// none.
+	Mirrored string `json:"mirrored,omitempty"`
 	// How long to retry until the check holds, such as 10s.
 	Wait Duration `json:"wait,omitempty"`
 	// What is broken during the check, such as az us-east-1a: one thing or a list.
@@ -93,6 +96,9 @@ func (c *Check) String() string {
 	return text
 }
 
+// MirroredNone, in place of a session, means that no session may copy the packets.
+const MirroredNone = "none"
+
 // longestWait keeps a check from hanging a CI job.
 const longestWait = 10 * time.Minute
 
@@ -109,6 +115,11 @@ func (c *Check) validate(v *validation, path string) {
 	c.validateFamily(v, path, to)
 	if c.Source != "" {
 		c.validateEnd(v, field(path, "source"), c.Source, "")
+	}
+	if c.Mirrored != "" && c.Mirrored != MirroredNone && v.w.TrafficMirrorSessions[c.Mirrored] == nil {
+		bad := v.w.dangling(c.Mirrored, []string{"trafficMirrorSessions"})
+		bad.code = ""
+		v.reportAt(field(path, "mirrored"), false, bad)
 	}
 	if c.At != (Decider{}) {
 		c.validateAt(v, field(path, "at"))

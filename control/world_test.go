@@ -425,7 +425,7 @@ internetHosts:
   old: {ip: 203.0.113.2, ipv6: false}
 checks:
   - {name: one, description: first, from: client, to: 198.51.100.77, udp: 53, family: ipv4, wait: 1m30s, source: client}
-  - {from: fw, to: fw/eth1, tcp: 1, expect: drop, at: networkAcl a/default}
+  - {from: fw, to: fw/eth1, tcp: 1, expect: drop, at: networkAcl a/default, mirrored: web}
   - {from: desk, to: guest, ping: true, expect: drop, at: vpnTunnel office/1, fault: [site branch, tunnel office/2, vpnConnection office6]}
 `
 

@@ -177,7 +177,7 @@ func (m *Memory) Probe(ctx context.Context, p Probe) (Outcome, error) {
 
 // attempt sends a probe once.
 func (m *Memory) attempt(from *memHost, p Probe) (Outcome, error) {
-	before := m.lastDrop()
+	before, mirrors := m.lastDrop(), MirrorsOf(m.engine)
 	m.lastPort = nextEphemeralPort(m.lastPort)
 	x := &memExchange{client: from, probe: p, port: m.lastPort}
 	m.exchange = x
@@ -190,6 +190,7 @@ func (m *Memory) attempt(from *memHost, p Probe) (Outcome, error) {
 	if !x.outcome.Answered && !x.outcome.Refused {
 		x.outcome.Dropped = m.explain(x, before)
 	}
+	x.outcome.Mirrored = MirrorsOf(m.engine).Since(mirrors, m.engine.Snapshot())
 	return x.outcome, nil
 }
 

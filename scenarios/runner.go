@@ -49,6 +49,8 @@ type Outcome struct {
 	SourceSeen netip.Addr
 	// Dropped is the step that dropped the request or its answer, if any did.
 	Dropped *dataplane.TraceStep
+	// Mirrored are the traffic mirror sessions that delivered copies meanwhile.
+	Mirrored []string
 	// Detail is what else the driver can say, for the reader of a failure.
 	Detail string
 }
@@ -126,6 +128,9 @@ func repeatCheck(ctx context.Context, w *control.World, d Driver, c *control.Che
 			ok, got = false, fmt.Sprintf("the probe could not be sent: %v", err)
 		} else {
 			ok, got = r.judge(c, outcome)
+			if copied, text := judgeMirror(c, outcome); text != "" {
+				ok, got = ok && copied, got+"; "+text
+			}
 		}
 		if ok || time.Since(start)+moved+pause >= time.Duration(c.Wait) {
 			return ok, got

@@ -40,6 +40,13 @@ func (d *prober) Probe(ctx context.Context, p scenarios.Probe) (scenarios.Outcom
 	defer x.close()
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
+	engine := d.lab.engine
+	mirrors := scenarios.MirrorsOf(engine)
+	ended := func(err error, dropped *dataplane.TraceStep) (scenarios.Outcome, error) {
+		outcome := x.outcome(err, dropped)
+		outcome.Mirrored = scenarios.MirrorsOf(engine).Since(mirrors, engine.Snapshot())
+		return outcome, nil
+	}
 
 	answered := make(chan error, 1)
 	go func() { answered <- x.exchange(ctx) }() // waited for below: it ends with ctx
@@ -48,13 +55,13 @@ func (d *prober) Probe(ctx context.Context, p scenarios.Probe) (scenarios.Outcom
 	for {
 		select {
 		case err := <-answered:
-			return x.outcome(err, x.dropped()), nil
+			return ended(err, x.dropped())
 		case <-look.C:
 			// What a link lost is sent again, as ever: only a rule's no is final.
 			if step := x.dropped(); step != nil && step.Stage != dataplane.StageLink {
 				cancel()
 				// What was answered was not dropped, whatever else was.
-				return x.outcome(<-answered, step), nil
+				return ended(<-answered, step)
 			}
 		}
 	}
