@@ -172,7 +172,7 @@ func (r *mirrorRule) matches(t *packet.Tuple) bool {
 // mirror encapsulates the packets that f stands for. They are sent after the batch.
 func (e *Engine) mirror(w *Walk, s *mirrorSession, source uint32, f *packet.Frame, lag int64) {
 	m := &e.mirrors
-	stats := m.of(s.handle)
+	stats, ni := m.of(s.handle), &w.snap.interfaces[source]
 	m.segments = m.segmenter.Segment(m.segments[:0], f)
 	for i := range m.segments {
 		if m.ofBatch == maxMirrorCopies {
@@ -182,7 +182,7 @@ func (e *Engine) mirror(w *Walk, s *mirrorSession, source uint32, f *packet.Fram
 		m.ofBatch++
 		stats.Copies++
 		m.copies = append(m.copies, mirrorCopy{
-			frame:   packet.Frame{Data: e.encapsulate(w, s, m.segments[i].Data), Link: uint32(w.snap.interfaces[source].handle)},
+			frame:   packet.Frame{Data: e.encapsulate(w, s, ni, m.segments[i].Data), Link: uint32(ni.handle)},
 			session: s, source: source, lag: lag,
 		})
 	}
@@ -191,7 +191,7 @@ func (e *Engine) mirror(w *Walk, s *mirrorSession, source uint32, f *packet.Fram
 // encapsulate puts a VXLAN header around a packet, and IPv4 from the source's
 // primary address to the target's (M4). What would be larger than the target's MTU
 // is cut (M8).
-func (e *Engine) encapsulate(w *Walk, s *mirrorSession, inner []byte) []byte {
+func (e *Engine) encapsulate(w *Walk, s *mirrorSession, ni *networkInterface, inner []byte) []byte {
 	m := &e.mirrors
 	most := vpcMTU - mirrorOverhead
 	if s.length > 0 {
@@ -208,7 +208,7 @@ func (e *Engine) encapsulate(w *Walk, s *mirrorSession, inner []byte) []byte {
 			// the work (RFC 7348).
 			SrcPort: 0xc000 | uint16(w.flowHash()), DstPort: portVXLAN,
 		},
-		DontFragment: true, Payload: m.payload,
+		SrcMAC: ni.mac, DstMAC: ni.routerMAC, DontFragment: true, Payload: m.payload,
 	})
 }
 

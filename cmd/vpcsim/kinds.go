@@ -47,6 +47,21 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		wide("MAIN ROUTE TABLE", r.Status.MainRouteTable)
 		wide("DEFAULT SECURITY GROUP", r.Status.DefaultSecurityGroup)
 		wide("DEFAULT NETWORK ACL", r.Status.DefaultNetworkACL)
+	case *control.TrafficMirrorTarget:
+		add("TYPE", r.Status.Type)
+		add("NETWORK INTERFACE", r.Status.NetworkInterface)
+		add("ADDRESS", address(r.Status.IP))
+		wide("SESSIONS", strings.Join(r.Status.Sessions, ","))
+	case *control.TrafficMirrorFilter:
+		add("INGRESS RULES", strconv.Itoa(len(r.Ingress)))
+		add("EGRESS RULES", strconv.Itoa(len(r.Egress)))
+		add("SESSIONS", strings.Join(r.Status.Sessions, ","))
+	case *control.TrafficMirrorSession:
+		add("NUMBER", strconv.Itoa(r.SessionNumber))
+		add("SOURCE", r.Status.NetworkInterface)
+		add("TARGET", r.Target)
+		add("FILTER", r.Filter)
+		add("VNI", strconv.Itoa(r.Status.VirtualNetworkID))
 	case *control.VPCPeering:
 		add("STATE", r.Status.State.String())
 		add("REQUESTER", r.VPC)
