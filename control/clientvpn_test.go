@@ -335,3 +335,24 @@ PersistentKeepalive = 25
 		}
 	}
 }
+
+// A client's machine has a link, as any on the Internet; one that is elsewhere has not.
+func TestVPNClientHasALink(t *testing.T) {
+	const world = `
+vpcs: {v: {cidr: 10.0.0.0/16}}
+subnets: {a: {vpc: v, cidr: 10.0.1.0/24}}
+clientVpnEndpoints: {corp: {clientCidr: 172.20.0.0/22, associations: [a]}}
+vpnClients: {anna: {endpoint: corp}, phone: {endpoint: corp, inLab: false}}
+`
+	w, err := Open("lab.yaml", []byte("name: lab"+world+"links: {anna: {delay: 20ms}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := w.Links["anna"].Status.LinkEnds, (LinkEnds{VPNClient: "anna"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	_, err = Open("lab.yaml", []byte("name: lab"+world+"links: {phone: {delay: 20ms}}\n"))
+	if want := "links.phone: the machine of VPN client phone is not in the lab"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}

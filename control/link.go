@@ -8,8 +8,8 @@ import (
 
 // Link is what lies between two Regions or two Availability Zones, named
 // "us-east-1/eu-west-1", or between a machine and the network, which has the name
-// of the instance, its interface or the Internet host. Forward is from the first
-// place to the second, or what the machine sends.
+// of the instance, its interface, the Internet host, the site or the VPN client.
+// Forward is from the first place to the second, or what the machine sends.
 type Link struct {
 	// What both directions do to packets, unless forward or reverse says otherwise.
 	Impairment
@@ -160,6 +160,8 @@ func (l *Link) compile(c *compilation, name string) {
 		out.Interface = dataplane.Handle(c.w.NetworkInterfaces[s.NetworkInterface].Status.Handle)
 	case s.Site != "":
 		out.Interface = dataplane.Handle(c.w.Sites[s.Site].Status.Handle)
+	case s.VPNClient != "":
+		out.Interface = dataplane.Handle(c.w.VPNClients[s.VPNClient].Status.InternetHandle)
 	case s.InternetHost != "":
 		out.Interface = dataplane.Handle(c.w.InternetHosts[s.InternetHost].Status.Handle)
 	}

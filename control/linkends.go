@@ -7,11 +7,12 @@ import (
 )
 
 // LinkEnds is where a link lies: at an interface of an instance, at an Internet
-// host or a site, or between two places. The fields that do not apply are "".
+// host, a site or a VPN client, or between two places. The fields that do not apply are "".
 type LinkEnds struct {
 	NetworkInterface string `json:"networkInterface,omitempty"`
 	InternetHost     string `json:"internetHost,omitempty"`
-	Site             string `json:"site,omitempty"` // its router's way to the Internet
+	Site             string `json:"site,omitempty"`      // its router's way to the Internet
+	VPNClient        string `json:"vpnClient,omitempty"` // its machine's way to the Internet
 	// From and To are two Regions or two Availability Zones.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
@@ -26,6 +27,12 @@ func (w *World) linkEnds(name string, used places) (LinkEnds, *badValue) {
 		return LinkEnds{InternetHost: name}, nil
 	case w.Sites[name] != nil:
 		return LinkEnds{Site: name}, nil
+	case w.VPNClients[name] != nil && !onUnlessWritten(w.VPNClients[name].InLab): // the Status comes later
+		return LinkEnds{}, &badValue{
+			message: fmt.Sprintf("the machine of VPN client %s is not in the lab", name), hint: "remove inLab: false there, or the link",
+		}
+	case w.VPNClients[name] != nil:
+		return LinkEnds{VPNClient: name}, nil
 	case w.NetworkInterfaces[name] != nil:
 		return LinkEnds{NetworkInterface: name}, nil
 	case w.Instances[name] != nil:
@@ -39,10 +46,10 @@ func (w *World) linkEnds(name string, used places) (LinkEnds, *badValue) {
 	}
 	from, to, ok := strings.Cut(name, "/")
 	if !ok {
-		bad := w.dangling(name, []string{"instances", "internetHosts", "sites"})
+		bad := w.dangling(name, []string{"instances", "internetHosts", "sites", "vpnClients"})
 		bad.code, bad.message = "", fmt.Sprintf("%q is no machine and no pair of places", name)
 		if !strings.HasPrefix(bad.hint, "did you mean") {
-			bad.hint = "write an instance, an interface such as web/eth1, an Internet host, a site, or two Regions or Availability Zones such as us-east-1/eu-west-1"
+			bad.hint = "write an instance, an interface such as web/eth1, an Internet host, a site, a VPN client, or two Regions or Availability Zones such as us-east-1/eu-west-1"
 		}
 		return LinkEnds{}, &bad
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,11 @@ func TestClientVPNMachinesOfTheLab(t *testing.T) {
 		u.expectOutput("carol", "curl -sS -m 5 http://shop/", `answers 203\.0\.113\.30:`)
 		u.expectOutput("carol", "ip route get 10.80.3.10", ` dev wg0 src 172\.21\.0\.2`)
 		u.expectOutput("carol", "ip route get 10.81.1.10", ` dev eth0 `)
+		// Far away, at the end of its machine's link to the Internet.
+		u.ok("link", "set", "ben", "delay=20ms")
+		u.within(15*time.Second, "ben is far away", func() bool {
+			return regexp.MustCompile(`time=4\d(\.\d+)? ms`).MatchString(u.shell("ben", "ping -c 1 -W 1 10.80.3.10").stdout)
+		})
 		if s := u.status(); s.Packets.Drops["bug"] > 0 {
 			t.Errorf("drops %v", s.Packets.Drops)
 		}

@@ -22,9 +22,9 @@ func (a *app) linkCommand() *cobra.Command {
 		Long: `Show what the ways between Regions, Availability Zones and machines do to packets,
 and change it while traffic runs: delay, jitter, loss, bandwidth. Between two
 Regions there is a link by itself, with a typical round trip. A link of an instance,
-an interface or an Internet host is known by its name; its direction forward is what
-it sends. The scenario file stays as it is: applying it again, or link reset, goes
-back to it.`,
+an interface or a machine on the Internet is known by its name; its direction
+forward is what it sends. The scenario file stays as it is: applying it again, or
+link reset, goes back to it.`,
 		Example: `  vpcsim link show
   vpcsim link set us-east-1/eu-west-1 delay=40ms loss=1%
   vpcsim link reset --all`,
@@ -139,7 +139,8 @@ func (a *app) linkSetCommand() *cobra.Command {
 		Short: "Change what a link does to packets",
 		Long: `Change a link of the running lab at once, in both directions or in one. NAME is two
 Regions or two Availability Zones such as us-east-1/eu-west-1, an instance, an
-interface such as web/eth1, or an Internet host; one that has no link yet gets one.
+interface such as web/eth1, an Internet host, a site or a VPN client; one that has no
+link yet gets one.
 VALUE is one of
   ` + strings.Join(linkValues[:5], ", ") + `,
   ` + strings.Join(linkValues[5:], ", ") + `;
