@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/vpcsim/vpcsim/control"
@@ -178,34 +177,5 @@ func TestFlowLogsOfATransitGateway(t *testing.T) {
 			steps: []flowStep{{from: "a1", to: "b1", msg: large(8600, control.IPv4, true)}, {from: "a1", to: "b1", msg: lastHop}},
 			want:  []string{"hub-a - ingress 1 0 0 1 0", "hub-a - ingress 1 0 0 0 1"},
 		},
-	})
-}
-
-func TestFlowLogsOfTheUserGuide(t *testing.T) {
-	world := strings.NewReplacer("10.0.1.10", "172.31.16.21").Replace(`
-vpcs: {v: {cidr: 172.31.0.0/16}}
-subnets: {s: {vpc: v, cidr: 172.31.16.0/24}}
-securityGroups: {ssh: {vpc: v, ingress: [{protocol: tcp, ports: 22, from: 172.31.0.0/16}]}}
-instances:
-  server: {subnet: s, ip: 10.0.1.10, securityGroups: [ssh]}
-  client: {subnet: s, ip: 172.31.16.139}
-flowLogs: {server: {networkInterface: server}}
-`)
-	first := tcp(20641, 22, syn)
-	first.payload = make([]byte, 181) // 221 bytes of IP, and 19 times 212
-	rest := first
-	rest.flags, rest.payload = ack, make([]byte, 172)
-	rdp := tcp(49761, 3389, syn)
-	rdp.payload = first.payload
-	again := rdp
-	again.flags, again.payload = ack, rest.payload
-	playFlowLogs(t, []flowLogCase{
-		{name: "FL-01 FL-02", world: world, only: control.IPv4, steps: []flowStep{
-			{from: "client", to: "server", msg: first}, {from: "client", to: "server", msg: rest, count: 19},
-			{from: "client", to: "server", msg: rdp}, {from: "client", to: "server", msg: again, count: 19},
-		}, want: []string{
-			"2 acct server 172.31.16.139 172.31.16.21 20641 22 6 20 4249 0 0 ACCEPT OK",
-			"2 acct server 172.31.16.139 172.31.16.21 49761 3389 6 20 4249 0 0 REJECT OK",
-		}},
 	})
 }

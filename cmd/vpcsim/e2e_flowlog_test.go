@@ -3,8 +3,10 @@ package main
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -55,6 +57,60 @@ func TestFlowLogsAreFollowedAndLeftBehind(t *testing.T) {
 		}
 		if err := os.RemoveAll(filepath.Dir(files)); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestFlowLogsSurviveTheDaemon: records that were published are in the bucket when the
+// daemon was killed and the lab comes up again, once, and those of a lab that ends in
+// order are there at once.
+func TestFlowLogsSurviveTheDaemon(t *testing.T) {
+	asEveryUser(t, func(t *testing.T, u *user) {
+		file := strings.NewReplacer("slow: {networkInterface: b,", `slow: {networkInterface: b, aggregationInterval: 1s, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/net",`).Replace(flowLogFile)
+		path := filepath.Join(u.dir, "logged.yaml")
+		if err := os.WriteFile(path, []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		bucket := filepath.Join(u.state, ".flowlogs", "logged", "s3", "my-logs")
+		defer func() {
+			if err := os.RemoveAll(filepath.Join(u.state, ".flowlogs")); err != nil {
+				t.Error(err)
+			}
+		}()
+		objects := func() (list []string) {
+			list, _ = filepath.Glob(filepath.Join(bucket, "net/AWSLogs/*/vpcflowlogs/us-east-1/*/*/*/*.log.gz"))
+			return list
+		}
+		const records = "10.0.1.10 1 ACCEPT\n10.0.1.20 1 ACCEPT\n"
+		for _, kill := range []bool{true, false} {
+			u.ok("up", "-d", path)
+			u.ok("exec", "a", "--", "ping", "-q", "-c", "1", "10.0.1.20")
+			u.eventually("the records of the ping", func() bool { return strings.Contains(u.ok("flowlogs", "slow").stdout, records) })
+			if r := u.ok("get", "flowLog", "slow"); !strings.Contains(r.stdout, bucket) || !strings.Contains(r.stdout, "SUCCESS") {
+				t.Errorf("it does not say where the files are: %s", r)
+			}
+			if kill {
+				if err := syscall.Kill(u.labs()[0].PID, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				u.eventually("the end of the lab", func() bool { return len(u.labs()) == 0 })
+				if got := objects(); len(got) != 0 {
+					t.Errorf("a killed daemon completed %v", got)
+				}
+			} else {
+				u.eventually("the object of the killed daemon", func() bool { return strings.Count(u.ok("flowlogs", "slow", "--files").stdout, "\n") == 1 })
+				u.ok("down")
+			}
+		}
+		all := objects()
+		if len(all) != 2 {
+			t.Fatalf("objects %v", all)
+		}
+		for _, object := range all {
+			out, err := exec.Command("gzip", "-dc", object).Output()
+			if text := string(out); err != nil || !strings.HasPrefix(text, "srcaddr protocol action\n"+records) || strings.Count(text, "10.0.1.10") != 1 {
+				t.Errorf("%s: %v\n%s", object, err, text)
+			}
 		}
 	})
 }

@@ -191,3 +191,21 @@ func TestAFlowOfTooManyIsSkippedHereToo(t *testing.T) {
 		t.Errorf("%d lines, the last is %q", n, entries[n-1].Message)
 	}
 }
+
+func TestSkipDataOfTheUserGuide(t *testing.T) { // FL-03, F10
+	source := &counted{}
+	c := New(source, time.Unix(1431280816, 0))
+	config := configuration(t)
+	config.Logs[0].Format = DefaultFormat(false)
+	c.Configure(0, config)
+	source.skipped = []dataplane.Handle{hENI}
+	want(t, "records were skipped", c.Collect(60*second), "all: 2 123456789010 eni-1 - - - - - - - 1431280816 1431280876 - SKIPDATA")
+	entries := c.Collect(120 * second)
+	want(t, "no data", entries, "all: 2 123456789010 eni-1 - - - - - - - 1431280876 1431280936 - NODATA")
+
+	// What there is no room for in memory becomes the same, of a record.
+	source.see(22, 130)
+	entry := c.Collect(180 * second)[0]
+	skip := entry.Skip(entry.Timestamp, time.Unix(1431280996, 0))
+	want(t, "no room", []Entry{skip}, "all: 2 123456789010 eni-1 - - - - - - - 1431280946 1431280996 - SKIPDATA")
+}

@@ -208,13 +208,13 @@ func (l *flowLogs) look(after uint64, name string) (FlowLogs, <-chan struct{}) {
 	return answer, l.changed
 }
 
-// counts returns how many records were published, and how many of them are missing
-// in the files.
-func (l *flowLogs) counts() (published, unwritten uint64) {
+// counts returns how many records were published, how many of them wait for their
+// file, and how many found no room anywhere.
+func (l *flowLogs) counts() (published, waiting, skipped uint64) {
+	files := l.files.Total()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	files := l.files.Total()
-	return l.last, files.Waiting + files.Skipped
+	return l.last, files.Waiting, files.Skipped
 }
 
 // report adds to a world what became of its flow logs' records (F16).

@@ -101,11 +101,13 @@ func (l *lab) measurePort(w *metrics.Writer) {
 }
 
 func (l *lab) measureFlowLogs(w *metrics.Writer) {
-	published, unwritten := l.flowLogs.counts()
+	published, waiting, skipped := l.flowLogs.counts()
 	w.Counter("vpcsim_flow_log_records_total", "Flow log records published since the lab came up.")
 	w.Sample(float64(published))
-	w.Counter("vpcsim_flow_log_unwritten_records_total", "Flow log records that could not be written to their files.")
-	w.Sample(float64(unwritten))
+	w.Gauge("vpcsim_flow_log_waiting_records", "Flow log records that wait in memory for a file that takes them.")
+	w.Sample(float64(waiting))
+	w.Counter("vpcsim_flow_log_skipped_records_total", "Flow log records that found no room in files nor in memory; SKIPDATA stands for them.")
+	w.Sample(float64(skipped))
 }
 
 func measureTables(w *metrics.Writer, s *dataplane.Statistics) {

@@ -259,6 +259,26 @@ func TestTextFilesAreAppendedToAndBounded(t *testing.T) {
 	}
 }
 
+func TestTextFileMayBeCollectedMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	d, _ := logged(t, dir)
+	to, path := toS3(t, func(d *flowlogs.Destination) { d.Bucket = "" }), filepath.Join(dir, "a.log")
+	deliver := func(i int) { d.Deliver(at("16:00:00"), []flowlogs.Entry{record("a", to, i, at("16:00:00"))}) }
+	deliver(1)
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	deliver(2)
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	deliver(3)
+	line := func(i int) []string { return []string{fmt.Sprintf("eni-1 %d %d OK", i, at("16:00:00").Unix())} }
+	if diff := cmp.Diff(map[string][]string{"a.log.moved": line(1), "a.log": line(3)}, objects(t, dir)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
 func TestBucketThatCannotBeWrittenIsAnAccessError(t *testing.T) { // F16
 	dir := t.TempDir()
 	d, text := logged(t, dir)

@@ -12,54 +12,60 @@ type textFile struct {
 	path string
 	most int64
 	file *os.File
-	size int64
 }
 
 // append writes lines: all of them, or none that a reader could see half of.
 func (f *textFile) append(text []byte) error {
-	if err := f.open(); err != nil {
+	size, err := f.open()
+	if err != nil {
 		return err
 	}
-	n, err := f.file.Write(text)
-	if err != nil {
-		return errors.Join(err, f.file.Truncate(f.size))
+	if _, err := f.file.Write(text); err != nil {
+		return errors.Join(err, f.file.Truncate(size))
 	}
-	f.size += int64(n)
 	return nil
 }
 
-// open has the file open, with room in it.
-func (f *textFile) open() error {
-	if f.file == nil {
+// open has the file open, with room in it, and says how long it is. Others may have
+// shortened or moved it: that is how logs are collected.
+func (f *textFile) open() (size int64, err error) {
+	size, own := f.look()
+	if !own {
+		_ = f.close() // every write has been seen to succeed
 		if err := f.reopen(); err != nil {
-			return err
+			return 0, err
 		}
+		size, _ = f.look()
 	}
-	if f.size < f.most {
-		return nil
+	if size < f.most {
+		return size, nil
 	}
 	if err := os.Rename(f.path, f.path+".1"); err != nil {
-		return err
+		return 0, err
 	}
-	_ = f.close() // every write has been seen to succeed
-	return f.reopen()
+	_ = f.close()
+	return 0, f.reopen()
 }
 
-func (f *textFile) reopen() error {
+// look says how long the open file is, and whether it is still the one of the name.
+func (f *textFile) look() (size int64, own bool) {
+	if f.file == nil {
+		return 0, false
+	}
+	open, err := f.file.Stat()
+	if err != nil {
+		return 0, false
+	}
+	named, err := os.Stat(f.path)
+	return open.Size(), err == nil && os.SameFile(open, named)
+}
+
+func (f *textFile) reopen() (err error) {
 	if err := makeDir(filepath.Dir(f.path)); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		_ = file.Close()
-		return err
-	}
-	f.file, f.size = file, info.Size()
-	return nil
+	f.file, err = os.OpenFile(f.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	return err
 }
 
 func (f *textFile) close() error {
@@ -67,6 +73,6 @@ func (f *textFile) close() error {
 		return nil
 	}
 	err := f.file.Close()
-	f.file, f.size = nil, 0
+	f.file = nil
 	return err
 }
