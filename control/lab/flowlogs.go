@@ -142,7 +142,8 @@ func (l *flowLogs) close() {
 
 // publish writes records to the files, and then keeps them for the API: they are on
 // the way to their destination before anybody sees them. Every record of the lab
-// comes by here, whatever its destination: CloudWatch Logs, too, gets its lines here.
+// comes by here, whatever its destination: CloudWatch Logs, which is the sink, takes
+// those with a log group.
 func (l *flowLogs) publish(entries []flowlogs.Entry) {
 	if len(entries) == 0 {
 		return

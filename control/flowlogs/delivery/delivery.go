@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -231,7 +234,7 @@ func (d *Delivery) settle(l *logFiles, now time.Time, writing, completing error)
 	case err == nil && l.told:
 		d.log.Info("flow log records are delivered again", "flowLog", l.name)
 	}
-	if l.told = err != nil; l.told {
+	if l.told = err != nil; l.told && d.retryAt.IsZero() { // whoever delivers more often does not put it off
 		d.retryAt = now.Add(retryPause)
 	}
 }
@@ -266,14 +269,20 @@ func (d *Delivery) Total() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var s Status
-	problems := []error{d.problem}
-	for _, l := range d.streams {
+	problems, texts := []error{d.problem}, []string{}
+	for _, name := range slices.Sorted(maps.Keys(d.streams)) {
+		l := d.streams[name]
 		s.Waiting += uint64(len(l.backlog.entries))
 		s.Skipped += l.backlog.lost
 		problems = append(problems, l.problem())
 	}
-	if err := errors.Join(problems...); err != nil {
-		s.Message, s.Problem = message(err), err.Error()
+	for _, err := range problems {
+		if err != nil && !slices.Contains(texts, err.Error()) { // logs may share a bucket
+			texts = append(texts, err.Error())
+		}
+	}
+	if len(texts) > 0 {
+		s.Message, s.Problem = message(errors.Join(problems...)), strings.Join(texts, "; ")
 	}
 	return s
 }

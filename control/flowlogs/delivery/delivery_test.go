@@ -305,6 +305,10 @@ func TestBucketThatCannotBeWrittenIsAnAccessError(t *testing.T) { // F16
 		t.Fatal(err)
 	}
 	retry, ok := d.Next()
+	d.Deliver(end.Add(retryPause/2), []flowlogs.Entry{record("a", to, 3, end)})
+	if again, _ := d.Next(); again != retry {
+		t.Errorf("another record put off the next try from %v to %v", retry, again)
+	}
 	if !ok || retry.After(end.Add(retryPause)) {
 		t.Errorf("tried again at %v, %v", retry, ok)
 	}
@@ -314,7 +318,7 @@ func TestBucketThatCannotBeWrittenIsAnAccessError(t *testing.T) { // F16
 	}
 	d.Continue(at("16:26:00"))
 	for _, lines := range objects(t, bucket) {
-		if len(lines) != 4 {
+		if len(lines) != 5 {
 			t.Errorf("lines %v", lines)
 		}
 	}
