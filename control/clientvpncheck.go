@@ -23,6 +23,7 @@ var sessionTimeouts = []int{8, 10, 12, longestSession}
 func (e *ClientVPNEndpoint) validate(v *validation, name string) {
 	path := field("clientVpnEndpoints", name)
 	e.validateClientCIDR(v, path)
+	e.validateListen(v, path, name)
 	e.validateAssociations(v, path)
 	e.validateRoutes(v, path)
 	e.validateRules(v, path)
@@ -43,6 +44,23 @@ func (e *ClientVPNEndpoint) validate(v *validation, name string) {
 	}
 	if e.SessionTimeoutHours != 0 && !slices.Contains(sessionTimeouts, e.SessionTimeoutHours) {
 		v.reportf(field(path, "sessionTimeoutHours"), "InvalidParameterValue", "write 8, 10, 12 or 24", "Value (%d) for parameter sessionTimeoutHours is invalid.", e.SessionTimeoutHours)
+	}
+}
+
+// validateListen keeps endpoints from each other's ports.
+func (e *ClientVPNEndpoint) validateListen(v *validation, path, name string) {
+	if e.Listen.IsZero() {
+		return
+	}
+	for _, other := range sorted(v.w.ClientVPNEndpoints) {
+		o := v.w.ClientVPNEndpoints[other].Listen
+		if other >= name || o.IsZero() || o.at.Port() != e.Listen.at.Port() {
+			continue
+		}
+		if a, b := o.at.Addr(), e.Listen.at.Addr(); a == b || a.IsUnspecified() || b.IsUnspecified() {
+			v.reportf(field(path, "listen"), "", "write another port", "Client VPN endpoint %s listens at %s", other, o)
+			return
+		}
 	}
 }
 

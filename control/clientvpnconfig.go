@@ -22,20 +22,24 @@ type ClientVPNKeys struct {
 	Preshared        [32]byte // of this client and its endpoint
 }
 
-// ClientVPNKeys of a client follow from the names alone, so that a lab that is brought
-// up again knows its clients. The client must exist.
+// ClientVPNKeys of a client follow from the names and the world's KeySecret, so that a
+// lab that is brought up again knows its clients. The client must exist.
 func (w *World) ClientVPNKeys(client string) ClientVPNKeys {
 	endpoint := w.VPNClients[client].Endpoint
 	return ClientVPNKeys{
 		Endpoint:  w.ClientVPNEndpointKey(endpoint),
-		Client:    wireGuardKey("vpnClient\x00" + w.Name + "\x00" + client),
-		Preshared: wireGuardKey("clientVpnPresharedKey\x00" + w.Name + "\x00" + endpoint + "\x00" + client).Private,
+		Client:    w.clientVPNKey("vpnClient", client),
+		Preshared: w.clientVPNKey("clientVpnPresharedKey", endpoint+"\x00"+client).Private,
 	}
 }
 
 // ClientVPNEndpointKey is what an endpoint encrypts with, also while it has no clients.
 func (w *World) ClientVPNEndpointKey(endpoint string) WireGuardKey {
-	return wireGuardKey("clientVpnEndpoint\x00" + w.Name + "\x00" + endpoint)
+	return w.clientVPNKey("clientVpnEndpoint", endpoint)
+}
+
+func (w *World) clientVPNKey(what, of string) WireGuardKey {
+	return wireGuardKey(what + "\x00" + w.Name + "\x00" + of + "\x00" + string(w.KeySecret[:]))
 }
 
 // ClientVPNKeepalive is how often a client says that it is there: NATs in front of it
@@ -73,14 +77,33 @@ func (w *World) ClientConfig(name string) (string, error) {
 	line("MTU = %d", dataplane.ClientVPNMTU)
 	line("")
 	line("[Peer]")
+	if at := e.Listen.AddrPort(); !c.Status.InLab && at.IsValid() && at.Addr().IsUnspecified() {
+		line("# From another machine, write an address of the lab's machine under Endpoint.")
+	}
 	line("PublicKey = %s", base64Key(keys.Endpoint.Public))
 	line("PresharedKey = %s", base64Key(keys.Preshared))
 	if blocks := e.AllowedIPs(); len(blocks) > 0 {
 		line("AllowedIPs = %s", joinPrefixes(blocks))
 	}
-	line("Endpoint = %s", netip.AddrPortFrom(a.OutsideIP, ClientVPNPort))
+	line("Endpoint = %s", e.callAt(c, a))
 	line("PersistentKeepalive = %d", int(ClientVPNKeepalive/time.Second))
 	return b.String(), nil
+}
+
+// callAt is where a client calls: a machine of the lab at the association's address on
+// the emulated Internet, any other at the port of this machine.
+func (e *ClientVPNEndpoint) callAt(c *VPNClient, a *ClientVPNAssociation) netip.AddrPort {
+	if c.Status.InLab || e.Listen.IsZero() {
+		return netip.AddrPortFrom(a.OutsideIP, ClientVPNPort)
+	}
+	at := e.Listen.AddrPort()
+	switch {
+	case !at.Addr().IsUnspecified():
+		return at
+	case at.Addr().Is4():
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	}
+	return netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
 }
 
 // AllowedIPs is what clients send into the tunnel: everything, or, with a split

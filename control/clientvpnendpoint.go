@@ -33,6 +33,10 @@ type ClientVPNEndpoint struct {
 	// Whether connections, and attempts that fail, are logged: vpcsim client-vpn log
 	// shows them.
 	ConnectionLog bool `json:"connectionLog,omitempty"`
+	// UDP port of this machine, such as 51820, or address and port, such as
+	// 0.0.0.0:51820, at which clients outside of the lab call; a port alone is that of
+	// the loopback interface. None unless written.
+	Listen ListenAddress `json:"listen,omitzero"`
 	// Target networks: subnets of one VPC, one per Availability Zone. Each brings
 	// routes to the blocks of the VPC.
 	Associations []string `json:"associations,omitempty"`

@@ -212,6 +212,8 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return either(fault, &generator.Schema{Type: "array", Items: fault})
 	case reflect.TypeFor[Duration]():
 		return text(`^([0-9.]+(ns|us|µs|ms|s|m|h))+$`)
+	case reflect.TypeFor[ListenAddress]():
+		return either(text(`^([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]+$`), &generator.Schema{Type: "integer", Minimum: "1", Maximum: "65535"})
 	case reflect.TypeFor[ClientGroups](), reflect.TypeFor[ClientVPNTargets]():
 		return either(peer, &generator.Schema{Type: "array", Items: peer, MinItems: ptr(uint64(1))})
 	case reflect.TypeFor[map[ClientVPNDestination]ClientVPNTargets]():

@@ -106,6 +106,11 @@ type World struct {
 	// real ones, which assumes the best; see AssumedRIB. Nothing changes it.
 	RIB *RIB `json:"-" yaml:"-"`
 
+	// KeySecret goes into the keys of Client VPN, which nobody outside of the lab may
+	// guess: with them anybody who reaches an endpoint's real port would be in. A lab
+	// that runs has one, and a world from a file none.
+	KeySecret [32]byte `json:"-" yaml:"-"`
+
 	// Source says where in a file each value stood; nil for a world that was
 	// not read from a file.
 	Source *Source `json:"-" yaml:"-"`

@@ -339,6 +339,7 @@ clientVpnEndpoints:
     sessionTimeoutHours: 8
     disconnectOnSessionTimeout: false
     connectionLog: true
+    listen: 51820
     associations: [two]
     routes: {10.60.0.0/16: two, 172.20.0.0/22: local, 10.50.0.0/16: [two]}
     authorizationRules:

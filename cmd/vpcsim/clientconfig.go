@@ -48,7 +48,8 @@ A client without inLab: false is a machine of the lab, which has connected alrea
 			if err != nil {
 				return err
 			}
-			return a.clientConfig(w, args[0], file, force)
+			config := func(name string) (string, error) { return client.ClientConfig(cmd.Context(), name) }
+			return a.clientConfig(config, w, args[0], file, force)
 		},
 	}
 	c.Flags().StringVarP(&file, "output", "o", "", "the `file` to write; the standard output unless given")
@@ -56,7 +57,7 @@ A client without inLab: false is a machine of the lab, which has connected alrea
 	return c
 }
 
-func (a *app) clientConfig(w *control.World, name, file string, force bool) error {
+func (a *app) clientConfig(config func(name string) (string, error), w *control.World, name, file string, force bool) error {
 	k, _ := kindNamed("vpnClients")
 	if len(w.VPNClients) == 0 {
 		return &exitError{exitFailed, "the lab has no VPN clients; add some to the file, such as: vpnClients: {anna: {endpoint: NAME}}, and vpcsim apply it"}
@@ -65,7 +66,7 @@ func (a *app) clientConfig(w *control.World, name, file string, force bool) erro
 	if err != nil {
 		return err
 	}
-	text, err := w.ClientConfig(name)
+	text, err := config(name)
 	if err != nil {
 		return &exitError{exitFailed, err.Error()}
 	}

@@ -32,7 +32,7 @@ func clientConfigHere(t *testing.T, name, file string, force bool) (stdout, stde
 	}
 	var out, warned bytes.Buffer
 	a := &app{stdout: &out, stderr: &warned}
-	err = a.clientConfig(w, name, file, force)
+	err = a.clientConfig(w.ClientConfig, w, name, file, force)
 	return out.String(), warned.String(), err
 }
 

@@ -187,6 +187,7 @@ func newUser(t *testing.T, credential *syscall.Credential) *user {
 		if r := u.run("down", "--all"); r.code != exitOK {
 			t.Errorf("down --all: %s", r)
 		}
+		_ = os.Remove(filepath.Join(u.state, ".keysecret")) // it stays, so that keys of Client VPN do
 		if left, _ := os.ReadDir(u.state); len(left) > 0 {
 			t.Errorf("the state directory is not empty: %v", left)
 		}

@@ -106,12 +106,13 @@ func (p *Process) Kill() error                 { return errNeedsLinux }
 // Lab cannot be had here.
 type Lab struct{ Name, Dir string }
 
-func (l *Lab) Socket() string         { return "" }
-func (l *Lab) Log() string            { return "" }
-func (l *Lab) FlowLogs() string       { return "" }
-func (l *Lab) ConnectionLogs() string { return "" }
-func (l *Lab) Description() string    { return "" }
-func (l *Lab) Close() error           { return nil }
+func (l *Lab) Socket() string                     { return "" }
+func (l *Lab) Log() string                        { return "" }
+func (l *Lab) FlowLogs() string                   { return "" }
+func (l *Lab) KeySecret() (s [32]byte, err error) { return s, errNeedsLinux }
+func (l *Lab) ConnectionLogs() string             { return "" }
+func (l *Lab) Description() string                { return "" }
+func (l *Lab) Close() error                       { return nil }
 
 // The rest needs Linux.
 func StateDir() (string, error)                               { return "", errNeedsLinux }

@@ -19,6 +19,9 @@ import (
 //	GET  /v1/top     → Top by Top, a line each ?interval=1s, until the client goes
 //	GET  /v1/clientvpn []ClientVPNConnection, active ones and those of the last hour
 //	GET  /v1/clientvpn/log []ConnectionLogEntry after ?after=N, of one &endpoint=NAME
+//	POST /v1/clientvpn/config ClientQuery → a client's configuration
+//	GET  /v1/sockets the addresses that the lab has a real UDP socket for
+//	POST /v1/sockets addresses → 101, then the sockets, see listeners.go
 //	POST /v1/clientvpn/terminate ClientQuery → ClientVPNConnection, which has ended
 //	POST /v1/clientvpn/reconnect ClientQuery → Reconnected
 //	POST /v1/plan    File → Plan, changing nothing

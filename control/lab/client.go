@@ -140,6 +140,12 @@ func (c *Client) ConnectionLog(ctx context.Context, after uint64, endpoint strin
 	return list, c.call(ctx, http.MethodGet, "/v1/clientvpn/log?"+query.Encode(), nil, &list)
 }
 
+// ClientConfig returns the configuration of a Client VPN client, for wg-quick.
+func (c *Client) ClientConfig(ctx context.Context, name string) (string, error) {
+	var text string
+	return text, c.call(ctx, http.MethodPost, "/v1/clientvpn/config", ClientQuery{name}, &text)
+}
+
 // Terminate ends a connection by its ID, or by its client's name or address.
 func (c *Client) Terminate(ctx context.Context, name string) (*ClientVPNConnection, error) {
 	connection := &ClientVPNConnection{}
@@ -160,9 +166,15 @@ func (c *Client) Plan(ctx context.Context, file File) (*Plan, error) {
 	return p, c.call(ctx, http.MethodPost, "/v1/plan", file, p)
 }
 
-// Apply makes file the world in force, all or nothing.
+// Apply makes file the world in force, all or nothing. UDP ports that it listens at
+// are opened here, in the caller's network namespace.
 func (c *Client) Apply(ctx context.Context, file File) (*Plan, error) {
 	p := &Plan{}
+	if w, err := OpenFile(file); err == nil { // what is wrong with it, the lab says
+		if err := c.handOver(ctx, w); err != nil {
+			return nil, err
+		}
+	}
 	return p, c.call(ctx, http.MethodPost, "/v1/apply", file, p)
 }
 

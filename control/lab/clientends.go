@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 // for concurrent use.
 type clientEnds struct {
 	ports    *port.Switch
+	sockets  *listenSockets
 	log      *slog.Logger
 	sessions *clientSessions
 	open     map[uint32]*openClientEnd // by handle of the endpoint, which a replaced one has not
@@ -35,13 +37,17 @@ type openClientEnd struct {
 
 // keyOwner is whose keys are kept, so that not every change costs a multiplication
 // for each client.
-type keyOwner struct{ world, client, endpoint string }
+type keyOwner struct {
+	world, client, endpoint string
+	secret                  [32]byte
+}
 
 // wantedClientEnd is what an endpoint's end is to be.
 type wantedClientEnd struct {
 	name    string
 	private port.WireGuardKey
 	outside []port.WireGuardOutside
+	listen  netip.AddrPort // at the machine itself; not valid: nowhere
 	// peers are by client, each one that has landed on an association.
 	peers map[string]port.WireGuardPeer
 	// clients are all of the endpoint, by key.
@@ -50,9 +56,9 @@ type wantedClientEnd struct {
 	landed map[string]string
 }
 
-func newClientEnds(ports *port.Switch, logs *connectionLogs, log *slog.Logger) *clientEnds {
+func newClientEnds(ports *port.Switch, logs *connectionLogs, sockets *listenSockets, log *slog.Logger) *clientEnds {
 	return &clientEnds{
-		ports: ports, log: log, sessions: newClientSessions(logs), open: map[uint32]*openClientEnd{},
+		ports: ports, sockets: sockets, log: log, sessions: newClientSessions(logs), open: map[uint32]*openClientEnd{},
 		keys: map[keyOwner]control.ClientVPNKeys{}, held: map[uint32]bool{},
 	}
 }
@@ -91,6 +97,9 @@ func (c *clientEnds) convergeOne(handle uint32, next wantedClientEnd) error {
 	} else if err := o.end.SetOutside(next.outside); err != nil {
 		return err
 	}
+	if err := c.listen(o.end, next.listen); err != nil {
+		return err
+	}
 	now := time.Now()
 	for client, p := range o.wanted.peers {
 		_, still := next.peers[client]
@@ -114,12 +123,24 @@ func (c *clientEnds) convergeOne(handle uint32, next wantedClientEnd) error {
 	return nil
 }
 
+// listen gives an end the real socket that it is to have, or none.
+func (c *clientEnds) listen(end *port.WireGuardHub, at netip.AddrPort) error {
+	if !at.IsValid() {
+		return end.SetSocket(nil)
+	}
+	socket := c.sockets.get(at)
+	if socket == nil {
+		return fmt.Errorf("nobody has opened %s: apply the file with vpcsim apply, which opens it where it runs", at)
+	}
+	return end.SetSocket(socket)
+}
+
 // wanted are by handle of the endpoint.
 func (c *clientEnds) wanted(w *control.World) map[uint32]wantedClientEnd {
 	wanted := map[uint32]wantedClientEnd{}
 	for name, e := range w.ClientVPNEndpoints {
 		end := wantedClientEnd{
-			name: name, private: w.ClientVPNEndpointKey(name).Private,
+			name: name, listen: e.Listen.AddrPort(), private: w.ClientVPNEndpointKey(name).Private,
 			peers: map[string]port.WireGuardPeer{}, clients: map[port.WireGuardKey]string{}, landed: map[string]string{},
 		}
 		for i := range e.Status.Associations {
@@ -145,7 +166,7 @@ func (c *clientEnds) wanted(w *control.World) map[uint32]wantedClientEnd {
 }
 
 func (c *clientEnds) clientKeys(w *control.World, client string) control.ClientVPNKeys {
-	owner := keyOwner{w.Name, client, w.VPNClients[client].Endpoint}
+	owner := keyOwner{w.Name, client, w.VPNClients[client].Endpoint, w.KeySecret}
 	keys, known := c.keys[owner]
 	if !known {
 		keys = w.ClientVPNKeys(client)

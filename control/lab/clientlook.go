@@ -171,3 +171,18 @@ func (s *apiServer) connectionLog(w http.ResponseWriter, r *http.Request) {
 	}
 	reply(w, s.lab.vpn.logs.since(after, r.URL.Query().Get("endpoint")))
 }
+
+// clientConfig answers with the keys in it: only the daemon has their secret.
+func (s *apiServer) clientConfig(w http.ResponseWriter, r *http.Request) {
+	var q ClientQuery
+	if !receive(w, r, maxRequest, &q) {
+		return
+	}
+	world, _ := s.lab.store.World()
+	text, err := world.ClientConfig(q.Name)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, text)
+}

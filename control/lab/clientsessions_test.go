@@ -178,7 +178,7 @@ func TestClientWithAnotherPresharedKeyIsLogged(t *testing.T) {
 // its peer; who is down or has nowhere to land has none.
 func TestClientEndsWantWhoLanded(t *testing.T) {
 	store, w := applied(t, clientsFile)
-	c := newClientEnds(nil, newConnectionLogs("", nowhereElse, quiet), quiet)
+	c := newClientEnds(nil, newConnectionLogs("", nowhereElse, quiet), &listenSockets{}, quiet)
 	named := func(w *control.World) map[string]wantedClientEnd {
 		ends := map[string]wantedClientEnd{}
 		for _, e := range c.wanted(w) {

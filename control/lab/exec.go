@@ -52,23 +52,15 @@ func (s *apiServer) exec(w http.ResponseWriter, r *http.Request) {
 		fail(w, &UsageError{"no program given", "write it after --"})
 		return
 	}
-	// Shutdown waits for us until the connection is ours, and stop from now on.
-	s.serving.Add(1)
-	defer s.serving.Done()
-	conn, _, err := http.NewResponseController(w).Hijack()
+	unix, done, err := s.hijack(w, execProtocol)
 	if err != nil {
 		fail(w, err)
 		return
 	}
+	defer done()
 	var following sync.WaitGroup
 	defer following.Wait()
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Time{}) // the server's time limits were for the request
-	unix, ok := conn.(*net.UnixConn)
-	if !ok {
-		return // the listener makes no others
-	}
-	fmt.Fprintf(unix, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", execProtocol)
+	defer unix.Close()
 	spec := host.ProcessSpec{Args: request.Args, Env: request.Env, Dir: request.Dir, Files: s.lab.programs.files(world, request.Node)}
 	code, err := s.runProcess(unix, node, spec, request.Terminal, &following)
 	event := execEvent{Exit: &code}
@@ -77,6 +69,22 @@ func (s *apiServer) exec(w http.ResponseWriter, r *http.Request) {
 		event = execEvent{Failure: &failure}
 	}
 	_ = json.NewEncoder(unix).Encode(event) // the client may be gone
+}
+
+// hijack makes a request's connection the caller's until done, for a protocol of its
+// own.
+func (s *apiServer) hijack(w http.ResponseWriter, protocol string) (conn *net.UnixConn, done func(), err error) {
+	// Shutdown waits for us until the connection is ours, and stop from now on.
+	s.serving.Add(1)
+	hijacked, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.serving.Done()
+		return nil, nil, err
+	}
+	_ = hijacked.SetDeadline(time.Time{}) // the server's time limits were for the request
+	conn = hijacked.(*net.UnixConn)       // the listener makes no others
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol)
+	return conn, func() { _ = conn.Close(); s.serving.Done() }, nil
 }
 
 // runProcess takes the files, runs the program and waits for its end. The

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -33,6 +34,7 @@ const DaemonArgument = "__lab"
 const (
 	orderFD  = 3
 	reportFD = 4
+	socketFD = 5 // and further ones: order.Listen
 )
 
 // order is what the daemon is to do, as Start wrote it.
@@ -41,6 +43,8 @@ type order struct {
 	File     File
 	Detached bool // log to the lab's own file
 	Log      LogConfig
+	// Listen are the addresses of the sockets from socketFD on.
+	Listen []netip.AddrPort
 }
 
 // LogConfig says how a daemon logs.
@@ -72,6 +76,9 @@ type lab struct {
 	published *metrics.Histogram
 
 	cloudWatch *cloudWatch
+
+	listens *listenSockets
+	secret  func() ([32]byte, error) // that keys of Client VPN are made from
 
 	down     chan struct{} // closed when somebody asks the lab to end
 	downOnce sync.Once
@@ -108,14 +115,20 @@ func readOrderAndRun(report *reporter) error {
 		return fmt.Errorf("reading what the lab should be: %w", err)
 	}
 	_ = file.Close()
+	sockets := &listenSockets{}
+	for i, at := range o.Listen {
+		if err := sockets.put(at, os.NewFile(uintptr(socketFD+i), at.String())); err != nil {
+			return err
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return run(ctx, o, report)
+	return run(ctx, o, sockets, report)
 }
 
 // run is the life of a lab, from top to bottom and, by the deferred calls, back
 // up again. Whatever fails on the way undoes what was done.
-func run(ctx context.Context, o order, report *reporter) error {
+func run(ctx context.Context, o order, sockets *listenSockets, report *reporter) error {
 	level := &slog.LevelVar{}
 	level.Set(slog.LevelWarn)
 	log := newLog(os.Stderr, o.Log.Format, level)
@@ -136,7 +149,8 @@ func run(ctx context.Context, o order, report *reporter) error {
 		_ = debug.SetCrashOutput(file, debug.CrashOptions{}) // nobody sees our standard error
 		log = newLog(file, o.Log.Format, level)
 	}
-	l := &lab{name: o.Name, started: time.Now(), log: log, down: make(chan struct{})}
+	l := &lab{name: o.Name, started: time.Now(), log: log, listens: sockets, secret: dir.KeySecret, down: make(chan struct{})}
+	defer sockets.keep(nil)
 
 	report.phase("opening the forwarding core")
 	if l.port, err = port.OpenAFPacket(port.AFPacketConfig{}); err != nil {
@@ -167,7 +181,7 @@ func run(ctx context.Context, o order, report *reporter) error {
 
 	l.store = control.NewStore(log, plumbing{l.host}, l.engine.Publish)
 	l.observePublishing()
-	l.vpn = newVPN(l.host, l.ports, l.store, sites, clients, newConnectionLogs(dir.ConnectionLogs(), l.cloudWatch.put, log), log)
+	l.vpn = newVPN(l.host, l.ports, l.store, sites, clients, newConnectionLogs(dir.ConnectionLogs(), l.cloudWatch.put, log), sockets, log)
 	defer l.vpn.close()
 	report.phase("creating namespaces, interfaces and addresses")
 	if err := l.first(ctx, o.File); err != nil {
@@ -284,6 +298,15 @@ func (l *lab) apply(ctx context.Context, file File) (*Plan, error) {
 	next, err := readWorld(file)
 	if err != nil {
 		return nil, err
+	}
+	defer func() { // those that were for a file that is refused, too
+		w, _ := l.store.World()
+		l.listens.keep(w)
+	}()
+	if len(next.ClientVPNEndpoints) > 0 && l.secret != nil {
+		if next.KeySecret, err = l.secret(); err != nil {
+			return nil, err
+		}
 	}
 	changes, err := l.store.Apply(ctx, next)
 	if err != nil {

@@ -51,7 +51,12 @@ func Start(ctx context.Context, cfg StartConfig) (*Running, error) {
 	if _, err := host.OpenLab(cfg.Name); err == nil {
 		return nil, &AlreadyRunningError{cfg.Name}
 	}
-	child, reports, err := spawn(cfg)
+	sockets, err := openSockets(w, nil)
+	if err != nil {
+		return nil, err
+	}
+	child, reports, err := spawn(cfg, sockets)
+	closeSockets(sockets) // the daemon has its own
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +80,7 @@ func (e *AlreadyRunningError) Error() string {
 }
 
 // spawn starts the daemon and hands it its order.
-func spawn(cfg StartConfig) (*host.Child, *os.File, error) {
+func spawn(cfg StartConfig, sockets []openSocket) (*host.Child, *os.File, error) {
 	orderRead, orderWrite, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -91,9 +96,10 @@ func spawn(cfg StartConfig) (*host.Child, *os.File, error) {
 	if cfg.Detached {
 		stderr = nil // whoever reads the caller's output must see it end
 	}
+	addresses, files := spreadSockets(sockets)
 	child, err := host.Spawn(host.SpawnConfig{
 		Args: []string{DaemonArgument}, Dir: "/", Stderr: stderr, Detached: cfg.Detached,
-		ExtraFiles: []*os.File{orderRead, reportWrite}, // orderFD, reportFD
+		ExtraFiles: append([]*os.File{orderRead, reportWrite}, files...), // orderFD, reportFD, socketFD
 	})
 	if err != nil {
 		_, _ = orderWrite.Close(), reportRead.Close()
@@ -101,7 +107,7 @@ func spawn(cfg StartConfig) (*host.Child, *os.File, error) {
 	}
 	// A file may be larger than the pipe. If the daemon dies, its end closes
 	// and the write fails; what it died of is in the report.
-	_ = json.NewEncoder(orderWrite).Encode(order{Name: cfg.Name, File: cfg.File, Detached: cfg.Detached, Log: cfg.Log})
+	_ = json.NewEncoder(orderWrite).Encode(order{Name: cfg.Name, File: cfg.File, Detached: cfg.Detached, Log: cfg.Log, Listen: addresses})
 	_ = orderWrite.Close()
 	return child, reportRead, nil
 }

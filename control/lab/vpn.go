@@ -44,11 +44,11 @@ const (
 	newsPause = 30 * time.Millisecond
 )
 
-func newVPN(h *host.Host, ports *port.Switch, store *control.Store, sites, clients string, logs *connectionLogs, log *slog.Logger) *vpn {
+func newVPN(h *host.Host, ports *port.Switch, store *control.Store, sites, clients string, logs *connectionLogs, sockets *listenSockets, log *slog.Logger) *vpn {
 	v := &vpn{store: store, log: log, news: make(chan struct{}, 1), done: make(chan struct{})}
 	v.tunnels = newTunnels(ports, log)
 	v.logs = logs
-	v.clientEnds = newClientEnds(ports, v.logs, log)
+	v.clientEnds = newClientEnds(ports, v.logs, sockets, log)
 	v.speakers = newSpeakers(h.In, log, v.poke)
 	v.routers = newSiteRouters(h, sites, log)
 	v.clients = newVPNClients(h, clients, log)

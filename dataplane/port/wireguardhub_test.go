@@ -185,6 +185,7 @@ type officeClient struct {
 	bind           *memoryBind
 	got            chan []byte // what came out of the tunnel; what nobody takes is dropped
 	reading        sync.WaitGroup
+	captured       func([]byte) // sees what the machine sends; nil: nobody does
 }
 
 func (c *officeClient) peer() WireGuardPeer {
@@ -308,6 +309,9 @@ func (b *memoryBind) Close() error {
 func (b *memoryBind) Send(buffers [][]byte, to conn.Endpoint) error {
 	r := to.(*remote)
 	for _, data := range buffers {
+		if b.client.captured != nil {
+			b.client.captured(data)
+		}
 		b.client.throw(r.at, data)
 	}
 	return nil

@@ -112,7 +112,8 @@ func (h *WireGuardHub) look() {
 }
 
 // hear takes from what wireguard-go says what it tells by no other way. Its words are
-// those of the version in go.mod; TestHubHearsItsPeers holds that they are.
+// those of the version in go.mod: TestHubReachesAPeerThatOnlyCalled and the tests beside
+// TestHubKnowsStrangers hold that they are.
 func (h *WireGuardHub) hear(format string, args ...any) {
 	if len(args) == 0 {
 		return

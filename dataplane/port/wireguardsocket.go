@@ -1,8 +1,10 @@
 package port
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.zx2c4.com/wireguard/conn"
@@ -17,14 +19,20 @@ func (e *outsideEnd) receiveReal(socket *net.UDPConn) conn.ReceiveFunc {
 	_ = socket.SetReadDeadline(time.Time{}) // it may have been interrupted before
 	var from *remote
 	return func(buffers [][]byte, sizes []int, endpoints []conn.Endpoint) (int, error) {
-		for {
+		for failed := 0; ; {
 			n, at, err := socket.ReadFromUDPAddrPort(buffers[0])
-			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				return 0, net.ErrClosed // interrupted: the end closes, or opens again
 			}
 			if err != nil {
-				return 0, err // of what was sent before, such as a port that nobody listens at
+				// It may be of what was sent before, such as to a port that nobody
+				// listens at: wireguard-go would give up at the first.
+				if failed++; errors.Is(err, net.ErrClosed) || failed > 100 {
+					return 0, err
+				}
+				continue
 			}
+			failed = 0
 			at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 			e.received.add(1, n)
 			if !isMessage(buffers[0][:n]) {
