@@ -9,8 +9,8 @@ import (
 // rule where a rule did. A superframe counts once.
 type DropCount struct {
 	Packets uint64
-	// Last is the packet dropped last. Its Step is what was counted; it has no
-	// sequence number.
+	// Last is the packet dropped last, or one of the same batch. Its Step is what was
+	// counted; it has no sequence number.
 	Last Drop
 }
 
@@ -47,8 +47,10 @@ func (t *dropTable) add(w *Walk) {
 		return
 	}
 	c.Packets++
-	c.Last.Time = w.now
-	c.Last.describe(w)
+	if c.Last.Time != w.now { // once a batch: copying it is what a flood would feel
+		c.Last.Time = w.now
+		c.Last.describe(w)
+	}
 }
 
 // keep counts what was dropped after its walk.

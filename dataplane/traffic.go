@@ -128,11 +128,42 @@ func (w *Walk) throughNATGateway(gateway Handle, dir direction, far bool) {
 }
 
 // account counts the packet where it was sent, at the gateways on its way, and
-// where it was received unless a link has it first: then arrive does.
+// where it was received unless a link has it first: then arrive does. This function
+// is for most packets, and makes no calls: one packet on the wire that arrives with
+// as many bytes as it was sent with.
 func (w *Walk) account(s *state) {
-	if !w.judged {
-		return // no packet that went any way
+	if w.verdict != VerdictPass || w.entry == 0 || w.nPassages > 0 || s.watches != nil ||
+		w.pkt.Frame.Offload.GSO != packet.GSONone || w.tuple.Src.Is4() != (w.pkt.Family == 4) {
+		if w.judged { // it went some way
+			w.accountAll(s)
+		}
+		return
 	}
+	bytes := uint64(w.pkt.End - w.pkt.L3)
+	from := s.traffic.at(w.entry)
+	from.SentPackets++
+	from.SentBytes += bytes
+	for i := range w.gateways[:w.nGateways] {
+		p := &w.gateways[i]
+		t := s.traffic.at(p.gateway)
+		if p.far {
+			t = &s.nat.statistics.at(p.gateway).Destinations
+		}
+		if p.dir == egress {
+			t.SentPackets++
+			t.SentBytes += bytes
+		} else {
+			t.ReceivedPackets++
+			t.ReceivedBytes += bytes
+		}
+	}
+	to := s.traffic.at(w.snap.interfaces[w.out].handle)
+	to.ReceivedPackets++
+	to.ReceivedBytes += bytes
+}
+
+// accountAll is account for every packet.
+func (w *Walk) accountAll(s *state) {
 	packets, bytes := packet.TotalBytes(&w.pkt)
 	passed := w.verdict == VerdictPass
 	if w.entry != 0 && (passed || w.left()) {
