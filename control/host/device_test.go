@@ -88,3 +88,58 @@ func TestDeviceAndLearnedRoutesAreAsAsked(t *testing.T) {
 		}
 	})
 }
+
+// What stands in for a TUN device goes with its routes, and with nothing else; routes
+// that a VPN pushes are apart from the node's own and from learned ones.
+func TestPairAndPushedRoutes(t *testing.T) {
+	inLab(t, func(t *testing.T, h *Host) {
+		node := testNode(1)
+		if err := h.Ensure(context.Background(), []Node{node}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // once more changes nothing
+			if err := h.Pair(node.Name, "wg0", "pair0", 1420); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := h.Device(node.Name, "wg0", prefixes("172.20.0.2/32"), 0); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := run(t, h, node.Name, "ip", "route")
+		routes := func() string {
+			t.Helper()
+			text, _ := run(t, h, node.Name, "ip", "route")
+			return strings.TrimSpace(strings.Replace(text, before, "", 1))
+		}
+		by := func(block string) LearnedRoute {
+			return LearnedRoute{Destination: netip.MustParsePrefix(block), Hops: []NextHop{{Device: "wg0"}}}
+		}
+		if err := h.LearnedRoutes(node.Name, []LearnedRoute{by("172.30.0.0/16")}); err != nil {
+			t.Fatal(err)
+		}
+		for _, blocks := range [][]LearnedRoute{{by("10.0.0.0/16"), by("10.1.0.0/16")}, {by("10.1.0.0/16")}} {
+			if err := h.PushedRoutes(node.Name, blocks); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, _ := run(t, h, node.Name, "ip", "route")
+		for want, there := range map[string]bool{
+			"default via 10.255.255.254": true, "10.0.0.0/16 dev wg0": false, "10.1.0.0/16 dev wg0": true, "172.30.0.0/16 dev wg0": true,
+		} {
+			if strings.Contains(got, want) != there {
+				t.Errorf("%q there: %v, in:\n%s", want, !there, got)
+			}
+		}
+		for range 2 {
+			if err := h.RemovePair(node.Name, "wg0"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := routes(); got != "" {
+			t.Errorf("left over: %s", got)
+		}
+		if err := h.RemovePair("nosuch", "wg0"); err != nil {
+			t.Errorf("of a node that is gone: %v", err)
+		}
+	})
+}
