@@ -115,6 +115,18 @@ func TestOneDoorToBGP(t *testing.T) {
 	}
 }
 
+// TestParquetLibraryStaysOutOfTheProgram: it would add 15 MB. It reads in tests what
+// control/flowlogs/delivery writes.
+func TestParquetLibraryStaysOutOfTheProgram(t *testing.T) {
+	for _, p := range ourPackages(t) {
+		for _, i := range p.Deps {
+			if strings.HasPrefix(i, "github.com/parquet-go/") {
+				t.Errorf("%s needs %s", p.ImportPath, i)
+			}
+		}
+	}
+}
+
 // TestGopacketStaysOutOfThePacketPath: it allocates per packet, and is the
 // oracle that the core is held against. The memory driver's hosts use it, so
 // that they and the core do not share a misreading.
