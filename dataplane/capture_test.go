@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -285,5 +287,89 @@ func BenchmarkCapture(b *testing.B) {
 				out = n.e.Forward(in, out[:0])
 			}
 		})
+	}
+}
+
+// TestCaptureOverLinks: a packet is at its receiver when it arrives, and what a link
+// loses is told where it was on its way to.
+func TestCaptureOverLinks(t *testing.T) {
+	n := newDistantNetwork(t, Link{Forward: Impairment{Delay: 30 * time.Millisecond}})
+	c := n.e.Capture(CaptureConfig{Places: []CapturePlace{{Object: hI1}, {Object: hI3}}})
+	defer c.Close()
+	times := func() (list []int64) {
+		for c.Next(func(p *CapturedPacket) { list = append(list, p.Time-1e9) }) {
+		}
+		return list
+	}
+	n.send(hI1, datagram("10.0.2.30", 9))
+	n.clock += 30 * ms
+	n.e.Due(nil)
+	if diff := cmp.Diff([]int64{0, 30 * ms}, times()); diff != "" {
+		t.Errorf("times at sender and receiver (-want +got):\n%s", diff)
+	}
+	n.setLinks(Link{Forward: Impairment{Loss: 1}})
+	n.send(hI1, datagram("10.0.2.30", 9))
+	lines := n.seen(c)
+	if len(lines) != 2 || !strings.Contains(lines[1], "i3/eth0 in") || !strings.Contains(lines[0], "DROP at link l1") {
+		t.Errorf("what a link lost: %q", lines)
+	}
+}
+
+// TestCaptureWhileTrafficRuns is for the race detector: a reader of its own, captures
+// that come and go, snapshots that are published.
+func TestCaptureWhileTrafficRuns(t *testing.T) {
+	n := newNetwork(t).publish()
+	frame := packet.Append(nil, n.spec(hI1, syn("10.0.2.30", 80)))
+	places := n.everywhere()
+	c := n.e.Capture(CaptureConfig{Places: places, Packets: 16, Bytes: 4096})
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		buffer := make([]byte, len(frame))
+		var out []packet.Frame
+		for range 5000 {
+			copy(buffer, frame)
+			out = n.e.Forward([]packet.Frame{{Data: buffer, Link: uint32(hI1)}}, out[:0])
+		}
+		close(stop)
+	})
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			other := n.e.Capture(CaptureConfig{Places: places[:1], Packets: 4, Bytes: 512})
+			c.Look(places[i%len(places):])
+			other.Close()
+			n.e.Publish(n.e.Snapshot())
+		}
+	})
+	seen, wrong := 0, 0
+	read := func() bool {
+		return c.Next(func(p *CapturedPacket) {
+			seen++
+			if len(p.Data) != len(frame) {
+				wrong++
+			}
+		})
+	}
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				read()
+			}
+		}
+	})
+	wg.Wait()
+	for read() {
+	}
+	c.Close()
+	if seen == 0 || wrong > 0 {
+		t.Errorf("%d packets, %d of them of another size", seen, wrong)
 	}
 }

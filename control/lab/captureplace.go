@@ -101,6 +101,9 @@ func placeGroups(w *control.World) []placeGroup {
 			onePlace(c.Status.Handle, name+":inside", "VPN client %s, in its tunnel", name),
 			onePlace(c.Status.InternetHandle, name+":outside", "VPN client %s, on the Internet", name))
 	}
+	for name, e := range w.VPCEndpoints {
+		add("vpcEndpoint", name, onePlace(e.Status.Handle, name, "VPC endpoint %s", name))
+	}
 	for name, s := range w.TrafficMirrorSessions {
 		add("trafficMirrorSession", name, onePlace(s.Status.Handle, name, "copies of traffic mirror session %s", name))
 	}
@@ -242,7 +245,7 @@ func CapturePlaceNames(w *control.World) []string {
 	for _, k := range control.Kinds() {
 		switch k.Plural {
 		case "instances", "internetHosts", "siteHosts", "sites", "natGateways", "internetGateways", "egressOnlyInternetGateways", "vpcPeerings",
-			"transitGateways", "transitGatewayAttachments", "vpnGateways", "vpnConnections", "clientVpnEndpoints", "vpnClients", "trafficMirrorSessions":
+			"transitGateways", "transitGatewayAttachments", "vpnGateways", "vpnConnections", "clientVpnEndpoints", "vpnClients", "trafficMirrorSessions", "vpcEndpoints":
 			names = append(names, k.Names(w)...)
 		}
 	}
