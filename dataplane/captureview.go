@@ -49,6 +49,8 @@ func (e *Engine) tapWalk(w *Walk, f *packet.Frame) {
 // look collects the places that the packet was at. Originated: by the platform
 // itself, so that no interface sent it.
 func (t *taps) look(w *Walk, originated bool) {
+	// Steps and sights are what the walk notes for everybody; nothing is noted for
+	// captures alone, so that they cost nothing when there are none.
 	t.nViews = 0
 	if !originated && w.pkt.Frame != nil {
 		t.add(CapturePlace{Object: Handle(w.pkt.Frame.Link)}, DirectionOut, 0)
@@ -93,6 +95,7 @@ func (t *taps) addSight(w *Walk, s *sight, last bool) {
 	case KindNATGateway:
 		t.add(CapturePlace{ni.gateway, w.natSide(ni, s)}, direction, s.step)
 	case KindNetworkInterface:
+		// Where the packet got through, tapOut shows the very bytes.
 		if last && s.dir == ingress && w.verdict == VerdictDrop {
 			t.add(CapturePlace{Object: ni.handle}, DirectionIn, s.step)
 		}
@@ -144,6 +147,8 @@ func (c *Capture) takeWalk(t *taps, w *Walk, f *packet.Frame) {
 		if v.step > 0 {
 			tuple = &w.tuples[w.steps[v.step-1].Tuple]
 		}
+		// By the addresses themselves: behind NAT64 the packet is of the other
+		// family, which its bytes are not yet.
 		subject.tuple, subject.family = tuple, 0
 		if w.pkt.Family != 0 {
 			subject.family = 6
@@ -154,6 +159,8 @@ func (c *Capture) takeWalk(t *taps, w *Walk, f *packet.Frame) {
 		if !c.filter.keeps(&subject) {
 			continue
 		}
+		// One copy of the bytes serves all places: the reader makes of it what the
+		// packet was at each.
 		if rec == nil && !full {
 			rec = c.ring.put(f)
 			full = rec == nil

@@ -12,6 +12,7 @@ import (
 // number. It comes when the interfaces are there.
 func (c *compiler) trafficMirrors() {
 	sessions := slices.Clone(c.b.TrafficMirrorSessions)
+	// Sorted here, so that the walk takes the first that accepts (M6).
 	slices.SortStableFunc(sessions, func(a, b TrafficMirrorSession) int { return cmp.Compare(a.Number, b.Number) })
 	for _, x := range sessions {
 		source, target := c.primary(x.Object, x.Source), c.primary(x.Object, x.Target)

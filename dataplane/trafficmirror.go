@@ -83,6 +83,8 @@ const (
 // mirrors is the engine's part of traffic mirroring.
 type mirrors struct {
 	walk      Walk
+	// copies wait for the end of the batch: to walk one in the middle of another's
+	// commit would need a second set of everything that a commit uses.
 	copies    []mirrorCopy
 	segments  []packet.Frame
 	segmenter packet.Segmenter
@@ -103,6 +105,7 @@ func (e *Engine) mirrorSent(w *Walk) {
 	}
 	ni := &w.snap.interfaces[at]
 	switch {
+	// A packet that the source check refused was never sent, and has no sight.
 	case w.nSights > 0 && w.sights[0].ni == uint32(at) && w.sights[0].dir == egress:
 		if w.nSights == 1 && w.verdict == VerdictDrop && flowRejects[w.steps[w.nSteps-1].Stage] {
 			return
@@ -110,6 +113,8 @@ func (e *Engine) mirrorSent(w *Walk) {
 		if s := ni.mirrorFor(&w.tuples[0], egress, false); s != nil {
 			e.mirror(w, s, uint32(at), w.pkt.Frame, 0)
 		}
+	// What goes to a service passes no interface; only the resolver's is a network
+	// service that a filter can name (M11).
 	case w.verdict == VerdictPass && w.serviceEffect.used && w.tuples[0].DstPort == portDNS:
 		if s := ni.mirrorFor(&w.tuples[0], egress, true); s != nil {
 			e.mirror(w, s, uint32(at), w.pkt.Frame, 0)
@@ -173,6 +178,7 @@ func (r *mirrorRule) matches(t *packet.Tuple) bool {
 func (e *Engine) mirror(w *Walk, s *mirrorSession, source uint32, f *packet.Frame, lag int64) {
 	m := &e.mirrors
 	stats, ni := m.of(s.handle), &w.snap.interfaces[source]
+	// VXLAN has no superframes: receivers would see one packet that no wire carries.
 	m.segments = m.segmenter.Segment(m.segments[:0], f)
 	for i := range m.segments {
 		if m.ofBatch == maxMirrorCopies {
@@ -223,6 +229,7 @@ func (e *Engine) sendMirrors(snap *Snapshot, now int64, out []packet.Frame) []pa
 		v.begin()
 		v.copied, v.lag, v.underWay = true, c.lag, c.lag > 0
 		v.sender, v.origin, v.entry = int(c.source), int(c.source), v.snap.interfaces[c.source].handle
+		// Links may lose copies, as they may lose anything.
 		if len(v.snap.directions) > 0 {
 			v.draws, v.random = true, e.state.flights.random.Uint64()
 		}

@@ -64,6 +64,7 @@ func (a *app) capture(ctx context.Context, request lab.CaptureRequest, path stri
 		return usage(fmt.Sprintf("--duration %s is none", request.Duration), "write a time such as 10s, or leave it out")
 	case path != "" && asJSON:
 		return usage("-w writes pcapng, not JSON", "leave -w or -o out")
+	// A terminal that is sent a binary file is unusable afterwards.
 	case path == "-" && isTerminal(a.stdout):
 		return usage("a pcapng file is not for a terminal", "write -w FILE, or leave -w out for text")
 	}

@@ -108,6 +108,8 @@ func (p *filterParser) next() {
 func (p *filterParser) or(depth int) error  { return p.chain("or", dataplane.FilterOr, depth, p.and) }
 func (p *filterParser) and(depth int) error { return p.chain("and", dataplane.FilterAnd, depth, p.not) }
 
+// chain reads operands that a word joins, from left to right. Each but the first is
+// one result more that is open.
 func (p *filterParser) chain(word string, op dataplane.FilterTest, depth int, operand func(int) error) error {
 	if err := operand(depth); err != nil {
 		return err
@@ -165,6 +167,7 @@ func (p *filterParser) test() error {
 	case "less", "greater", "proto":
 		return p.number()
 	}
+	// "tcp" alone is a test; before "port 80" it narrows it, as in pcap-filter(7).
 	q := qualifier{}
 	if ops := protocolTests(p.word); ops != nil {
 		q.protocol = p.word
@@ -246,6 +249,7 @@ func (p *filterParser) value(q qualifier) error {
 		q.kind = p.word
 		p.next()
 	default:
+		// "host a or b": without a word of its own, b is asked like a.
 		if q.protocol == "" && p.last.kind != "" && q.source && q.destination && !q.both {
 			q = p.last
 		} else {
@@ -279,6 +283,7 @@ func (p *filterParser) network(kind string, op *dataplane.FilterOp) error {
 		op.Prefix = packet.PrefixFrom(netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
 		return nil
 	}
+	// An address that is no network's first is a slip of the pen, as in tcpdump.
 	if prefix, err := netip.ParsePrefix(p.word); err == nil && kind == "net" {
 		if prefix != prefix.Masked() {
 			return p.wrong(fmt.Sprintf("%s has bits set behind its prefix", p.word), "write "+prefix.Masked().String())

@@ -116,6 +116,8 @@ func (s *apiServer) capture(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel = context.WithTimeout(ctx, request.Duration)
 		defer cancel()
 	}
+	// The caller stops a capture by its number and reads on: to hang up would lose
+	// what is under way, and the statistics at the end of a file.
 	id := s.captures.add(cancel)
 	defer s.captures.remove(id)
 	// The server's limit is for requests; it would end this one as well.
@@ -197,6 +199,7 @@ func (j *captureJob) run(ctx context.Context, w http.ResponseWriter, flush func(
 	for done := false; !done; {
 		select {
 		case <-ctx.Done():
+			// Taken until now, and no longer: what waits is still written.
 			done = true
 			j.capture.Close()
 		case <-ticker.C:
@@ -301,6 +304,8 @@ func (j *captureJob) line(p *dataplane.CapturedPacket) CapturedPacket {
 // end writes what stands behind the last packet: what each place had, and lost.
 func (j *captureJob) end() (CaptureEnd, error) {
 	end, now := CaptureEnd{Packets: j.packet}, time.Now()
+	// A frame that was lost counts once, though it may have been a superframe: its
+	// size is not known any more.
 	lost := j.capture.Lost()
 	for i, p := range j.named {
 		n := lost[p.CapturePlace]

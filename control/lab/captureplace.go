@@ -27,6 +27,8 @@ type placeGroup struct {
 func placeGroups(w *control.World) []placeGroup {
 	var groups []placeGroup
 	add := func(kind, name string, places ...capturePlace) {
+		// A handle of 0 is of what is not there, such as the machine of a VPN client
+		// that is outside of the lab.
 		if places = slices.DeleteFunc(places, func(p capturePlace) bool { return p.Object == 0 }); len(places) > 0 {
 			groups = append(groups, placeGroup{kind, name, places})
 		}
@@ -34,7 +36,7 @@ func placeGroups(w *control.World) []placeGroup {
 	for name, i := range w.Instances {
 		var places []capturePlace
 		for _, eni := range i.Status.NetworkInterfaces {
-			shown := eni
+			shown := eni // the instance's own name is enough where there is only one
 			if len(i.Status.NetworkInterfaces) == 1 {
 				shown = name
 			}
@@ -201,7 +203,6 @@ func findPlace(groups []placeGroup, text string) ([]capturePlace, error) {
 			found = append(found, g)
 		}
 	}
-	// An instance means its interfaces, which have names of their own.
 	switch {
 	case len(found) == 0:
 		return nil, unknownPlace(groups, text)
