@@ -82,7 +82,7 @@ const (
 
 // mirrors is the engine's part of traffic mirroring.
 type mirrors struct {
-	walk      Walk
+	walk Walk
 	// copies wait for the end of the batch: to walk one in the middle of another's
 	// commit would need a second set of everything that a commit uses.
 	copies    []mirrorCopy

@@ -197,34 +197,42 @@ func findPlace(groups []placeGroup, text string) ([]capturePlace, error) {
 	if !hasKind {
 		kind, name = "", base
 	}
-	var found []placeGroup
+	var found, sided []placeGroup
 	for _, g := range groups {
-		if g.name == name && (kind == "" || g.kind == kind) {
-			found = append(found, g)
+		if g.name != name || kind != "" && g.kind != kind {
+			continue
+		}
+		found = append(found, g)
+		if places := g.side(side); hasSide && len(places) > 0 {
+			sided = append(sided, placeGroup{g.kind, g.name, places})
 		}
 	}
 	switch {
 	case len(found) == 0:
 		return nil, unknownPlace(groups, text)
-	case len(found) > 1:
+	case hasSide && len(sided) == 0:
+		return nil, &UsageError{fmt.Sprintf("%s %s has no side %q", found[0].kind, name, side), "NAT and internet gateways, VPN tunnels and VPN clients have :inside and :outside"}
+	case hasSide:
+		found = sided // of two with the name, only one may have sides
+	}
+	if len(found) > 1 {
 		var kinds []string
 		for _, g := range found {
 			kinds = append(kinds, fmt.Sprintf("%q", g.kind+" "+g.name))
 		}
 		return nil, &UsageError{fmt.Sprintf("%s is the name of several things", name), "write one of " + strings.Join(kinds, ", ")}
-	case !hasSide:
-		return found[0].places, nil
 	}
-	var list []capturePlace
-	for _, p := range found[0].places {
+	return found[0].places, nil
+}
+
+// side are the places of a group on one side.
+func (g *placeGroup) side(side string) (list []capturePlace) {
+	for _, p := range g.places {
 		if strings.HasSuffix(p.Name, ":"+side) {
 			list = append(list, p)
 		}
 	}
-	if len(list) == 0 {
-		return nil, &UsageError{fmt.Sprintf("%s %s has no side %q", found[0].kind, name, side), "NAT and internet gateways, VPN tunnels and VPN clients have :inside and :outside"}
-	}
-	return list, nil
+	return list
 }
 
 func unknownPlace(groups []placeGroup, text string) error {
