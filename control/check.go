@@ -15,10 +15,10 @@ type Check struct {
 	// What the check shows.
 	Description string `json:"description,omitempty"`
 	// Instance, Internet host, site host or VPN client that sends.
-	From string `json:"from"`
+	From string `json:"from,omitempty"`
 	// Instance, interface, Internet host, site host, VPN client, AWS service such as
 	// s3.us-east-1, or address that is sent to.
-	To string `json:"to"`
+	To string `json:"to,omitempty"`
 	// TCP port to connect to.
 	TCP Port `json:"tcp,omitempty"`
 	// UDP port to send a request to.
@@ -39,6 +39,15 @@ type Check struct {
 	Mirrored string `json:"mirrored,omitempty"`
 	// How long to retry until the check holds, such as 10s.
 	Wait Duration `json:"wait,omitempty"`
+	// Alarm to look at, instead of a probe.
+	Alarm string `json:"alarm,omitempty"`
+	// State that the alarm must be in: OK, ALARM or INSUFFICIENT_DATA.
+	State AlarmState `json:"state,omitempty"`
+	// Flow log to look at, instead of a probe.
+	FlowLog string `json:"flowLog,omitempty"`
+	// Filter pattern that a record of the flow log must match, such as
+	// [..., action=REJECT, status].
+	Record string `json:"record,omitempty"`
 	// What is broken during the check, such as az us-east-1a: one thing or a list.
 	Fault Faults `json:"fault,omitempty"`
 }
@@ -86,6 +95,9 @@ func (c *Check) String() string {
 	if c.Name != "" {
 		return c.Name
 	}
+	if c.Observes() {
+		return c.fact()
+	}
 	text := fmt.Sprintf("%s → %s %s", c.From, c.To, c.Network())
 	if c.Family == IPv6 {
 		text += " over IPv6"
@@ -109,6 +121,17 @@ var otherDeciders = []string{"internet", "router", "vpnTunnel"}
 // validate checks what can be known without sending a packet. Whether the
 // sender runs is not: an instance may be stopped after its checks were written.
 func (c *Check) validate(v *validation, path string) {
+	c.Fault.validate(v, field(path, "fault"))
+	if time.Duration(c.Wait) > longestWait {
+		v.reportf(field(path, "wait"), "", fmt.Sprintf("at most %s", longestWait), "%s is too long", c.Wait)
+	}
+	if c.Observes() {
+		c.validateFact(v, path)
+		return
+	}
+	if c.State != "" || c.Record != "" {
+		v.report(path, "", "state is of an alarm, and record of a flow log", "add alarm: NAME or flowLog: NAME")
+	}
 	c.validateFrom(v, field(path, "from"))
 	to := c.validateEnd(v, field(path, "to"), c.To, "write an instance, an Internet host or an address")
 	c.validateProbe(v, path)
@@ -123,10 +146,6 @@ func (c *Check) validate(v *validation, path string) {
 	}
 	if c.At != (Decider{}) {
 		c.validateAt(v, field(path, "at"))
-	}
-	c.Fault.validate(v, field(path, "fault"))
-	if time.Duration(c.Wait) > longestWait {
-		v.reportf(field(path, "wait"), "", fmt.Sprintf("at most %s", longestWait), "%s is too long", c.Wait)
 	}
 }
 

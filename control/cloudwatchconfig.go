@@ -1,8 +1,6 @@
 package control
 
 import (
-	"slices"
-
 	"github.com/vpcsim/vpcsim/control/cloudwatch"
 	"github.com/vpcsim/vpcsim/control/flowlogs"
 )
@@ -10,22 +8,33 @@ import (
 // CloudWatchConfig is what the world asks of CloudWatch: the log groups of its flow
 // logs, metric filters and alarms.
 func (w *World) CloudWatchConfig() cloudwatch.Config {
-	c := cloudwatch.Config{}
-	for _, name := range sorted(w.FlowLogs) {
-		if group := w.FlowLogs[name].Status.LogGroup; !slices.Contains(c.Groups, group) {
-			c.Groups = append(c.Groups, group)
+	c := cloudwatch.Config{Groups: w.logGroups()}
+	for _, name := range sorted(w.MetricFilters) {
+		f := w.MetricFilters[name]
+		pattern, err := cloudwatch.ParsePattern(f.FilterPattern)
+		if err != nil {
+			continue // Validate has seen it
 		}
+		out := cloudwatch.MetricFilter{
+			Name: name, Group: f.Status.LogGroup, Pattern: pattern, Metric: metricID(f.MetricNamespace, f.MetricName, f.Dimensions),
+			Value: f.MetricValue, Default: (*float64)(f.DefaultValue), Unit: f.Unit,
+		}
+		c.Filters = append(c.Filters, out)
+	}
+	for _, name := range sorted(w.Alarms) {
+		c.Alarms = append(c.Alarms, w.Alarms[name].configuration(name))
 	}
 	return c
 }
 
-// CloudWatchEvents are flow log records as the events that CloudWatch Logs keeps:
-// their time is the record's start (F11).
+// CloudWatchEvents are those of flow log records that go to CloudWatch Logs, as the
+// events that it keeps: their time is the record's start (F11).
 func CloudWatchEvents(entries []flowlogs.Entry) []cloudwatch.Event {
-	events := make([]cloudwatch.Event, len(entries))
+	events := make([]cloudwatch.Event, 0, len(entries))
 	for i := range entries {
-		e := &entries[i]
-		events[i] = cloudwatch.Event{Group: e.Group, Stream: e.Stream, Source: e.Log, Timestamp: e.Timestamp, Message: e.Message}
+		if e := &entries[i]; e.Group != "" {
+			events = append(events, cloudwatch.Event{Group: e.Group, Stream: e.Stream, Source: e.Log, Timestamp: e.Timestamp, Message: e.Message})
+		}
 	}
 	return events
 }

@@ -270,6 +270,12 @@ func (w *World) computeStatus() {
 		l.computeStatus(w)
 	}
 	w.computeTrafficMirrors()
+	for _, f := range w.MetricFilters {
+		f.computeStatus()
+	}
+	for _, a := range w.Alarms {
+		a.computeStatus()
+	}
 }
 
 // collectMembers fills the lists that point backwards: which subnets use a

@@ -83,6 +83,8 @@ var kinds = []Kind{
 	kind("trafficMirrorSessions", "trafficMirrorSession", "traffic mirror session", "tms", "InvalidTrafficMirrorSessionId.NotFound", func(w *World) *map[string]*TrafficMirrorSession {
 		return &w.TrafficMirrorSessions
 	}),
+	kind("metricFilters", "metricFilter", "metric filter", "mf", "ResourceNotFoundException", func(w *World) *map[string]*MetricFilter { return &w.MetricFilters }),
+	kind("alarms", "alarm", "alarm", "alarm", "ResourceNotFound", func(w *World) *map[string]*Alarm { return &w.Alarms }),
 	kind("links", "link", "link", "link", "", func(w *World) *map[string]*Link { return &w.Links }),
 }
 

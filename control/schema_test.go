@@ -15,6 +15,8 @@ import (
 	generator "github.com/invopop/jsonschema"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/vpcsim/vpcsim/control/cloudwatch"
 )
 
 var update = flag.Bool("update", false, "write schema.json anew")
@@ -103,7 +105,9 @@ var required = map[string][]string{
 	"NetworkInterfaceSpec": {"subnet"},
 	"Instance":             {"subnet"},
 	"InternetHost":         {"ip"},
-	"Check":                {"from", "to"},
+	"MetricFilter":         {"metricName", "metricNamespace", "metricValue"},
+	"Alarm":                {"metricName", "namespace", "statistic", "period", "evaluationPeriods", "threshold", "comparisonOperator"},
+	"AlarmAction":          {"on"},
 	"SiteHost":             {"site"},
 	"CustomerGateway":      {"site"},
 	"VPNConnection":        {"customerGateway"},
@@ -125,6 +129,13 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 	}
 	either := func(s ...*generator.Schema) *generator.Schema { return &generator.Schema{AnyOf: s} }
 	word := func(words ...any) *generator.Schema { return &generator.Schema{Enum: words} }
+	words := func(list []string) *generator.Schema {
+		s := &generator.Schema{}
+		for _, w := range list {
+			s.Enum = append(s.Enum, w)
+		}
+		return s
+	}
 	const address, block = `^[0-9a-fA-F.:]+$`, `^[0-9a-fA-F.:]+/[0-9]{1,3}$`
 	peer := &generator.Schema{Type: "string", MinLength: ptr(uint64(1))}
 	switch t {
@@ -162,6 +173,16 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return number("1", "4294967295")
 	case reflect.TypeFor[AttachmentState]():
 		return word("pendingAcceptance", "available", "rejected", "deleted")
+	case reflect.TypeFor[Number]():
+		return &generator.Schema{Type: "number"}
+	case reflect.TypeFor[AlarmStatistic]():
+		return words(cloudwatch.StatisticWords())
+	case reflect.TypeFor[AlarmComparison]():
+		return words(cloudwatch.ComparisonWords())
+	case reflect.TypeFor[MissingData]():
+		return words(cloudwatch.MissingWords())
+	case reflect.TypeFor[AlarmState]():
+		return words(cloudwatch.StateWords())
 	case reflect.TypeFor[TrafficType]():
 		return word("ALL", "ACCEPT", "REJECT")
 	case reflect.TypeFor[MirrorAction]():

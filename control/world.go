@@ -88,6 +88,10 @@ type World struct {
 	TrafficMirrorFilters map[string]*TrafficMirrorFilter `json:"trafficMirrorFilters,omitempty"`
 	// Traffic mirror sessions: whose packets are copied where.
 	TrafficMirrorSessions map[string]*TrafficMirrorSession `json:"trafficMirrorSessions,omitempty"`
+	// Metric filters: what of the flow logs' records is counted.
+	MetricFilters map[string]*MetricFilter `json:"metricFilters,omitempty"`
+	// Alarms: what is done when a metric crosses a threshold.
+	Alarms map[string]*Alarm `json:"alarms,omitempty"`
 	// What is broken: a kind and a name each, such as az us-east-1a or natGateway
 	// nat.
 	Faults Faults `json:"faults,omitempty"`

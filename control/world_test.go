@@ -295,6 +295,26 @@ trafficMirrorFilters:
     egress: [{rule: 20, action: reject, sourceCidr: "::/0", destinationCidr: "::/0"}]
 trafficMirrorSessions:
   web: {networkInterface: fw, target: sensor, filter: web, sessionNumber: 1, packetLength: 200, virtualNetworkId: 77}
+metricFilters:
+  ssh: {logGroup: lab, filterPattern: "[..., action=REJECT, last]", metricName: Rejects, metricNamespace: Lab, metricValue: "1", defaultValue: 0, unit: Count}
+  bytes: {filterPattern: "[a, b, c, source, destination, d, e, f, g, bytes, ...]", metricName: Bytes, metricNamespace: Lab, metricValue: $bytes, dimensions: {Source: $source, Destination: $destination}}
+alarms:
+  ssh:
+    description: somebody knocks
+    metricName: Rejects
+    namespace: Lab
+    dimensions: {Source: 10.0.0.1}
+    statistic: Sum
+    period: 1h
+    evaluationPeriods: 3
+    datapointsToAlarm: 2
+    threshold: 9.5
+    comparisonOperator: GreaterThanThreshold
+    treatMissingData: notBreaching
+    actionsEnabled: false
+    alarmActions: [{on: fw, run: "echo $ALARM_NAME"}, {on: fw, post: "http://10.0.0.1:8080/"}]
+    okActions: [{on: fw, run: "true"}]
+    insufficientDataActions: []
 transitGatewayAttachments:
   hub-a: {transitGateway: hub, vpc: a, subnets: [two], applianceMode: true, securityGroupReferencing: false}
   hub-west: {transitGateway: hub, peer: west, state: pendingAcceptance}
@@ -428,6 +448,8 @@ checks:
   - {name: one, description: first, from: client, to: 198.51.100.77, udp: 53, family: ipv4, wait: 1m30s, source: client}
   - {from: fw, to: fw/eth1, tcp: 1, expect: drop, at: networkAcl a/default, mirrored: web}
   - {from: desk, to: guest, ping: true, expect: drop, at: vpnTunnel office/1, fault: [site branch, tunnel office/2, vpnConnection office6]}
+  - {alarm: ssh, state: OK, wait: 1s}
+  - {flowLog: all, record: "-NODATA"}
 `
 
 func TestEverythingLoadsClean(t *testing.T) {

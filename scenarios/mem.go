@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/cloudwatch"
 	"github.com/vpcsim/vpcsim/control/flowlogs"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
@@ -29,7 +30,8 @@ type Memory struct {
 	store  *control.Store
 	now    atomic.Int64 // nanoseconds on the engine's clock
 
-	flowLogs *flowlogs.Collector
+	flowLogs   *flowlogs.Collector
+	cloudWatch *cloudwatch.Service
 
 	mu    sync.Mutex // guards everything below
 	hosts map[string]*memHost
@@ -69,6 +71,7 @@ func NewMemory(ctx context.Context, w *control.World) (*Memory, error) {
 	m := &Memory{lastPort: firstEphemeralPort}
 	m.engine = dataplane.NewEngine(dataplane.Config{Clock: m.now.Load})
 	m.flowLogs = flowlogs.New(m.engine, memoryEpoch)
+	m.cloudWatch = cloudwatch.New()
 	m.store = control.NewStore(slog.New(slog.DiscardHandler), nil, m.engine.Publish)
 	if err := m.Apply(ctx, w); err != nil {
 		return nil, err
@@ -118,6 +121,7 @@ func (m *Memory) settle(_ []control.Change, err error) error {
 	w, revision := m.store.World()
 	m.setHosts(w)
 	m.revision = revision
+	m.cloudWatch.Configure(m.wall(m.now.Load()), w.CloudWatchConfig())
 	m.publish(m.flowLogs.Configure(m.now.Load(), w.FlowLogConfig()))
 	return nil
 }
@@ -135,7 +139,14 @@ func (m *Memory) FlowLogs() []flowlogs.Entry {
 	return list
 }
 
+// CloudWatch is the lab's. Its alarms are evaluated when Advance moves the clock.
+func (m *Memory) CloudWatch() *cloudwatch.Service { return m.cloudWatch }
+
+// wall is what the clock on the wall shows.
+func (m *Memory) wall(now int64) time.Time { return memoryEpoch.Add(time.Duration(now)) }
+
 func (m *Memory) publish(entries []flowlogs.Entry) {
+	m.cloudWatch.Put(m.wall(m.now.Load()), control.CloudWatchEvents(entries))
 	if len(m.entries)+len(entries) <= maxEntries {
 		m.entries = append(m.entries, entries...)
 	}
@@ -145,9 +156,17 @@ func (m *Memory) publish(entries []flowlogs.Entry) {
 func (m *Memory) Advance(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := m.now.Add(int64(d))
-	if end, ok := m.flowLogs.Next(); ok && end <= now {
-		m.publish(m.flowLogs.Collect(now))
+	for end := m.now.Load() + int64(d); m.now.Load() < end; {
+		now := end // or what is due before
+		if window, ok := m.flowLogs.Next(); ok {
+			now = min(now, window)
+		}
+		if due, ok := m.cloudWatch.Next(); ok {
+			now = min(now, int64(due.Sub(memoryEpoch)))
+		}
+		m.now.Store(max(now, m.now.Load()+1)) // whatever was due before is due still
+		m.publish(m.flowLogs.Collect(m.now.Load()))
+		m.cloudWatch.Evaluate(m.wall(m.now.Load()))
 	}
 }
 

@@ -110,12 +110,26 @@ func runCheck(ctx context.Context, w *control.World, d Driver, c *control.Check)
 
 // repeatCheck repeats the probe until it holds or the check's wait is over.
 func repeatCheck(ctx context.Context, w *control.World, d Driver, c *control.Check) (ok bool, got string) {
-	r, err := resolve(w, c)
-	if err != nil {
-		return false, err.Error()
-	}
-	if kind, fault := downSender(w, c.From); fault != "" {
-		return judgeSilence(c, kind, fault)
+	try := func() (bool, string) { return observe(d, c) }
+	if !c.Observes() {
+		r, err := resolve(w, c)
+		if err != nil {
+			return false, err.Error()
+		}
+		if kind, fault := downSender(w, c.From); fault != "" {
+			return judgeSilence(c, kind, fault)
+		}
+		try = func() (bool, string) {
+			outcome, err := d.Probe(ctx, r.probe)
+			if err != nil {
+				return false, fmt.Sprintf("the probe could not be sent: %v", err)
+			}
+			ok, got := r.judge(c, outcome)
+			if copied, text := judgeMirror(c, outcome); text != "" {
+				ok, got = ok && copied, got+"; "+text
+			}
+			return ok, got
+		}
 	}
 	start, moved := time.Now(), time.Duration(0)
 	clock, own := d.(ownClock)
@@ -123,15 +137,7 @@ func repeatCheck(ctx context.Context, w *control.World, d Driver, c *control.Che
 		if err := ctx.Err(); err != nil {
 			return false, fmt.Sprintf("not run: %v", context.Cause(ctx))
 		}
-		outcome, err := d.Probe(ctx, r.probe)
-		if err != nil {
-			ok, got = false, fmt.Sprintf("the probe could not be sent: %v", err)
-		} else {
-			ok, got = r.judge(c, outcome)
-			if copied, text := judgeMirror(c, outcome); text != "" {
-				ok, got = ok && copied, got+"; "+text
-			}
-		}
+		ok, got = try()
 		if ok || time.Since(start)+moved+pause >= time.Duration(c.Wait) {
 			return ok, got
 		}

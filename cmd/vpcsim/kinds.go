@@ -109,6 +109,18 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("DNS SERVERS", strings.Join(servers, ","))
 		add("VPCS", strings.Join(r.Status.VPCs, ","))
 		wide("NTP SERVERS", addresses(r.NTPServers))
+	case *control.MetricFilter:
+		add("LOG GROUP", r.Status.LogGroup)
+		add("METRIC", r.MetricNamespace+" "+r.MetricName)
+		add("VALUE", r.MetricValue)
+		add("PATTERN", r.FilterPattern)
+	case *control.Alarm:
+		add("STATE", r.Status.State.String())
+		add("METRIC", r.Namespace+" "+r.MetricName)
+		add("CONDITION", fmt.Sprintf("%s %s %s", r.Statistic, r.ComparisonOperator, r.Threshold))
+		add("DATAPOINTS", fmt.Sprintf("%d of %d, %s each", r.Status.DatapointsToAlarm, r.EvaluationPeriods, r.Period.Duration()))
+		wide("MISSING DATA", r.Status.TreatMissingData.String())
+		wide("REASON", r.Status.Reason)
 	case *control.FlowLog:
 		add("RESOURCE", strings.TrimSpace(r.Status.ResourceKind+" "+r.Status.Resource))
 		add("TRAFFIC", r.Status.TrafficType.String())

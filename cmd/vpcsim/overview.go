@@ -92,7 +92,7 @@ func suggestions(w *control.World, labFlag string) []string {
 
 func findCheck(w *control.World, holds func(*control.Check) bool) *control.Check {
 	for i := range w.Checks {
-		if c := &w.Checks[i]; holds(c) {
+		if c := &w.Checks[i]; !c.Observes() && holds(c) {
 			return c
 		}
 	}

@@ -10,7 +10,8 @@ import (
 type FlowLog struct {
 	ID, Name, ResourceID, TrafficType string
 	Group, Format                     string
-	Interval                          int // seconds
+	Bucket                            string // ARN; "": the records go to Group
+	Interval                          int    // seconds
 	Created                           time.Time
 }
 
@@ -34,10 +35,11 @@ type ec2FlowLog struct {
 	Delivery    string   `xml:"deliverLogsStatus"`
 	ID          string   `xml:"flowLogId"`
 	Status      string   `xml:"flowLogStatus"`
-	Group       string   `xml:"logGroupName"`
+	Group       string   `xml:"logGroupName,omitempty"`
 	ResourceID  string   `xml:"resourceId"`
 	TrafficType string   `xml:"trafficType,omitempty"`
 	Destination string   `xml:"logDestinationType"`
+	Bucket      string   `xml:"logDestination,omitempty"`
 	Format      string   `xml:"logFormat"`
 	Interval    int      `xml:"maxAggregationInterval"`
 	Tags        []ec2Tag `xml:"tagSet>item"`
@@ -57,10 +59,14 @@ func (h *Handler) describeFlowLogs(in *describeFlowLogsInput) (any, *Error) {
 		}
 	}
 	for _, l := range all {
+		destination := "cloud-watch-logs"
+		if l.Bucket != "" {
+			destination = "s3"
+		}
 		wanted := len(in.IDs) == 0 || slices.Contains(in.IDs, l.ID)
 		for _, f := range in.Filters {
 			value, known := map[string]string{
-				"deliver-log-status": "SUCCESS", "flow-log-id": l.ID, "log-destination-type": "cloud-watch-logs",
+				"deliver-log-status": "SUCCESS", "flow-log-id": l.ID, "log-destination-type": destination,
 				"log-group-name": l.Group, "resource-id": l.ResourceID, "traffic-type": l.TrafficType, "tag:Name": l.Name,
 			}[f.Name]
 			if !known {
@@ -71,7 +77,7 @@ func (h *Handler) describeFlowLogs(in *describeFlowLogsInput) (any, *Error) {
 		if wanted {
 			out.Logs = append(out.Logs, ec2FlowLog{
 				Created: l.Created.UTC().Format("2006-01-02T15:04:05.000Z"), Delivery: "SUCCESS", ID: l.ID, Status: "ACTIVE",
-				Group: l.Group, ResourceID: l.ResourceID, TrafficType: l.TrafficType, Destination: "cloud-watch-logs",
+				Group: l.Group, ResourceID: l.ResourceID, TrafficType: l.TrafficType, Destination: destination, Bucket: l.Bucket,
 				Format: l.Format, Interval: l.Interval, Tags: []ec2Tag{{"Name", l.Name}},
 			})
 		}

@@ -24,6 +24,8 @@ import (
 //	POST /v1/sockets addresses → 101, then the sockets, see listeners.go
 //	POST /v1/clientvpn/terminate ClientQuery → ClientVPNConnection, which has ended
 //	POST /v1/clientvpn/reconnect ClientQuery → Reconnected
+//	GET  /v1/alarms  Alarms, with the history after ?after=N; with &wait=20s it waits
+//	                 for some
 //	POST /v1/plan    File → Plan, changing nothing
 //	POST /v1/apply   File → Plan, which is now in force
 //	POST /v1/operate control.Operation → Plan, which is now in force

@@ -6,9 +6,17 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/vpcsim/vpcsim/control/host"
 )
+
+// Alarms returns where alarms stand, and their history after a sequence number. If
+// that has nothing, it waits for something, at most for wait.
+func (c *Client) Alarms(ctx context.Context, after uint64, wait time.Duration) (*Alarms, error) {
+	answer := &Alarms{}
+	return answer, c.call(ctx, http.MethodGet, fmt.Sprintf("/v1/alarms?after=%d&wait=%s", after, wait), nil, answer)
+}
 
 // Serve lets the lab answer AWS's clients on a listener of this process, which may
 // close its own afterwards. With keep the lab goes on until it ends or ServeStop is

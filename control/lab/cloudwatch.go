@@ -56,11 +56,7 @@ func (c *cloudWatch) run(ctx context.Context) {
 
 // transition tells everybody about an alarm's new state.
 func (c *cloudWatch) transition(t cloudwatch.Transition) {
-	level := slog.LevelInfo
-	if t.State == cloudwatch.StateAlarm {
-		level = slog.LevelWarn
-	}
-	c.log.Log(context.Background(), level, "alarm changed its state", "alarm", t.Name, "from", string(t.Old), "to", string(t.State), "reason", t.Reason)
+	c.log.Info("alarm changed its state", "alarm", t.Name, "from", string(t.Old), "to", string(t.State), "reason", t.Reason)
 	if c.act != nil {
 		c.act(t)
 	}
@@ -98,9 +94,13 @@ func (l *lab) describedFlowLogs() []awsapi.FlowLog {
 	var list []awsapi.FlowLog
 	for _, name := range k.Names(w) {
 		s := &w.FlowLogs[name].Status
+		bucket := ""
+		if s.LogDestinationType == control.LogDestinationS3 {
+			bucket = s.LogDestination
+		}
 		list = append(list, awsapi.FlowLog{
 			ID: s.ID, Name: name, ResourceID: s.ResourceID, TrafficType: s.TrafficType.String(), Group: s.LogGroup, Format: s.LogFormat,
-			Interval: int(s.MaxAggregationInterval), Created: l.started,
+			Bucket: bucket, Interval: int(s.MaxAggregationInterval), Created: l.started,
 		})
 	}
 	return list

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -76,6 +77,7 @@ type lab struct {
 	published *metrics.Histogram
 
 	cloudWatch *cloudWatch
+	directory  atomic.Value // string: where programs start, for those who do not hold mu
 
 	listens *listenSockets
 	secret  func() ([32]byte, error) // that keys of Client VPN are made from
@@ -160,7 +162,8 @@ func run(ctx context.Context, o order, sockets *listenSockets, report *reporter)
 	defer l.ports.Close()
 	clock := func() int64 { return int64(time.Since(l.started)) } // so that drops have a wall-clock time
 	l.engine = dataplane.NewEngine(dataplane.Config{Clock: clock})
-	l.cloudWatch = newCloudWatch(nil, log)
+	actions := newAlarmActions(l, log)
+	l.cloudWatch = newCloudWatch(actions.act, log)
 	defer l.cloudWatch.close()
 	l.flowLogs = newFlowLogs(l.engine, clock, l.started, delivery.New(dir.FlowLogs(), log), l.cloudWatch.put, log)
 	defer l.flowLogs.close() // after the last packet
@@ -194,6 +197,7 @@ func run(ctx context.Context, o order, sockets *listenSockets, report *reporter)
 	api := newServer(l)
 	api.start(listener)
 	defer api.stop()
+	defer actions.close()    // before the nodes go
 	defer l.flowLogs.flush() // while somebody may still be waiting for it
 
 	report.ready()
@@ -334,6 +338,7 @@ func (l *lab) operate(ctx context.Context, op control.Operation) (*Plan, error) 
 func (l *lab) converge(changes []control.Change) *Plan {
 	w, revision := l.store.World()
 	plan := newPlan(changes, revision)
+	l.directory.Store(l.file.Dir)
 	l.cloudWatch.converge(w)
 	l.flowLogs.converge(w)
 	for _, err := range []error{l.platform.converge(w), l.vpn.converge(w), l.servers.converge(w), l.programs.converge(w, l.file.Dir)} {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/cloudwatch"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
 	"github.com/vpcsim/vpcsim/scenarios"
@@ -66,6 +67,9 @@ func (d *prober) Probe(ctx context.Context, p scenarios.Probe) (scenarios.Outcom
 		}
 	}
 }
+
+// CloudWatch is the lab's.
+func (d *prober) CloudWatch() *cloudwatch.Service { return d.lab.cloudWatch.service }
 
 // Break injects faults into the lab.
 func (d *prober) Break(ctx context.Context, faults control.Faults) (*control.World, func() error, error) {

@@ -43,6 +43,7 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("GET /v1/drops", s.drops)
 	mux.HandleFunc("GET /v1/links", s.links)
 	mux.HandleFunc("GET /v1/flowlogs", s.flowLogs)
+	mux.HandleFunc("GET /v1/alarms", s.alarms)
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("GET /v1/top", s.top)
 	mux.HandleFunc("GET /v1/clientvpn", s.clientConnections)
@@ -118,6 +119,7 @@ func (l ownersOnly) Accept() (net.Conn, error) {
 func (s *apiServer) world(w http.ResponseWriter, _ *http.Request) {
 	world, _ := s.lab.store.World()
 	s.lab.flowLogs.report(world)
+	s.lab.cloudWatch.fill(world)
 	reply(w, world)
 }
 

@@ -1,0 +1,51 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/vpcsim/vpcsim/control/cloudwatch"
+)
+
+// AlarmStatistic says what of a metric's values an alarm compares.
+type AlarmStatistic cloudwatch.Statistic
+
+func (s AlarmStatistic) String() string { return string(s) }
+func (s *AlarmStatistic) parse(text string) error {
+	return parseAWSWord(s, text, cloudwatch.StatisticWords())
+}
+
+// AlarmComparison is how an alarm compares with its threshold.
+type AlarmComparison cloudwatch.Comparison
+
+func (c AlarmComparison) String() string { return string(c) }
+func (c *AlarmComparison) parse(text string) error {
+	return parseAWSWord(c, text, cloudwatch.ComparisonWords())
+}
+
+// MissingData says what data points stand for that are missing.
+type MissingData cloudwatch.Missing
+
+func (m MissingData) String() string { return string(m) }
+func (m *MissingData) parse(text string) error {
+	return parseAWSWord(m, text, cloudwatch.MissingWords())
+}
+
+// AlarmState is one of an alarm's states.
+type AlarmState cloudwatch.State
+
+func (s AlarmState) String() string           { return string(s) }
+func (s *AlarmState) parse(text string) error { return parseAWSWord(s, text, cloudwatch.StateWords()) }
+
+// parseAWSWord reads a word that is kept as AWS writes it.
+func parseAWSWord[T ~string](v *T, text string, words []string) error {
+	if !slices.Contains(words, text) {
+		hint := "write " + orList(words)
+		if near := closest(text, words); near != "" {
+			hint = fmt.Sprintf("did you mean %s?", near)
+		}
+		return badValue{code: "ValidationError", message: fmt.Sprintf("%q is none of %s", text, orList(words)), hint: hint}
+	}
+	*v = T(text)
+	return nil
+}

@@ -1,0 +1,90 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/vpcsim/vpcsim/control"
+)
+
+// Alarms are where alarms stand, and what became of them before.
+type Alarms struct {
+	Alarms  []Alarm        `json:"alarms"`
+	History []AlarmHistory `json:"history"` // oldest first
+	// Last is the sequence number of the history to ask after next.
+	Last uint64 `json:"last"`
+}
+
+// Alarm is an alarm now.
+type Alarm struct {
+	Name   string    `json:"name"`
+	State  string    `json:"state"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// AlarmHistory is one entry.
+type AlarmHistory struct {
+	Time    time.Time `json:"time"`
+	Alarm   string    `json:"alarm"`
+	Type    string    `json:"type"` // ConfigurationUpdate, StateUpdate or Action
+	Summary string    `json:"summary"`
+	State   string    `json:"state,omitempty"` // of a state update
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// alarms answers with the history after a sequence number, and waits for some if
+// there is none.
+func (s *apiServer) alarms(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	after, wait := uint64(0), time.Duration(0)
+	var err error
+	if text := query.Get("after"); text != "" {
+		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+			fail(w, &UsageError{fmt.Sprintf("after=%q is no sequence number", text), ""})
+			return
+		}
+	}
+	if text := query.Get("wait"); text != "" {
+		if wait, err = time.ParseDuration(text); err != nil {
+			fail(w, &UsageError{fmt.Sprintf("wait=%q is no duration", text), ""})
+			return
+		}
+	}
+	reply(w, s.lab.cloudWatch.since(r.Context(), after, wait))
+}
+
+func (c *cloudWatch) since(ctx context.Context, after uint64, wait time.Duration) Alarms {
+	ctx, cancel := context.WithTimeout(ctx, min(wait, longestPoll))
+	defer cancel()
+	for {
+		history, last, changed := c.service.History(after)
+		if len(history) == 0 && ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case <-changed:
+			}
+			continue
+		}
+		answer := Alarms{Alarms: []Alarm{}, History: []AlarmHistory{}, Last: last}
+		for _, a := range c.service.Alarms() {
+			answer.Alarms = append(answer.Alarms, Alarm{a.Name, string(a.State), a.Reason, a.Since})
+		}
+		for _, h := range history {
+			answer.History = append(answer.History, AlarmHistory{h.Time, h.Alarm, string(h.Kind), h.Summary, string(h.State), h.Reason})
+		}
+		return answer
+	}
+}
+
+// fill tells the world where its alarms stand.
+func (c *cloudWatch) fill(w *control.World) {
+	for _, a := range c.service.Alarms() {
+		if known := w.Alarms[a.Name]; known != nil {
+			known.Status.State, known.Status.Reason, known.Status.Since = control.AlarmState(a.State), a.Reason, a.Since
+		}
+	}
+}
