@@ -25,6 +25,9 @@ type ObjectTraffic struct {
 	Object
 	// Of is the transit gateway of an attachment.
 	Of Object
+	// Outside: it is the object's interface on the Internet, where its packets are
+	// encrypted; another is inside.
+	Outside bool
 	Traffic
 	// Tracked are the connections that a network interface tracks now, of the
 	// Allowance that its instance's type has; 0 is none to speak of.
@@ -65,6 +68,7 @@ func (e *Engine) Statistics() *Statistics {
 	for i := range snap.interfaces {
 		ni := &snap.interfaces[i]
 		t := ObjectTraffic{Object: snap.Object(ni.handle), Traffic: read(ni.handle), Allowance: ni.allowance}
+		t.Outside = ni.kind == KindInternetHost && t.Kind != KindInternetHost
 		switch ni.kind {
 		case KindNATGateway:
 			s.Gateways = append(s.Gateways, t)

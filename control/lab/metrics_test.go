@@ -12,8 +12,11 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/metrics"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
+	"github.com/vpcsim/vpcsim/scenarios"
 )
 
 // TestMetricsAreWhatPrometheusReads holds the text against Prometheus's own parser
@@ -122,5 +125,40 @@ func forwardSome(t *testing.T, l *lab) {
 	}
 	if got := l.engine.Forward(frames, nil); len(got) != 1 {
 		t.Fatalf("%d frames went out; drops %+v", len(got), l.engine.Drops(0))
+	}
+}
+
+// TestMetricsOfEveryScenarioHaveNoSeriesTwice: Prometheus would refuse all of them.
+func TestMetricsOfEveryScenarioHaveNoSeriesTwice(t *testing.T) {
+	for _, name := range scenarios.Names() {
+		t.Run(name, func(t *testing.T) {
+			file, source, err := scenarios.Read(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			world, err := control.Load(file, source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			engine := dataplane.NewEngine(dataplane.Config{MaxFlows: 1000})
+			if _, err := control.NewStore(quiet, nil, engine.Publish).Apply(t.Context(), world); err != nil {
+				t.Fatal(err)
+			}
+			var w metrics.Writer
+			statistics := engine.Statistics()
+			measureInterfaces(&w, statistics)
+			measureTracking(&w, statistics)
+			measureGateways(&w, statistics)
+			measureNATGateways(&w, statistics, nil)
+			measureLinks(&w, engine.Links())
+			parser := expfmt.NewTextParser(model.LegacyValidation)
+			families, err := parser.TextToMetricFamilies(bytes.NewReader(w.Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range families {
+				checkFamily(t, f)
+			}
+		})
 	}
 }

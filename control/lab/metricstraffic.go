@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/vpcsim/vpcsim/control/metrics"
 	"github.com/vpcsim/vpcsim/dataplane"
@@ -20,8 +21,16 @@ func measurePackets(w *metrics.Writer, s *dataplane.Statistics) {
 
 // measureInterfaces sees from the interface's side, as its instance does.
 func measureInterfaces(w *metrics.Writer, s *dataplane.Statistics) {
-	measureTraffic(w, "vpcsim_interface", "an interface, an Internet host or a VPN tunnel", s.Interfaces, []string{"kind", "interface", "id"},
-		func(o *dataplane.ObjectTraffic) []string { return []string{o.Kind.String(), o.Name, o.ID} })
+	measureTraffic(w, "vpcsim_interface", "an interface, an Internet host or a VPN tunnel", s.Interfaces, []string{"kind", "interface", "id", "side"},
+		func(o *dataplane.ObjectTraffic) []string { return []string{o.Kind.String(), o.Name, o.ID, sideOf(o)} })
+}
+
+// sideOf tells the two interfaces of a tunnel apart.
+func sideOf(o *dataplane.ObjectTraffic) string {
+	if o.Outside {
+		return "outside"
+	}
+	return ""
 }
 
 // measureTracking has the connections that an interface tracks, and how many it may:
@@ -78,8 +87,19 @@ func measureTraffic(w *metrics.Writer, prefix, of string, list []dataplane.Objec
 		{"_transmit_bytes_total", "Bytes of IP sent by ", func(t *dataplane.Traffic) uint64 { return t.SentBytes }},
 	} {
 		w.Counter(prefix+family.name, family.help+of+", segments and not superframes.", names...)
+		// What has the same labels is one thing to Prometheus, which would refuse
+		// everything for a series that is there twice.
+		sums, order := map[string]uint64{}, []int{}
 		for i := range list {
-			w.Sample(float64(family.value(&list[i].Traffic)), labels(&list[i])...)
+			key := strings.Join(labels(&list[i]), "\x00")
+			if _, seen := sums[key]; !seen {
+				order = append(order, i)
+			}
+			sums[key] += family.value(&list[i].Traffic)
+		}
+		for _, i := range order {
+			own := labels(&list[i])
+			w.Sample(float64(sums[strings.Join(own, "\x00")]), own...)
 		}
 	}
 }

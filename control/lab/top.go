@@ -172,7 +172,7 @@ func (t *topWatch) interfaces(s *dataplane.Statistics, rate func(uint64) float64
 		before := t.traffic[o.Handle]
 		now[o.Handle] = o.Traffic
 		list = append(list, TopInterface{
-			Kind: o.Kind.String(), Name: cmp.Or(o.Name, o.Kind.String()),
+			Kind: o.Kind.String(), Name: strings.TrimSuffix(cmp.Or(o.Name, o.Kind.String())+":"+sideOf(&o), ":"),
 			ReceivePacketsPerSecond:  rate(o.ReceivedPackets - before.ReceivedPackets),
 			ReceiveBitsPerSecond:     8 * rate(o.ReceivedBytes-before.ReceivedBytes),
 			TransmitPacketsPerSecond: rate(o.SentPackets - before.SentPackets),
