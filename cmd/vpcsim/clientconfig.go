@@ -21,13 +21,15 @@ func (a *app) clientConfigCommand() *cobra.Command {
 		Long: `Write the configuration with which a client of a Client VPN endpoint connects: what
 AWS's export of a client configuration is, as WireGuard's tools and apps read it. It
 holds the client's private key: a file gets mode 0600, and is not overwritten unless
---force says so. The same lab has the same keys whenever it is brought up.
+--force says so. Your labs of the same name have the same keys whenever they are
+brought up.
 
 Clients stand in the scenario file:
   vpnClients:
     anna: {endpoint: corp, groups: [engineering]}
     phone: {endpoint: corp, inLab: false}
-A client without inLab: false is a machine of the lab, which has connected already.`,
+A client without inLab: false is a machine of the lab, which has connected already.
+For others the endpoint needs a UDP port of this machine, such as listen: 51820.`,
 		Example: `  vpcsim client-config phone
   vpcsim client-config phone -o wg0.conf
   vpcsim client-config phone | qrencode -t ansiutf8`,
@@ -98,7 +100,13 @@ func clientConfigNote(w *control.World, name string) string {
 	if c.Status.InLab {
 		return fmt.Sprintf("%s is a machine of the lab, and connected with this key; for a machine of yours write another client, with inLab: false.", name)
 	}
-	return "the endpoint is on the emulated Internet, where only machines of the lab are."
+	switch e := w.ClientVPNEndpoints[c.Endpoint]; {
+	case e == nil || e.Listen.IsZero():
+		return fmt.Sprintf("%s is on the emulated Internet, where only machines of the lab are; for a machine of yours add listen: 51820 to it in the file, and vpcsim apply it.", c.Endpoint)
+	case e.Listen.AddrPort().Addr().IsLoopback():
+		return fmt.Sprintf("%s listens at %s, which only this machine reaches; for others write an address of it under listen.", c.Endpoint, e.Listen)
+	}
+	return ""
 }
 
 // writeSecret makes a file that its owner alone can read. One that is there is

@@ -18,9 +18,13 @@ subnets: {a: {vpc: v, cidr: 10.0.1.0/24}}
 clientVpnEndpoints:
   corp: {clientCidr: 172.20.0.0/22, associations: [a]}
   idle: {clientCidr: 172.24.0.0/22}
+  near: {clientCidr: 172.28.0.0/22, associations: [a], listen: 51820}
+  far:  {clientCidr: 172.29.0.0/22, associations: [a], listen: "192.0.2.1:51820"}
 vpnClients:
   anna:  {endpoint: corp}
   phone: {endpoint: corp, inLab: false}
+  near:  {endpoint: near, inLab: false}
+  far:   {endpoint: far, inLab: false}
   ben:   {endpoint: idle}
 `
 
@@ -39,7 +43,9 @@ func clientConfigHere(t *testing.T, name, file string, force bool) (stdout, stde
 func TestClientConfigSaysWhatIsMissing(t *testing.T) {
 	for _, test := range []struct{ client, config, note, err string }{
 		{client: "anna", config: "\n[Peer]\n", note: "anna is a machine of the lab, and connected with this key"},
-		{client: "phone", config: "\n[Peer]\n", note: "on the emulated Internet"},
+		{client: "phone", config: "\n[Peer]\n", note: "add listen: 51820 to it in the file"},
+		{client: "near", config: "\nEndpoint = 127.0.0.1:51820\n", note: "which only this machine reaches"},
+		{client: "far", config: "\nEndpoint = 192.0.2.1:51820\n"},
 		{client: "phnoe", err: `no VPN client named "phnoe"; did you mean phone?`},
 		{client: "ben", err: "client ben: Client VPN endpoint idle has no target network that works; add a subnet under its associations"},
 	} {
@@ -47,6 +53,9 @@ func TestClientConfigSaysWhatIsMissing(t *testing.T) {
 			stdout, stderr, err := clientConfigHere(t, test.client, "", false)
 			if !strings.Contains(stdout, test.config) || !strings.Contains(stderr, test.note) {
 				t.Errorf("it writes %q, and notes %q", stdout, stderr)
+			}
+			if test.note == "" && stderr != "" {
+				t.Errorf("it notes %q", stderr)
 			}
 			if got := errorText(err); got != test.err {
 				t.Errorf("error %q, want %q", got, test.err)
