@@ -16,28 +16,30 @@ subnets:
 natGateways: {nat: {subnet: s}}
 instances:
   web: {subnet: s}
-  nat: {subnet: s}
   two: {subnet: s, interfaces: [{subnet: s}]}
-internetHosts: {laptop: {}}
+internetHosts: {laptop: {ip: 203.0.113.10}}
+trafficMirrorTargets: {t: {networkInterface: two}}
+trafficMirrorFilters: {f: {}}
+trafficMirrorSessions: {nat: {networkInterface: web, target: t, filter: f, sessionNumber: 1}}
 `
 
 func TestCapturePlacesByName(t *testing.T) {
 	_, w := applied(t, placesFile)
 	for text, want := range map[string]string{
-		"web":            "web",
-		"web/eth0":       "web/eth0",
-		"two":            "two/eth0 two/eth1",
-		"two/eth1":       "two/eth1",
-		"igw":            "igw:inside igw:outside",
-		"igw:outside":    "igw:outside",
-		"laptop":         "laptop",
-		"internet":       "internet",
-		"natGateway nat": "nat:inside nat:outside",
-		"instance nat":   "nat",
-		"nat":            `error: nat is the name of several things; write one of "instance nat", "natGateway nat"`,
-		"nat:inside":     "nat:inside",
-		"web:inside":     `error: instance web has no side "inside"; NAT and internet gateways, VPN tunnels and VPN clients have :inside and :outside`,
-		"wep":            `error: nothing in the lab that packets pass is named "wep"; did you mean web?`,
+		"web":                      "web",
+		"web/eth0":                 "web/eth0",
+		"two":                      "two/eth0 two/eth1",
+		"two/eth1":                 "two/eth1",
+		"igw":                      "igw:inside igw:outside",
+		"igw:outside":              "igw:outside",
+		"laptop":                   "laptop",
+		"internet":                 "internet",
+		"natGateway nat":           "nat:inside nat:outside",
+		"trafficMirrorSession nat": "nat",
+		"nat":                      `error: nat is the name of several things; write one of "natGateway nat", "trafficMirrorSession nat"`,
+		"nat:inside":               "nat:inside",
+		"web:inside":               `error: instance web has no side "inside"; NAT and internet gateways, VPN tunnels and VPN clients have :inside and :outside`,
+		"wep":                      `error: nothing in the lab that packets pass is named "wep"; did you mean web?`,
 	} {
 		places, err := findPlaces(w, []string{text, text})
 		var names []string
@@ -56,7 +58,7 @@ func TestCapturePlacesByName(t *testing.T) {
 	for _, p := range allPlaces(w) {
 		all = append(all, p.Name)
 	}
-	if got, want := strings.Join(all, " "), "igw:inside igw:outside internet laptop nat nat:inside nat:outside two/eth0 two/eth1 web"; got != want {
+	if got, want := strings.Join(all, " "), "igw:inside igw:outside internet laptop nat:inside nat:outside nat two/eth0 two/eth1 web"; got != want {
 		t.Errorf("all places are %s, want %s", got, want)
 	}
 }
