@@ -82,6 +82,8 @@ func (c *clientEnds) converge(w *control.World) error {
 	return errors.Join(errs...)
 }
 
+// convergeOne changes one endpoint's end into next. Addresses come before peers, so
+// that who is let in can be answered.
 func (c *clientEnds) convergeOne(handle uint32, next wantedClientEnd) error {
 	o := c.open[handle]
 	if o == nil {
@@ -165,6 +167,7 @@ func (c *clientEnds) wanted(w *control.World) map[uint32]wantedClientEnd {
 	return wanted
 }
 
+// clientKeys are those that the world would work out, kept once they are known.
 func (c *clientEnds) clientKeys(w *control.World, client string) control.ClientVPNKeys {
 	owner := keyOwner{w.Name, client, w.VPNClients[client].Endpoint, w.KeySecret}
 	keys, known := c.keys[owner]
@@ -175,6 +178,7 @@ func (c *clientEnds) clientKeys(w *control.World, client string) control.ClientV
 	return keys
 }
 
+// close ends all connections, which is logged, and then the ends.
 func (c *clientEnds) close() {
 	c.sessions.forget(nil, time.Now())
 	for _, o := range c.open {

@@ -79,6 +79,7 @@ func (v *vpn) clientConnections() []ClientVPNConnection {
 
 // terminate ends a connection: by its ID, or by its client's name or address.
 func (v *vpn) terminate(name string) (ClientVPNConnection, error) {
+	// By whatever names it: AWS takes the ID or the user's name.
 	for _, c := range v.clientConnections() {
 		if c.Status != ConnectionActive || c.Client != name && c.ConnectionID != name && c.Address.String() != name {
 			continue

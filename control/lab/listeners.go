@@ -129,6 +129,7 @@ func openUDP(at netip.AddrPort) (*os.File, error) {
 		return nil, err
 	}
 	defer socket.Close() // the file is a copy
+	// While the lab is busy with others' packets, datagrams wait in these.
 	_ = socket.SetReadBuffer(socketBuffer)
 	_ = socket.SetWriteBuffer(socketBuffer) // as much as the machine allows
 	return socket.File()
@@ -202,6 +203,7 @@ func (c *Client) handOver(ctx context.Context, w *control.World) error {
 	return nil
 }
 
+// spreadSockets are the two lists that a handing over needs, in one order.
 func spreadSockets(list []openSocket) (addresses []netip.AddrPort, files []*os.File) {
 	for _, s := range list {
 		addresses, files = append(addresses, s.at), append(files, s.file)

@@ -2,7 +2,7 @@
 // out. [AFPacket] serves all veths of a Linux network namespace through one
 // packet socket; [Memory] serves tests and the in-memory driver without any
 // kernel; [Switch] adds to either of them links that end in this process, the two
-// ends of a [WireGuard] tunnel.
+// ends of a [WireGuard] tunnel, or of a [WireGuardHub] with many peers.
 //
 // A port knows interfaces, bytes and the virtio-net facts of a frame. It
 // refuses to know what a frame means: it parses no address, judges nothing,

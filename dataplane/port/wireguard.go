@@ -62,7 +62,7 @@ type WireGuardConfig struct {
 	// was none, in whole seconds; 0: none. Dead peers are found by what does
 	// not come, and NATs forget mappings.
 	PersistentKeepalive time.Duration
-	// Queue bounds each of the tunnel's four queues in bytes; 0 is 2 MiB. It
+	// Queue bounds each of the tunnel's four queues in bytes; 0 is 8 MiB. It
 	// is at least 256 KiB. Memory is taken when it is needed.
 	Queue int
 	// Log gets what the protocol has to say, at level Debug; nil: nothing.

@@ -37,6 +37,7 @@ func (h *WireGuardHub) Disconnect(key WireGuardKey) error {
 	if err := h.setPeers(wanted); err != nil {
 		return err
 	}
+	// A peer that is added has no keys of a session, and no memory of where it was.
 	wanted[key] = p
 	return h.setPeers(wanted)
 }
@@ -62,6 +63,8 @@ func (h *WireGuardHub) setPeers(wanted map[WireGuardKey]WireGuardPeer) error {
 	if len(added)+len(gone) == 0 {
 		return nil
 	}
+	// The links come first, and alone can fail: then nothing has changed. A frame for a
+	// peer that wireguard-go does not know yet is dropped, as before its first call.
 	paths, links := pathsOf(stay, added)
 	if err := h.relink(h.inside.in, links); err != nil {
 		return err
@@ -127,6 +130,7 @@ func newHubPeer(p WireGuardPeer) *hubPeer {
 	return &hubPeer{WireGuardPeer: p, since: time.Now(), met: met, path: newInsidePath(p.Inside, packet.AddrFrom(p.Address), met)}
 }
 
+// pathsOf are the paths of all peers, and the links that lead to them.
 func pathsOf(lists ...[]*hubPeer) (*insidePaths, []uint32) {
 	paths := &insidePaths{links: map[uint32]*insidePath{}, sources: map[packet.Addr]*insidePath{}}
 	var links []uint32
