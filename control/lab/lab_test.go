@@ -62,7 +62,7 @@ checks:
 func memoryLab(t *testing.T) *lab {
 	t.Helper()
 	l := &lab{
-		name: "test", started: time.Now(), log: quiet, down: make(chan struct{}),
+		name: "test", started: time.Now(), log: quiet, listens: &listenSockets{}, down: make(chan struct{}),
 		engine:   dataplane.NewEngine(dataplane.Config{}),
 		platform: newPlatform(func(string, func() error) error { return nil }, quiet), // no sockets
 		servers:  newServers(func(_ string, f func() error) error { return f() }, quiet),
