@@ -11,7 +11,7 @@ import (
 // Allocate gives a completed world the addresses that AWS would pick: IPv6
 // blocks of VPCs and subnets, private, IPv6 and public addresses of network
 // interfaces and NAT gateways, IPv6 addresses of Internet hosts, addresses of sites
-// of tunnels and of VPN clients. What the file writes is
+// of tunnels, of Connect peers and of VPN clients. What the file writes is
 // reserved first. A resource keeps what it had in previous as long as that is
 // still possible, so that adding an instance never moves another's address; a
 // nil previous means w itself. The result depends on nothing but the two
@@ -31,6 +31,7 @@ func (w *World) Allocate(previous *World) Problems {
 	a.internetHosts()
 	a.sites()
 	a.insideCIDRs()
+	a.connectAddresses()
 	a.vpnClients()
 	a.keepAttachmentAges()
 	w.computeStatus()

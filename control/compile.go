@@ -29,6 +29,7 @@ func build(w *World, revision uint64) *dataplane.Builder {
 	compileAll(c, w.EgressOnlyInternetGateways)
 	compileAll(c, w.TransitGateways)
 	compileAll(c, w.TransitGatewayAttachments)
+	compileAll(c, w.TransitGatewayConnectPeers)
 	compileAll(c, w.TransitGatewayRouteTables)
 	compileAll(c, w.InternetHosts)
 	compileAll(c, w.AWSServices)

@@ -61,7 +61,7 @@ func (w *World) assignVPNHandles(old *World, replaced map[string]bool, next func
 	}
 	for _, name := range sorted(w.TransitGateways) {
 		g := w.TransitGateways[name]
-		if !w.hasVPN(g) { // labs without connections keep their handles
+		if !w.speaks(g) { // labs without connections keep their handles
 			g.Status.SpeakerHandle = 0
 			continue
 		}
@@ -105,10 +105,11 @@ func (w *World) assignVPNHandles(old *World, replaced map[string]bool, next func
 	return nil
 }
 
-// hasVPN reports whether a transit gateway has VPN attachments.
-func (w *World) hasVPN(g *TransitGateway) bool {
+// speaks reports whether a transit gateway speaks BGP: it has VPN or Connect
+// attachments.
+func (w *World) speaks(g *TransitGateway) bool {
 	for _, name := range g.Status.Attachments {
-		if w.TransitGatewayAttachments[name].isVPN() {
+		if a := w.TransitGatewayAttachments[name]; a.isVPN() || a.isConnect() {
 			return true
 		}
 	}

@@ -249,6 +249,7 @@ func (w *World) computeStatus() {
 		client.computeStatus(w)
 	}
 	w.computeVPN()
+	w.computeConnectPeers()
 	w.computeTransitGateways()
 	w.countAnnouncements()
 	for name, acl := range w.NetworkACLs {

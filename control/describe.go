@@ -85,6 +85,10 @@ func describe(w *World, r Resource) description {
 		d["securityGroupReferencing"] = []string{fmt.Sprint(x.Status.SecurityGroupReferencing)}
 		delete(d, "subnets")
 		d["subnets+"] = x.Subnets
+	case *TransitGatewayConnectPeer: // as in force
+		d.fields("", reflect.ValueOf(x).Elem())
+		d["transitGatewayAddress"], d["peerAsn"] = nil, []string{x.Status.PeerASN.String()}
+		d.set("transitGatewayAddress", validText(x.Status.TransitGatewayAddress))
 	case *TransitGatewayRouteTable:
 		d.fields("", reflect.ValueOf(x).Elem())
 		delete(d, "associations")
@@ -248,6 +252,9 @@ func (d description) fields(prefix string, v reflect.Value) {
 			d.set(path, fmt.Sprint(f.Interface()))
 		case f.Kind() == reflect.Struct && !isScalar(f.Type()):
 			d.fields(path, f)
+		case f.Kind() == reflect.Pointer && f.Elem().Kind() == reflect.Struct:
+			d.set(path, "true")
+			d.fields(path, f.Elem())
 		case f.Kind() == reflect.Pointer:
 			d.set(path, fmt.Sprint(f.Elem()))
 		default:

@@ -235,6 +235,11 @@ func (w *World) computeFaults() {
 			a.Status.Fault = w.VPNConnections[name].Status.Fault
 		}
 	}
+	for _, a := range w.TransitGatewayAttachments {
+		if t := w.TransitGatewayAttachments[a.Transport]; a.isConnect() && t != nil {
+			a.Status.Fault = cmp.Or(a.Status.Fault, t.Status.Fault)
+		}
+	}
 }
 
 // faultOf is the fault of that very thing, in words, or "".

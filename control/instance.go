@@ -17,6 +17,9 @@ type Instance struct {
 	// Whether the instance's own kernel forwards packets, for routers and
 	// appliances; sourceDestCheck: false is needed as well.
 	Forward bool `json:"forward,omitempty"`
+	// What makes the instance an appliance with GRE tunnels to Connect peers, and a
+	// router that speaks BGP in them.
+	Appliance *Appliance `json:"appliance,omitempty"`
 	// Whether the instance is stopped: it keeps its private addresses, and
 	// routes to it are blackholes.
 	Stopped bool `json:"stopped,omitempty"`
@@ -49,6 +52,8 @@ type InstanceStatus struct {
 	// it has none (A47).
 	PrivateDNSName string `json:"privateDnsName,omitempty"`
 	PublicDNSName  string `json:"publicDnsName,omitempty"`
+	// Appliance is nil unless the instance is one.
+	Appliance *ApplianceStatus `json:"appliance,omitempty"`
 	// MetadataOptions are those in force.
 	MetadataOptions MetadataOptions `json:"metadataOptions"`
 	// Fault is what has the instance down, or "".
@@ -135,6 +140,9 @@ func (i *Instance) validate(v *validation, name string) {
 				"You may not attach a network interface to an instance if they are not in the same availability zone",
 				fmt.Sprintf("subnet %s is in %s, eth0's in %s", spec.Subnet, s.Status.AvailabilityZone, primary.Status.AvailabilityZone))
 		}
+	}
+	if i.Appliance != nil {
+		i.Appliance.validate(v, field(path, "appliance"))
 	}
 	validateServices(v, path, i.Serve, i.Run)
 	i.validateMetadata(v, path)

@@ -62,6 +62,9 @@ var kinds = []Kind{
 	kind("customerGateways", "customerGateway", "customer gateway", "cgw", "InvalidCustomerGatewayID.NotFound", func(w *World) *map[string]*CustomerGateway { return &w.CustomerGateways }),
 	kind("vpnConnections", "vpnConnection", "VPN connection", "vpn", "InvalidVpnConnectionID.NotFound", func(w *World) *map[string]*VPNConnection { return &w.VPNConnections }),
 	kind("transitGatewayAttachments", "transitGatewayAttachment", "transit gateway attachment", "tgw-attach", "InvalidTransitGatewayAttachmentID.NotFound", func(w *World) *map[string]*TransitGatewayAttachment { return &w.TransitGatewayAttachments }),
+	kind("transitGatewayConnectPeers", "transitGatewayConnectPeer", "transit gateway Connect peer", "tgw-connect-peer", "InvalidTransitGatewayConnectPeerID.NotFound", func(w *World) *map[string]*TransitGatewayConnectPeer {
+		return &w.TransitGatewayConnectPeers
+	}),
 	kind("transitGatewayRouteTables", "transitGatewayRouteTable", "transit gateway route table", "tgw-rtb", "InvalidRouteTableID.NotFound", func(w *World) *map[string]*TransitGatewayRouteTable {
 		return &w.TransitGatewayRouteTables
 	}),

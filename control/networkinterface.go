@@ -221,7 +221,7 @@ func (e *NetworkInterface) compile(c *compilation, name string) {
 		Addresses:       slices.Concat(e.Status.PrivateIPs, e.Status.IPv6s),
 		SourceDestCheck: e.SourceDestCheck,
 		Stopped:         instance.Down(),
-		Forwards:        instance.Forward,
+		Forwards:        instance.routes(),
 		Timeouts: dataplane.Timeouts{
 			TCPEstablished: tracking.TCPEstablished.Duration(),
 			UDP:            tracking.UDP.Duration(),

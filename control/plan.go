@@ -139,7 +139,13 @@ func (p *planner) foundations(plural, name string) []string {
 		if a.isVPN() {
 			return []string{"transitGateways " + a.TransitGateway, "vpnConnections " + name}
 		}
-		return []string{"transitGateways " + a.TransitGateway, "transitGateways " + a.Peer, "vpcs " + a.VPC}
+		on := []string{"transitGateways " + a.TransitGateway, "transitGateways " + a.Peer, "vpcs " + a.VPC}
+		if t := p.new.TransitGatewayAttachments[a.Transport]; t != nil {
+			on = append(on, "vpcs "+t.VPC)
+		}
+		return on
+	case "transitGatewayConnectPeers":
+		return []string{"transitGatewayAttachments " + p.new.TransitGatewayConnectPeers[name].Attachment}
 	case "transitGatewayRouteTables":
 		return []string{"transitGateways " + p.new.TransitGatewayRouteTables[name].TransitGateway}
 	case "vpnClients":
@@ -183,7 +189,8 @@ var immutableFields = map[string][]string{
 	"vpcPeerings":                {"vpc", "peerVpc"},
 	"subnets":                    {"vpc", "cidr", "az", "ipv6Native"},
 	"transitGateways":            {"region", "account"},
-	"transitGatewayAttachments":  {"transitGateway", "vpc", "peer"},
+	"transitGatewayAttachments":  {"transitGateway", "vpc", "peer", "transport"},
+	"transitGatewayConnectPeers": {"attachment", "peerAddress", "transitGatewayAddress", "insideCidrs", "peerAsn"},
 	"transitGatewayRouteTables":  {"transitGateway"},
 	"sites":                      {"publicIp", "ipv6"},
 	"siteHosts":                  {"site", "ip", "ipv6"},

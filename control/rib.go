@@ -15,6 +15,18 @@ import (
 type RIB struct {
 	// Tunnels by name. One that is missing is down.
 	Tunnels map[string]TunnelState `json:"tunnels"`
+	// Sessions of Connect peers by name. One that is missing is down.
+	Sessions map[string]SessionState `json:"sessions,omitempty"`
+}
+
+// SessionState is what one BGP session of a Connect peer is doing. GRE itself knows
+// nothing of the other end.
+type SessionState struct {
+	// Up says that the session is established; Reason says why not.
+	Up     bool   `json:"up"`
+	Reason string `json:"reason,omitempty"`
+	// Learned is what the appliance announces.
+	Learned []BGPRoute `json:"learned,omitempty"`
 }
 
 // TunnelState is what one tunnel is doing.
@@ -64,11 +76,26 @@ func (c *Community) parse(text string) error {
 func (c Community) MarshalJSON() ([]byte, error)  { return marshalScalar(c) }
 func (c *Community) UnmarshalJSON(b []byte) error { return unmarshalScalar(b, c.parse) }
 
-// AssumedRIB is what a world without a live one does by: every tunnel is up, and
-// every site announces its networks, unless a fault or the file itself is in the
-// way.
+// AssumedRIB is what a world without a live one does by: every tunnel and session is
+// up, and every site and appliance announces its networks, unless a fault or the file
+// itself is in the way.
 func AssumedRIB(w *World) *RIB {
-	rib := &RIB{Tunnels: make(map[string]TunnelState, 2*len(w.VPNConnections))}
+	return &RIB{Tunnels: w.assumedTunnels(), Sessions: w.assumedSessions()}
+}
+
+func (w *World) assumedSessions() map[string]SessionState {
+	sessions := make(map[string]SessionState, sessionsPerConnectPeer*len(w.TransitGatewayConnectPeers))
+	for name, p := range w.TransitGatewayConnectPeers {
+		s := w.assumedSession(p)
+		for i := range sessionsPerConnectPeer {
+			sessions[ConnectSessionName(name, i+1)] = s
+		}
+	}
+	return sessions
+}
+
+func (w *World) assumedTunnels() map[string]TunnelState {
+	tunnels := make(map[string]TunnelState, tunnelsPerConnection*len(w.VPNConnections))
 	for name, c := range w.VPNConnections {
 		s := w.assumedState(c)
 		for i := range tunnelsPerConnection {
@@ -76,10 +103,10 @@ func AssumedRIB(w *World) *RIB {
 			if t := c.Status.Tunnels[i]; !state.Up && t.DPDAction == DPDNone {
 				state.Up = true // nobody tells AWS (V8); only BGP's hold timer does
 			}
-			rib.Tunnels[VPNTunnelName(name, i+1)] = state
+			tunnels[VPNTunnelName(name, i+1)] = state
 		}
 	}
-	return rib
+	return tunnels
 }
 
 // assumedState is that of both tunnels of a connection.
@@ -128,14 +155,16 @@ func (w *World) computeVPN() {
 	for name, c := range w.VPNConnections {
 		c.computeStatus(w, name)
 	}
-	rib := w.RIB
-	if rib == nil {
-		rib = AssumedRIB(w)
+	var tunnels map[string]TunnelState
+	if w.RIB != nil {
+		tunnels = w.RIB.Tunnels
+	} else {
+		tunnels = w.assumedTunnels()
 	}
 	for name, c := range w.VPNConnections {
 		for i := range c.Status.Tunnels {
 			t := &c.Status.Tunnels[i]
-			t.TunnelTelemetry = c.telemetry(rib.Tunnels[t.Name], w.tunnelFault(name, c, t.Name))
+			t.TunnelTelemetry = c.telemetry(tunnels[t.Name], w.tunnelFault(name, c, t.Name))
 		}
 	}
 	for _, g := range w.VPNGateways {

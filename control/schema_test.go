@@ -118,6 +118,7 @@ var required = map[string][]string{
 
 	"EgressOnlyInternetGateway": {"vpc"},
 	"TransitGatewayAttachment":  {"transitGateway"},
+	"TransitGatewayConnectPeer": {"attachment", "peerAddress", "insideCidrs"},
 }
 
 // scalarSchema describes the types that a file writes as one scalar, nil for

@@ -199,6 +199,9 @@ func (s *Store) assignHandles(next *World, changes []Change) (uint32, error) {
 	if err := next.assignVPNHandles(s.world, replaced, give); err != nil {
 		return 0, err
 	}
+	if err := next.assignConnectHandles(s.world, replaced, give); err != nil {
+		return 0, err
+	}
 	if err := next.assignClientVPNHandles(s.world, replaced, give); err != nil {
 		return 0, err
 	}

@@ -59,7 +59,7 @@ type TransitGatewayStatus struct {
 	Attachments []string `json:"attachments"`
 	RouteTables []string `json:"routeTables"`
 	// SpeakerHandle is that of the interface of the gateway's BGP speaker. Store
-	// assigns it to a gateway with VPN connections.
+	// assigns it to a gateway with VPN connections or Connect attachments.
 	SpeakerHandle uint32 `json:"-"`
 }
 
@@ -148,7 +148,7 @@ func (g *TransitGateway) compile(c *compilation, name string) {
 		Object: object(dataplane.KindTransitGateway, name, g.Status.Identity),
 		Region: g.Status.Region,
 	})
-	c.speaker(name, g.Status.SpeakerHandle, c.w.hasVPN(g))
+	c.speaker(name, g.Status.SpeakerHandle, c.w.speaks(g))
 }
 
 // attachmentsByAge are the names of the attachments, the oldest first: by handle

@@ -8,8 +8,8 @@ import (
 	"github.com/vpcsim/vpcsim/dataplane/packet"
 )
 
-// TransitGatewayAttachment joins a VPC to a transit gateway, or two transit
-// gateways to each other (a peering).
+// TransitGatewayAttachment joins a VPC to a transit gateway, two transit gateways to
+// each other (a peering), or appliances in a VPC by GRE (a Connect attachment).
 type TransitGatewayAttachment struct {
 	// Transit gateway that is attached to; of a peering, the one that asked for
 	// it.
@@ -22,6 +22,10 @@ type TransitGatewayAttachment struct {
 	// Transit gateway at the other end, instead of a VPC: a peering, which needs
 	// static routes on both sides.
 	Peer string `json:"peer,omitempty"`
+	// Attachment of the same gateway whose VPC carries GRE packets, instead of a VPC:
+	// a Connect attachment. Its routes are learned by BGP from the Connect peers that
+	// name it.
+	Transport string `json:"transport,omitempty"`
 	// Whether each flow keeps to one zone of this VPC in both directions, as a
 	// stateful appliance needs.
 	ApplianceMode bool `json:"applianceMode,omitempty"`
@@ -39,7 +43,8 @@ type TransitGatewayAttachment struct {
 type TransitGatewayAttachmentStatus struct {
 	Identity
 	State AttachmentState `json:"state"`
-	// ResourceType is AttachmentVPC, AttachmentVPN or AttachmentPeering.
+	// ResourceType is AttachmentVPC, AttachmentVPN, AttachmentConnect or
+	// AttachmentPeering.
 	ResourceType string `json:"resourceType"`
 	// VPNConnection is the one whose attachment this is, or "".
 	VPNConnection string `json:"vpnConnection,omitempty"`
@@ -65,6 +70,7 @@ type TransitGatewayAttachmentStatus struct {
 const (
 	AttachmentVPC     = "vpc"
 	AttachmentVPN     = "vpn"
+	AttachmentConnect = "connect"
 	AttachmentPeering = "peering"
 )
 
@@ -102,6 +108,8 @@ func (a *TransitGatewayAttachment) references(_ *World, name string) []reference
 		path: field(path, "vpc"), value: a.VPC, set: func(s string) { a.VPC = s }, kinds: []string{"vpcs"},
 	}, {
 		path: field(path, "peer"), value: a.Peer, set: func(s string) { a.Peer = s }, kinds: []string{"transitGateways"},
+	}, {
+		path: field(path, "transport"), value: a.Transport, set: func(s string) { a.Transport = s }, kinds: []string{"transitGatewayAttachments"},
 	}}
 	for i, subnet := range a.Subnets {
 		refs = append(refs, reference{
@@ -121,6 +129,9 @@ func (a *TransitGatewayAttachment) isPeering() bool { return a.Peer != "" }
 
 // isVPN reports whether a VPN connection has made the attachment (T1).
 func (a *TransitGatewayAttachment) isVPN() bool { return a != nil && a.Status.VPNConnection != "" }
+
+// isConnect reports whether the attachment is one for Connect peers.
+func (a *TransitGatewayAttachment) isConnect() bool { return a != nil && a.Transport != "" }
 
 // available reports whether packets can pass. What is not available is no part of
 // a snapshot.
@@ -149,6 +160,8 @@ func (a *TransitGatewayAttachment) computeStatus(w *World, name string) {
 		s.ResourceType = AttachmentPeering
 	case a.isVPN():
 		s.ResourceType = AttachmentVPN
+	case a.isConnect():
+		s.ResourceType = AttachmentConnect
 	}
 	s.Association, s.PeerAssociation, s.Propagations = "", "", []string{}
 	s.SecurityGroupReferencing = s.ResourceType == AttachmentVPC && onUnlessWritten(a.SecurityGroupReferencing)
@@ -244,7 +257,7 @@ func (a *TransitGatewayAttachment) compile(c *compilation, name string) {
 		})
 		return
 	}
-	if a.isVPN() {
+	if a.isVPN() || a.isConnect() {
 		c.b.TransitGatewayTunnelAttachments = append(c.b.TransitGatewayTunnelAttachments, dataplane.TransitGatewayTunnelAttachment{
 			Object: o, TransitGateway: gateway(a.TransitGateway), RouteTable: table(a.Status.Association),
 		})

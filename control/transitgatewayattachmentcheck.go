@@ -9,10 +9,12 @@ func (a *TransitGatewayAttachment) validate(v *validation, name string) {
 	}
 	switch {
 	case a.isVPN():
+	case a.isConnect():
+		a.validateConnect(v, name, path)
 	case a.isPeering():
 		a.validatePeering(v, name, path)
 	case a.VPC == "":
-		v.missing(field(path, "vpc"), "write the VPC that is attached, or peer: and the other transit gateway")
+		v.missing(field(path, "vpc"), "write the VPC that is attached, peer: and the other transit gateway, or transport: and the attachment that carries GRE")
 	default:
 		a.validateVPC(v, path)
 		a.validateSubnets(v, path)
@@ -37,6 +39,37 @@ func (a *TransitGatewayAttachment) validatePeering(v *validation, name, path str
 	if a.Peer == a.TransitGateway {
 		v.reportf(field(path, "peer"), "InvalidParameterValue", "write another transit gateway",
 			"Transit Gateway %s cannot be peered with itself.", a.Peer)
+	}
+}
+
+// validateConnect checks the attachment that carries the GRE packets (T1), and that
+// nothing is said that only a VPC's attachment has.
+func (a *TransitGatewayAttachment) validateConnect(v *validation, name, path string) {
+	for _, wrong := range []struct {
+		key     string
+		written bool
+	}{
+		{"vpc", a.VPC != ""}, {"peer", a.Peer != ""}, {"subnets", a.Subnets != nil}, {"applianceMode", a.ApplianceMode},
+		{"securityGroupReferencing", a.SecurityGroupReferencing != nil},
+	} {
+		if wrong.written {
+			v.report(field(path, wrong.key), "InvalidParameterCombination", "A Connect attachment has no "+wrong.key, "remove it, or transport")
+		}
+	}
+	t := v.w.TransitGatewayAttachments[a.Transport]
+	if t == nil {
+		return // a bad reference, which is reported as such
+	}
+	at := field(path, "transport")
+	switch { // AWS's words are not known
+	case t.Status.ResourceType != AttachmentVPC:
+		v.reportf(at, "InvalidParameterValue", "write the attachment of the VPC that the appliance is in; GRE over Direct Connect is not emulated",
+			"Transit Gateway Attachment %s is a %s attachment, which carries no Connect attachment.", a.Transport, t.Status.ResourceType)
+	case t.TransitGateway != a.TransitGateway:
+		v.reportf(at, "InvalidTransitGatewayAttachmentID.NotFound", fmt.Sprintf("it is of transit gateway %s", t.TransitGateway),
+			"Transit Gateway Attachment %s and Connect attachment %s are of different transit gateways", a.Transport, name)
+	case !t.exists() && a.exists():
+		v.reportf(at, "IncorrectState", fmt.Sprintf("it is %s", t.Status.State), "%s is in invalid state", a.Transport)
 	}
 }
 
@@ -99,6 +132,9 @@ func (w *World) duplicateAttachments(v *validation) {
 	first := map[ends]string{}
 	for _, name := range sorted(w.TransitGatewayAttachments) {
 		a := w.TransitGatewayAttachments[name]
+		if a.isConnect() {
+			continue // several over one transport are possible
+		}
 		e := ends{a.TransitGateway, a.VPC, false}
 		if a.isPeering() { // whoever asked
 			e = ends{min(a.TransitGateway, a.Peer), max(a.TransitGateway, a.Peer), true}

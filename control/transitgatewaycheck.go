@@ -97,7 +97,7 @@ func (w *World) transitRouteCount(g *TransitGateway) (n int) {
 		t := w.TransitGatewayRouteTables[table]
 		for _, r := range t.Status.Routes {
 			// What a peer announces today must not refuse a file tomorrow.
-			learned := r.Type == RoutePropagated && len(r.Tunnels) > 0
+			learned := r.Type == RoutePropagated && len(r.Tunnels)+len(r.ConnectPeers) > 0
 			if r.PrefixList == "" && !learned {
 				n++
 			}

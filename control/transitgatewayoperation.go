@@ -44,7 +44,13 @@ func deleteAttachment(w *World, op Operation) error {
 	if a.isVPN() { // AWS's words are not known
 		return op.problemf("UnsupportedOperation", "it goes with VPN connection "+op.Name, "Transit Gateway Attachment %s is not a VPC attachment.", op.Name)
 	}
-	other := w.placeOf(a.VPC).account
+	if over := w.connectOver(op.Name); over != "" && a.exists() { // AWS's words are not known
+		return op.problemf("IncorrectState", "delete "+over+" first", "%s has non-deleted Connect Attachments: %s.", op.Name, over)
+	}
+	other := w.TransitGateways[a.TransitGateway].Status.Account
+	if a.VPC != "" {
+		other = w.placeOf(a.VPC).account
+	}
 	if a.isPeering() {
 		other = w.TransitGateways[a.Peer].Status.Account
 	}
@@ -57,6 +63,16 @@ func deleteAttachment(w *World, op Operation) error {
 	}
 	a.State = AttachmentDeleted
 	return nil
+}
+
+// connectOver is a Connect attachment that an attachment carries, "" if there is none.
+func (w *World) connectOver(transport string) string {
+	for _, name := range sorted(w.TransitGatewayAttachments) {
+		if a := w.TransitGatewayAttachments[name]; a.Transport == transport && a.exists() {
+			return name
+		}
+	}
+	return ""
 }
 
 // foreignAttachment refuses an account to which the attachment does not exist.

@@ -17,10 +17,14 @@ type TransitGatewayRoute struct {
 	// Attachment that the route leads to; "" is the blackhole that the file
 	// writes.
 	Attachment string `json:"attachment,omitempty"`
-	// Attachments are all, if several VPN connections share the destination, and
+	// Attachments are all, if several VPN connections or Connect attachments share
+	// the destination, and
 	// Tunnels those that it takes (T15); none if Attachment is no VPN connection.
 	Attachments []string `json:"attachments,omitempty"`
 	Tunnels     []string `json:"tunnels,omitempty"`
+	// ConnectPeers are the GRE tunnels that a route to Connect attachments takes
+	// (T15).
+	ConnectPeers []string `json:"connectPeers,omitempty"`
 	// ASPath is that of a route learned by BGP.
 	ASPath []ASN  `json:"asPath,omitempty"`
 	Type   string `json:"type"`  // RouteStatic or RoutePropagated
@@ -38,13 +42,14 @@ const (
 // the table lists; the next takes its place when it goes (T6, T7). A source puts
 // its own routes in order, by AS_PATH and MED where they have such.
 //
-// After the VPCs' blocks come, in AWS's order and as soon as they are emulated:
-// Direct Connect gateways, Connect and private-IP VPN; and after VPN its concentrators
-// and Client VPN. Peering attachments come last and bring nothing: theirs are static routes.
+// Before and after Connect come, in AWS's order and as soon as they are emulated:
+// Direct Connect gateways and private-IP VPN; and after VPN its concentrators and
+// Client VPN. Peering attachments come last and bring nothing: theirs are static routes.
 var transitRouteSources = []func(t *TransitGatewayRouteTable, w *World, add func(TransitGatewayRoute)){
 	(*TransitGatewayRouteTable).staticRoutes,
 	(*TransitGatewayRouteTable).prefixListRoutes,
 	(*TransitGatewayRouteTable).vpcRoutes,
+	(*TransitGatewayRouteTable).connectRoutes,
 	(*TransitGatewayRouteTable).vpnRoutes,
 }
 

@@ -18,7 +18,7 @@ type TransitGatewayRouteTable struct {
 	// default table, unless written: all that no other table lists.
 	Associations []string `json:"associations,omitempty"`
 	// VPC attachments whose CIDR blocks are routes of the table, and VPN
-	// connections whose learned routes are. Of the default table, unless written:
+	// connections and Connect attachments whose learned routes are. Of the default table, unless written:
 	// all of the gateway.
 	Propagations []string `json:"propagations,omitempty"`
 	// Static routes: destination (a CIDR block or a prefix list) to attachment,
@@ -149,7 +149,7 @@ func (w *World) associate(t *TransitGatewayRouteTable, table, attachment string)
 }
 
 // propagateTransitGateways settles which attachments propagate to each table, the
-// oldest first until the routes are chosen. VPC and VPN attachments do: a peering has
+// oldest first until the routes are chosen. VPC, VPN and Connect attachments do: a peering has
 // static routes (T5), so no table ever learns from another gateway what that one
 // may have learned from it, and propagation cannot loop. Direct Connect will enter
 // here.
@@ -193,6 +193,10 @@ func (t *TransitGatewayRouteTable) compile(c *compilation, name string) {
 		route := dataplane.TransitGatewayRoute{Destination: r.Destination, Text: r.String()}
 		switch {
 		case r.State != RouteActive:
+		case len(r.ConnectPeers) > 0:
+			for _, name := range r.ConnectPeers {
+				route.Tunnels = append(route.Tunnels, dataplane.Handle(c.w.TransitGatewayConnectPeers[name].Status.Handle))
+			}
 		case len(r.Tunnels) > 0:
 			for _, name := range r.Tunnels {
 				tunnel, _ := c.w.VPNTunnel(name)
@@ -218,6 +222,9 @@ func (r *TransitGatewayRoute) String() string {
 	}
 	if len(r.Attachments) > 0 {
 		target = "transitGatewayAttachments " + strings.Join(r.Attachments, ", ")
+	}
+	if len(r.ConnectPeers) > 0 {
+		target += " by " + strings.Join(r.ConnectPeers, ", ")
 	}
 	if len(r.Tunnels) > 0 {
 		target += " by " + strings.Join(r.Tunnels, ", ")

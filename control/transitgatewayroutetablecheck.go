@@ -29,8 +29,11 @@ func (t *TransitGatewayRouteTable) validate(v *validation, name string) {
 		}
 	}
 	for _, d := range destinationsOf(t.Routes) {
-		if target := t.Routes[d]; target != TargetBlackhole {
-			t.ownAttachment(v, field(field(path, "routes"), d.String()), name, string(target))
+		target := t.Routes[d]
+		if at := field(field(path, "routes"), d.String()); target != TargetBlackhole && t.ownAttachment(v, at, name, string(target)) &&
+			v.w.TransitGatewayAttachments[string(target)].isConnect() { // T17; AWS's code is not known
+			v.reportf(at, "InvalidParameterValue", "remove it: the appliance announces what is behind it, by BGP",
+				"Transit Gateway Attachment %s is a Connect attachment, which does not support static routes.", target)
 		}
 	}
 }

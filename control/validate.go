@@ -27,6 +27,7 @@ func (w *World) Validate() Problems {
 	}
 	w.duplicateAttachments(v)
 	w.insideCIDRClaims(v)
+	w.connectClaims(v)
 	w.duplicateAssociations(v)
 	w.validateDistances(v)
 	w.Faults.validate(v, "faults")

@@ -80,6 +80,16 @@ func (r *TransitGatewayRoute) leadsTo(attachment string) bool {
 
 // countAnnouncements completes the telemetry, once all routes are chosen.
 func (w *World) countAnnouncements() {
+	for name, routes := range w.ConnectAnnouncements() {
+		sessions := w.TransitGatewayConnectPeers[name].Status.Sessions
+		for i := range sessions {
+			if s := &sessions[i]; s.State == TunnelUp {
+				s.AnnouncedRouteCount = len(routes)
+			} else {
+				s.AnnouncedRouteCount = 0
+			}
+		}
+	}
 	for name, c := range w.VPNConnections {
 		if c.static() {
 			continue

@@ -35,9 +35,11 @@ type World struct {
 	EgressOnlyInternetGateways map[string]*EgressOnlyInternetGateway `json:"egressOnlyInternetGateways,omitempty"`
 	// Transit gateways: hubs that VPCs and other transit gateways are attached to.
 	TransitGateways map[string]*TransitGateway `json:"transitGateways,omitempty"`
-	// Transit gateway attachments: a VPC at a transit gateway, or a peering of two
-	// transit gateways.
+	// Transit gateway attachments: a VPC at a transit gateway, a peering of two
+	// transit gateways, or a Connect attachment for appliances in a VPC.
 	TransitGatewayAttachments map[string]*TransitGatewayAttachment `json:"transitGatewayAttachments,omitempty"`
+	// Connect peers: GRE tunnels of Connect attachments, with BGP in them.
+	TransitGatewayConnectPeers map[string]*TransitGatewayConnectPeer `json:"transitGatewayConnectPeers,omitempty"`
 	// Route tables of transit gateways: which attachment reaches which.
 	TransitGatewayRouteTables map[string]*TransitGatewayRouteTable `json:"transitGatewayRouteTables,omitempty"`
 	// Sites: networks of the user's own outside of AWS, each behind a router.

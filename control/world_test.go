@@ -318,6 +318,9 @@ alarms:
 transitGatewayAttachments:
   hub-a: {transitGateway: hub, vpc: a, subnets: [two], applianceMode: true, securityGroupReferencing: false}
   hub-west: {transitGateway: hub, peer: west, state: pendingAcceptance}
+  hub-sdwan: {transitGateway: hub, transport: hub-a}
+transitGatewayConnectPeers:
+  sdwan-1: {attachment: hub-sdwan, peerAddress: 10.0.2.90, transitGatewayAddress: 10.99.0.9, insideCidrs: [169.254.100.0/29, "fd00:100::/125"], peerAsn: 65010}
 transitGatewayRouteTables:
   hub/default: {associations: [], propagations: [hub-a]}
   spokes: {transitGateway: hub, associations: [hub-a], routes: {10.77.0.0/16: hub-west, 10.60.0.0/16: branch-hub, offices: blackhole}}
@@ -435,6 +438,7 @@ instances:
     publicIp: 198.51.100.77
     sourceDestCheck: false
     forward: true
+    appliance: {networks: [10.80.0.0/16], asn: 65010, router: bird}
     interfaces:
       - {subnet: two, securityGroups: [app], sourceDestCheck: false}
     run: ["sh -c 'echo hi > /dev/null'", "true"]

@@ -76,9 +76,11 @@ type TransitGatewayRoute struct {
 	Text    string // "10.1.0.0/16 → transitGatewayAttachment b (propagated)"
 }
 
-// transitMTU is the largest packet a transit gateway takes from a VPC or a peer;
+// TransitGatewayMTU is the largest packet a transit gateway takes from a VPC or a peer;
 // it cuts nothing (T20).
-const transitMTU = 8500
+const TransitGatewayMTU = 8500
+
+const transitMTU = TransitGatewayMTU
 
 // transitGateway knows the zones of what is in the VPCs attached to it, for
 // appliance mode; nil without.

@@ -49,6 +49,12 @@ func DropOf(s *dataplane.Snapshot, drops []dataplane.Drop, p Probe) *dataplane.T
 			return &step
 		}
 	}
+	for i := range drops { // in GRE nobody sees the probe
+		if d := &drops[i]; d.Original.Proto == packet.ProtoGRE {
+			step := s.Explain(*d)
+			return &step
+		}
+	}
 	return nil
 }
 

@@ -21,7 +21,8 @@ type memHost struct {
 	forward     bool
 	services    []control.Service
 	connections map[memConnection]*memServer
-	// routes of a site's router, the longest destination first; none of others.
+	// routes of a site's router or of an appliance, the longest destination first;
+	// none of others.
 	routes []memRoute
 	// router is that of the host's site; nil of what is not at one.
 	router *memHost
@@ -38,6 +39,8 @@ type memInterface struct {
 	addresses []netip.Prefix
 	gateways  []netip.Addr // at most one of a family
 	neighbors map[netip.Addr]packet.MAC
+	// tunnel is what the interface stands for, if it is none; nil of others.
+	tunnel *memTunnel
 }
 
 // setHosts makes hosts of the world's instances, Internet hosts, sites and VPN
@@ -54,6 +57,7 @@ func (m *Memory) setHosts(w *control.World) {
 			n := w.NetworkInterfaces[eni]
 			h.add(instanceInterface(eni, n, w.Subnets[n.Subnet]))
 		}
+		m.setAppliance(w, name, h)
 	}
 	for name, h := range w.InternetHosts {
 		host := m.addHost(name, h.Serve)
@@ -179,13 +183,22 @@ func (h *memHost) output(msg message) bool {
 	if !ok {
 		return false
 	}
-	h.m.queue = append(h.m.queue, msg.frame(n.link, n.mac, mac))
+	h.send(n, msg.frame(n.link, n.mac, mac))
 	return true
+}
+
+// send puts a frame on the wire, or into a tunnel.
+func (h *memHost) send(n *memInterface, f packet.Frame) {
+	if n.tunnel != nil {
+		h.sendInto(n.tunnel, f)
+		return
+	}
+	h.m.queue = append(h.m.queue, f)
 }
 
 // resolve asks the link for a neighbour's MAC address, once.
 func (n *memInterface) resolve(hop netip.Addr) (packet.MAC, bool) {
-	if mac, known := n.neighbors[hop]; known {
+	if mac, known := n.neighbors[hop]; known || n.tunnel != nil {
 		return mac, true
 	}
 	question := n.arpRequest(hop)
@@ -210,6 +223,10 @@ func (n *memInterface) resolve(hop netip.Addr) (packet.MAC, bool) {
 func (h *memHost) receive(n *memInterface, data []byte) {
 	msg, ok := parseMessage(data)
 	if !ok || msg.dstMAC != n.mac {
+		return
+	}
+	if t, inside := h.unwrapped(&msg); t != nil {
+		h.receive(t, inside)
 		return
 	}
 	switch {
@@ -238,7 +255,7 @@ func (h *memHost) relay(msg *message, data []byte) {
 	if !ok {
 		return
 	}
-	h.m.queue = append(h.m.queue, packet.Frame{Link: n.link, Data: forwarded(data, n.mac, mac)})
+	h.send(n, packet.Frame{Link: n.link, Data: forwarded(data, n.mac, mac)})
 }
 
 // forwarded is a router's copy of a frame.

@@ -44,6 +44,7 @@ func (m *Memory) setSites(w *control.World) {
 			m.addSpeaker(w, speakers, c, t)
 		}
 	}
+	m.addConnectSpeakers(w, speakers)
 }
 
 // addRouter adds the router of a site and its hosts.
@@ -137,15 +138,7 @@ func (m *Memory) addSpeaker(w *control.World, speakers map[string]*memInterface,
 	if handle == 0 || t.Fault != "" {
 		return
 	}
-	speaker := speakers[name]
-	if speaker == nil {
-		speaker = &memInterface{
-			name: name, link: handle, mac: dataplane.InterfaceMAC(dataplane.Handle(handle)),
-			gateways: []netip.Addr{dataplane.InternetRouter4, dataplane.InternetRouter6},
-		}
-		speakers[name] = speaker
-		m.newHost(name, nil).add(speaker)
-	}
+	speaker := m.speaker(speakers, name, handle)
 	speaker.addresses = append(speaker.addresses, singles(t.AmazonIP, t.AmazonIPv6)...)
 }
 

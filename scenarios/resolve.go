@@ -186,7 +186,7 @@ func withoutNAT64(a netip.Addr) netip.Addr {
 }
 
 // isPrivate reports whether address a lies in an IPv4 block of a VPC, or in a
-// network at a site: whoever reaches it does so by a private way, be it a peering, a
+// network at a site or behind an appliance: whoever reaches it does so by a private way, be it a peering, a
 // transit gateway or a VPN.
 func isPrivate(w *control.World, a netip.Addr) bool {
 	for _, s := range w.Sites {
@@ -194,6 +194,11 @@ func isPrivate(w *control.World, a netip.Addr) bool {
 			if own.Contains(a) {
 				return true
 			}
+		}
+	}
+	for _, i := range w.Instances {
+		if i.Status.Appliance != nil && slices.ContainsFunc(i.Status.Appliance.LAN, func(own netip.Prefix) bool { return own.Contains(a) }) {
+			return true
 		}
 	}
 	for _, v := range w.VPCs {

@@ -228,6 +228,12 @@ func TestDropNamesWhatDecides(t *testing.T) {
 			"dropped at securityGroup s3: no egress rule allows tcp/80 to 198.18.4.5",
 			"dropped at vpcPeering app-other: destination 198.18.0.5 is not in vpc app",
 		},
+		"tgw-connect": {
+			"answered; shop saw source 10.80.0.1",
+			"answered; shop saw source 2001:db8:8000::1",
+			"dropped at securityGroup app: no ingress rule allows tcp/22 from 10.80.0.1",
+			"dropped at transitGatewayRouteTable hub/default: no route matches 10.89.0.1",
+		},
 		"office-through-transit": {
 			"dropped at transitGatewayRouteTable office: 10.65.9.0/24 → blackhole (static): the route drops what it matches",
 		},

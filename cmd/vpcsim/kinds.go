@@ -72,7 +72,7 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		wide("ACCEPTER ACCOUNT", r.Status.Accepter.Account.String())
 		wide("ACCEPTER REGION", r.Status.Accepter.Region)
 		wide("DNS RESOLUTION", dnsResolution(&r.Status))
-	case *control.TransitGateway, *control.TransitGatewayAttachment, *control.TransitGatewayRouteTable:
+	case *control.TransitGateway, *control.TransitGatewayAttachment, *control.TransitGatewayConnectPeer, *control.TransitGatewayRouteTable:
 		describeTransitGateway(r, add, wide)
 	case *control.Site, *control.SiteHost, *control.CustomerGateway, *control.VPNGateway, *control.VPNConnection:
 		describeVPN(r, add, wide)
@@ -167,6 +167,11 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		wide("VPC", r.Status.VPC)
 		wide("INTERFACES", strings.Join(r.Status.NetworkInterfaces, ","))
 		wide("RUNS", runs(r.Serve, r.Run))
+		if a := r.Status.Appliance; a != nil {
+			wide("CONNECT PEERS", strings.Join(a.ConnectPeers, ","))
+		} else {
+			wide("CONNECT PEERS", "")
+		}
 	case *control.NetworkInterface:
 		add("SUBNET", r.Subnet)
 		add("PRIVATE IP", addresses(r.Status.PrivateIPs))
@@ -300,6 +305,8 @@ func writeDetail(out io.Writer, w *control.World, k control.Kind, name string) {
 		}
 	case *control.TransitGatewayAttachment:
 		header, rows = attachmentDetail(r)
+	case *control.TransitGatewayConnectPeer:
+		header, rows = connectSessionDetail(r)
 	case *control.TransitGatewayRouteTable:
 		header, rows = transitRouteDetail(r)
 	case *control.FlowLog:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,8 @@ func describeTransitGateway(r control.Resource, add, wide func(title, cell strin
 			target = r.Peer
 		case control.AttachmentVPN:
 			target = r.Status.VPNConnection
+		case control.AttachmentConnect:
+			target = r.Transport
 		}
 		add("STATE", r.Status.State.String())
 		add("TRANSIT GATEWAY", r.TransitGateway)
@@ -39,6 +42,19 @@ func describeTransitGateway(r control.Resource, add, wide func(title, cell strin
 		wide("PROPAGATIONS", strings.Join(r.Status.Propagations, ","))
 		wide("APPLIANCE MODE", yes(r.ApplianceMode))
 		wide("GROUP REFERENCING", yes(r.Status.SecurityGroupReferencing))
+	case *control.TransitGatewayConnectPeer:
+		add("ATTACHMENT", r.Attachment)
+		add("GATEWAY ADDRESS", address(r.Status.TransitGatewayAddress))
+		add("PEER ADDRESS", address(r.PeerAddress))
+		add("INSTANCE", r.Status.Instance)
+		add("PEER ASN", r.Status.PeerASN.String())
+		for i, s := range r.Status.Sessions {
+			add("BGP "+strconv.Itoa(i+1), s.State)
+		}
+		wide("TRANSIT GATEWAY", r.Status.TransitGateway)
+		wide("TRANSPORT", r.Status.Transport)
+		wide("INSIDE", prefixes(r.Status.InsideCIDR, r.Status.InsideIPv6CIDR))
+		wide("AMAZON ASN", r.Status.AmazonASN.String())
 	case *control.TransitGatewayRouteTable:
 		add("TRANSIT GATEWAY", r.TransitGateway)
 		add("DEFAULT", defaultUse(&r.Status))
@@ -84,6 +100,16 @@ func attachmentDetail(a *control.TransitGatewayAttachment) (header []string, row
 	return []string{"INTERFACE", "SUBNET", "ZONE", "PRIVATE IP", "IPV6", "MAC"}, rows
 }
 
+// connectSessionDetail lists both BGP sessions of a Connect peer.
+func connectSessionDetail(p *control.TransitGatewayConnectPeer) (header []string, rows [][]string) {
+	for _, s := range p.Status.Sessions {
+		rows = append(rows, []string{
+			s.Name, s.State, address(s.AmazonIP), address(p.Status.PeerIP), strconv.Itoa(s.AcceptedRouteCount), strconv.Itoa(s.AnnouncedRouteCount), s.Reason,
+		})
+	}
+	return []string{"SESSION", "STATE", "INSIDE AMAZON", "INSIDE PEER", "ACCEPTED", "ANNOUNCED", "REASON"}, rows
+}
+
 // transitRouteDetail lists the routes in force.
 func transitRouteDetail(t *control.TransitGatewayRouteTable) (header []string, rows [][]string) {
 	for _, r := range t.Status.Routes {
@@ -95,7 +121,7 @@ func transitRouteDetail(t *control.TransitGatewayRouteTable) (header []string, r
 		if len(r.Attachments) > 0 {
 			attachment = strings.Join(r.Attachments, ",")
 		}
-		rows = append(rows, []string{destination, attachment, strings.Join(r.Tunnels, ","), r.Type, r.State})
+		rows = append(rows, []string{destination, attachment, strings.Join(slices.Concat(r.Tunnels, r.ConnectPeers), ","), r.Type, r.State})
 	}
 	return []string{"DESTINATION", "ATTACHMENT", "TUNNELS", "TYPE", "STATE"}, rows
 }

@@ -143,13 +143,17 @@ func nextHopOf(r Route, p Peer) netip.Addr {
 	if r.NextHop.IsValid() {
 		return r.NextHop
 	}
-	return p.LocalAddress
+	return p.ownHop(familyOf(r.Prefix.Addr()))
 }
 
 // attributesOf is everything but MP_REACH_NLRI, in the order of the types, with
-// the own ASN put before the path.
+// the own ASN put before the path; within it, the path stays, and LOCAL_PREF has to
+// be there (RFC 4271, section 5.1).
 func attributesOf(r Route, p Peer, t terms) []wire.PathAttributeInterface {
-	path := append([]uint32{p.LocalASN}, r.ASPath...)
+	path := r.ASPath
+	if !p.Internal {
+		path = append([]uint32{p.LocalASN}, r.ASPath...)
+	}
 	list := []wire.PathAttributeInterface{wire.NewPathAttributeOrigin(uint8(r.Origin))}
 	list = append(list, pathAttribute(path, t.twoByteASN))
 	if r.Prefix.Addr().Is4() { // that of IPv6 is in MP_REACH_NLRI
@@ -161,6 +165,9 @@ func attributesOf(r Route, p Peer, t terms) []wire.PathAttributeInterface {
 	}
 	if r.MED != 0 {
 		list = append(list, wire.NewPathAttributeMultiExitDisc(r.MED))
+	}
+	if p.Internal {
+		list = append(list, wire.NewPathAttributeLocalPref(defaultLocalPreference))
 	}
 	if len(r.Communities) > 0 {
 		values := make([]uint32, len(r.Communities))

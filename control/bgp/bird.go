@@ -23,6 +23,11 @@ func BIRD(state State) (string, error) {
 	t.line(``)
 	t.line(`# Which interfaces there are.`)
 	t.line(`protocol device {}`)
+	if slices.ContainsFunc(s.Peers, func(p Peer) bool { return p.MultihopTTL > 1 }) {
+		t.line(``)
+		t.line(`# The way to next hops that are not next to the other end.`)
+		t.line(`protocol direct { ipv4; ipv6; }`)
+	}
 	for _, f := range []Family{IPv4, IPv6} {
 		birdFamily(t, s, f)
 	}
@@ -43,7 +48,12 @@ func birdFamily(t *text, s State, f Family) {
 	t.line(`protocol kernel kernel_%s {`, f)
 	t.line(`	%s {`, f)
 	t.line(`		import none;`)
-	t.line(`		export where source = RTS_BGP;`)
+	if at := slices.IndexFunc(s.Router.Sources, func(a netip.Addr) bool { return familyOf(a) == f }); at >= 0 {
+		t.line(`		# What the router itself sends comes from its address in its own network.`)
+		t.line(`		export filter { if source = RTS_BGP then { krt_prefsrc = %s; accept; } reject; };`, s.Router.Sources[at])
+	} else {
+		t.line(`		export where source = RTS_BGP;`)
+	}
 	t.line(`	};`)
 	t.line(`}`)
 	list := originated(s, f)
@@ -131,7 +141,11 @@ func birdPeer(t *text, s State, p Peer) {
 		t.line(`	%s {`, f)
 		t.line(`		import all;`)
 		t.line(`		export filter to_%s;`, identifier(p.Name))
-		t.line(`		next hop self;`)
+		if f != familyOf(p.LocalAddress) && p.ownHop(f).IsValid() {
+			t.line(`		next hop address %s;`, p.ownHop(f))
+		} else {
+			t.line(`		next hop self;`)
+		}
 		if p.MaxPrefixes > 0 {
 			t.line(`		import limit %d action disable;`, p.MaxPrefixes)
 		}

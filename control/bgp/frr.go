@@ -78,7 +78,11 @@ func frrPolicy(t *text, s State, p Peer) {
 		for n, prefix := range list {
 			t.line(`%s prefix-list SITE_%s seq %d permit %s`, frrIP[f], name, 5*(n+1), prefix)
 		}
-		frrRouteMap(t, p, sequence, fmt.Sprintf("match %s address prefix-list SITE_%s", frrIP[f], name))
+		match := fmt.Sprintf("match %s address prefix-list SITE_%s", frrIP[f], name)
+		if f != familyOf(p.LocalAddress) && p.ownHop(f).IsValid() {
+			match += fmt.Sprintf("\n set ipv6 next-hop global %s", p.ownHop(f))
+		}
+		frrRouteMap(t, p, sequence, match)
 		sequence += 10
 	}
 	if s.Router.Transit {
@@ -127,7 +131,7 @@ func frrPeer(t *text, p Peer) {
 	t.line(` ! Keepalive and hold time in seconds; AWS has the same.`)
 	set("timers %d %d", int(p.Keepalive.Seconds()), int(p.HoldTime.Seconds()))
 	set("timers connect 5")
-	if p.MultihopTTL > 1 {
+	if p.MultihopTTL > 1 && !p.Internal {
 		set("ebgp-multihop %d", p.MultihopTTL)
 	}
 	if p.Passive {

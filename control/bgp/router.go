@@ -16,6 +16,7 @@ type table struct {
 type path struct {
 	Route
 	peer       string
+	internal   bool
 	preference uint32
 	routerID   netip.Addr // the peer's
 	address    netip.Addr // the peer's
@@ -31,7 +32,7 @@ func (t *table) learn(peer Peer, routerID netip.Addr, changes *delta, d *delta) 
 		if t.paths[p] == nil {
 			t.paths[p] = map[string]path{}
 		}
-		t.paths[p][peer.Name] = path{r, peer.Name, peer.LocalPreference, routerID, peer.RemoteAddress}
+		t.paths[p][peer.Name] = path{r, peer.Name, peer.Internal, peer.LocalPreference, routerID, peer.RemoteAddress}
 		t.choose(p, d)
 	}
 	for p := range changes.del {
@@ -62,15 +63,21 @@ func (t *table) choose(p netip.Prefix, d *delta) {
 	}
 }
 
-// bestOf is the decision process of RFC 4271, section 9.1.2.2, among external
-// peers: each step leaves only its best.
+// bestOf is the decision process of RFC 4271, section 9.1.2.2: each step leaves only
+// its best.
 func bestOf(list []path) path {
 	list = lowest(list, func(p path) int64 { return -int64(p.preference) })
 	list = lowest(list, func(p path) int64 { return int64(len(p.ASPath)) })
 	list = lowest(list, func(p path) int64 { return int64(p.Origin) })
 	// MED is compared only between routes of one neighbouring AS.
 	list = slices.DeleteFunc(slices.Clone(list), func(p path) bool {
-		return slices.ContainsFunc(list, func(o path) bool { return o.ASPath[0] == p.ASPath[0] && o.MED < p.MED })
+		return slices.ContainsFunc(list, func(o path) bool { return o.neighbour() == p.neighbour() && o.MED < p.MED })
+	})
+	list = lowest(list, func(p path) int64 {
+		if p.internal {
+			return 1
+		}
+		return 0
 	})
 	return slices.MinFunc(list, func(a, b path) int {
 		if c := a.routerID.Compare(b.routerID); c != 0 {
@@ -78,6 +85,14 @@ func bestOf(list []path) path {
 		}
 		return a.address.Compare(b.address)
 	})
+}
+
+// neighbour is the AS that a path begins with; 0 is the own one.
+func (p *path) neighbour() uint32 {
+	if len(p.ASPath) == 0 {
+		return 0
+	}
+	return p.ASPath[0]
 }
 
 // lowest leaves the paths for which of is least. The list is not changed.
@@ -98,14 +113,14 @@ func (t *table) exports(r *Router, p Peer) map[netip.Prefix]Route {
 		if !slices.Contains(p.Families, family) {
 			return
 		}
-		if !route.NextHop.IsValid() && family != familyOf(p.LocalAddress) {
+		if !route.NextHop.IsValid() && !p.ownHop(family).IsValid() {
 			return // nobody has said by which address the router is reached
 		}
 		out[route.Prefix] = p.Export.apply(route, p.LocalASN)
 	}
 	if r.Transit {
 		for _, best := range t.best {
-			if best.peer == p.Name || slices.Contains(best.Communities, NoExport) || slices.Contains(best.Communities, NoAdvertise) {
+			if best.peer == p.Name || best.internal && p.Internal || slices.Contains(best.Communities, NoExport) || slices.Contains(best.Communities, NoAdvertise) {
 				continue
 			}
 			route := best.Route

@@ -26,10 +26,17 @@ type Peer struct {
 	LocalAddress  netip.Addr `json:"localAddress"`
 	RemoteAddress netip.Addr `json:"remoteAddress"`
 
-	// Autonomous system numbers of two or four bytes; they differ (V2). In a
-	// Router, LocalASN may be left to it.
+	// Autonomous system numbers of two or four bytes; they differ (V2), unless
+	// Internal. In a Router, LocalASN may be left to it.
 	LocalASN  uint32 `json:"localASN,omitempty"`
 	RemoteASN uint32 `json:"remoteASN"`
+	// Internal: both ends are in one autonomous system (iBGP), as an appliance may
+	// be with a transit gateway (T17).
+	Internal bool `json:"internal,omitempty"`
+	// IPv6NextHop is by which address this end is reached where a session between
+	// IPv4 addresses carries IPv6 routes; zero: such routes need a NextHop of their
+	// own.
+	IPv6NextHop netip.Addr `json:"ipv6NextHop,omitzero"`
 	// RouterID is the BGP identifier, an IPv4 address. Zero: that of the
 	// Router, or else LocalAddress if that is IPv4.
 	RouterID netip.Addr `json:"routerID,omitzero"`
@@ -86,6 +93,10 @@ type Router struct {
 	ASN      uint32         `json:"asn"`
 	RouterID netip.Addr     `json:"routerID"`
 	Networks []netip.Prefix `json:"networks,omitempty"`
+	// Sources are addresses, at most one of a family, that the router's own packets
+	// by learned routes come from; none leaves it to the kernel. Of the daemons
+	// BIRD can say it; with FRRouting the kernel decides.
+	Sources []netip.Addr `json:"sources,omitempty"`
 	// Transit re-announces to every peer the best paths learned from others.
 	// Without it only Networks are announced, as AWS's sample configurations do.
 	Transit bool `json:"transit,omitempty"`

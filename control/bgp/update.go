@@ -23,7 +23,7 @@ type update struct {
 	complaint string
 }
 
-// readUpdate checks an UPDATE of an external peer, in which the codec may have
+// readUpdate checks an UPDATE of a peer, in which the codec may have
 // found a flaw already. The fault is what the session cannot go on after.
 func readUpdate(m *wire.BGPUpdate, flaw error, p Peer, t terms) (u update, f *fault) {
 	defer survive(&f)
@@ -38,7 +38,7 @@ func readUpdate(m *wire.BGPUpdate, flaw error, p Peer, t terms) (u update, f *fa
 	// The codec cannot validate what it failed to decode. A next hop on loopback
 	// is nobody's harm: control decides by the tunnel.
 	if flaw == nil {
-		if _, err := wire.ValidateUpdateMsg(m, families, true, false, true); err != nil {
+		if _, err := wire.ValidateUpdateMsg(m, families, !p.Internal, false, true); err != nil {
 			switch f := faultOf(err); {
 			case f.code == 0:
 				// RFC 4760 lets us pass over routes of a family that the
@@ -79,10 +79,10 @@ func readUpdate(m *wire.BGPUpdate, flaw error, p Peer, t terms) (u update, f *fa
 	return u, nil
 }
 
-// checkPath holds an AS path against what RFC 4271, section 6.3, expects of an
-// external peer.
+// checkPath holds an AS path against what RFC 4271, section 6.3, expects: an external
+// peer's begins with its number.
 func checkPath(path []uint32, p Peer) error {
-	if len(path) == 0 || path[0] != p.RemoteASN {
+	if !p.Internal && (len(path) == 0 || path[0] != p.RemoteASN) {
 		return fmt.Errorf("AS path %v does not begin with the peer's ASN %d", path, p.RemoteASN)
 	}
 	if slices.Contains(path, 0) {
@@ -108,8 +108,8 @@ func (r *reaches) add(list *[]reach, nlri []wire.PathNLRI, nextHop netip.Addr) {
 }
 
 // readAttributes collects the attributes that all announced prefixes share, and
-// the prefixes. LOCAL_PREF is not looked at: from an external peer it means
-// nothing (RFC 4271, section 5.1.5). The error leaves the prefixes valid.
+// the prefixes. LOCAL_PREF is not looked at: from an external peer it means nothing
+// (RFC 4271, section 5.1.5), and of an internal one's this end has its own opinion. The error leaves the prefixes valid.
 func readAttributes(m *wire.BGPUpdate, t terms) (Route, reaches, error) {
 	var r Route
 	var parts reaches

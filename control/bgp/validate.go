@@ -33,13 +33,18 @@ func (p Peer) validate(r *Router) error {
 		return errors.New("router ID: give an IPv4 address; with IPv6 addresses there is no default")
 	case r != nil && p.LocalASN != r.ASN:
 		return fmt.Errorf("local ASN %d is not the router's, %d", p.LocalASN, r.ASN)
-	case p.LocalASN == p.RemoteASN: // V2: AsnConflict
+	case p.Internal && p.LocalASN != p.RemoteASN:
+		return fmt.Errorf("an internal session needs one ASN, and there are %d and %d", p.LocalASN, p.RemoteASN)
+	case p.LocalASN == p.RemoteASN && !p.Internal: // V2: AsnConflict
 		return fmt.Errorf("both ends have ASN %d: give the customer gateway another one", p.LocalASN)
 	}
 	for _, asn := range []uint32{p.LocalASN, p.RemoteASN} {
 		if err := checkASN(asn); err != nil {
 			return err
 		}
+	}
+	if hop := p.IPv6NextHop; hop.IsValid() && (!usable(hop) || hop.Is4()) {
+		return fmt.Errorf("IPv6 next hop %s is not an IPv6 host's", hop)
 	}
 	return errors.Join(p.checkTimers(), p.checkRoutes(), p.checkLimits())
 }
@@ -111,7 +116,7 @@ func (p Peer) checkRoutes() error {
 			return fmt.Errorf("announced prefix %s: the session carries no %s routes", r.Prefix, family)
 		case seen[r.Prefix]:
 			return fmt.Errorf("announced prefix %s: is there twice", r.Prefix)
-		case !r.NextHop.IsValid() && familyOf(p.LocalAddress) != family:
+		case !r.NextHop.IsValid() && !p.ownHop(family).IsValid():
 			return fmt.Errorf("announced prefix %s: needs a next hop, the local address is of the other family", r.Prefix)
 		case r.NextHop.IsValid() && (!usable(r.NextHop) || familyOf(r.NextHop) != family):
 			return fmt.Errorf("announced prefix %s: next hop %s is not an %s host's", r.Prefix, r.NextHop, family)
@@ -121,6 +126,18 @@ func (p Peer) checkRoutes() error {
 		seen[r.Prefix] = true
 	}
 	return nil
+}
+
+// ownHop is by which address this end is reached for routes of a family, invalid if
+// nobody has said so.
+func (p Peer) ownHop(f Family) netip.Addr {
+	switch {
+	case familyOf(p.LocalAddress) == f:
+		return p.LocalAddress
+	case f == IPv6:
+		return p.IPv6NextHop
+	}
+	return netip.Addr{}
 }
 
 // maxAttributeBytes leaves room in a message for what else has to be there, and

@@ -38,7 +38,13 @@ func (h *Host) Device(node, name string, addresses []netip.Prefix, mtu int) erro
 			}
 		}
 		for _, p := range addresses {
-			err := netlink.AddrReplace(link, &netlink.Addr{IPNet: ipNet(p), Flags: unix.IFA_F_NODAD})
+			a := &netlink.Addr{IPNet: ipNet(p), Flags: unix.IFA_F_NODAD}
+			if p.Addr().IsLinkLocalUnicast() && !p.Addr().Is6() && slices.ContainsFunc(addresses, isGlobal4) {
+				// Beside another it is for its link only: what a route leads farther
+				// must not come from it, though the gateway is in its block.
+				a.Scope = unix.RT_SCOPE_LINK
+			}
+			err := netlink.AddrReplace(link, a)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("address %s: %w", p, err))
 			}
@@ -50,6 +56,8 @@ func (h *Host) Device(node, name string, addresses []netip.Prefix, mtu int) erro
 		return nil
 	})
 }
+
+func isGlobal4(p netip.Prefix) bool { return p.Addr().Is4() && !p.Addr().IsLinkLocalUnicast() }
 
 // Pair makes a veth pair of which both ends are in the node, unless it is there:
 // what stands in for a TUN device where the machine allows none (see

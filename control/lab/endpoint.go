@@ -47,7 +47,16 @@ func (s *sender) address(is6 bool) netip.Addr {
 // toward is the sender as it sends to an address: what a client's configuration does
 // not lead into the tunnel, its machine sends to the Internet as itself (C5), and one
 // that is not connected everything. Of a machine elsewhere only the tunnel is known.
+// What an appliance sends into a Connect peer comes out of that.
 func (s sender) toward(w *control.World, to netip.Addr) sender {
+	if peer := w.TransitGatewayConnectPeers[w.ApplianceTunnel(s.Node, to)]; peer != nil {
+		own := valid(w.ApplianceAddress(s.Node, to))
+		if len(own) == 0 {
+			own = valid(peer.Status.PeerIP, peer.Status.PeerIPv6)
+		}
+		s.Handle, s.Addresses = dataplane.Handle(peer.Status.Handle), own
+		return s
+	}
 	e, machine := w.ClientVPNEndpoints[s.Client], outside{}
 	if e != nil {
 		machine, _ = outsideMachine(w, s.Node)

@@ -67,7 +67,7 @@ func nodes(w *control.World) []host.Node {
 func instanceNode(w *control.World, name string, instance *control.Instance) host.Node {
 	// AWS would call it ip-10-0-1-10; in a lab with several VPCs of the same
 	// addresses the user's own name says more.
-	node := host.Node{Name: nodeName(w, name), Hostname: name, Forward: instance.Forward}
+	node := host.Node{Name: nodeName(w, name), Hostname: name, Forward: instance.Forward || instance.Appliance != nil}
 	for i, eni := range instance.Status.NetworkInterfaces {
 		n := w.NetworkInterfaces[eni]
 		subnet := w.Subnets[n.Subnet]

@@ -217,6 +217,9 @@ func (x *exchange) owns(d *dataplane.Drop) bool {
 		return slices.Contains(x.senders, d.From)
 	}
 	t, local, remote := &d.Original, x.socket.local(), x.probe.Port
+	if t.Proto == packet.ProtoGRE {
+		return true // in GRE nobody sees the probe; what drops it drops others' too
+	}
 	if x.probe.Protocol == control.ProtocolICMP {
 		remote = local // both ports of an echo are its identifier
 	}
@@ -256,6 +259,9 @@ func receiverOf(w *control.World, from *sender, to netip.Addr) (name string, add
 		case slices.Contains(s.IPv6s, to), n.VPC == from.VPC && slices.Contains(s.PrivateIPs, to):
 			return n.Instance, to
 		}
+	}
+	if name := w.ApplianceAt(to); name != "" {
+		return name, to
 	}
 	return "", netip.Addr{}
 }
@@ -319,6 +325,11 @@ func handlesOf(w *control.World, name string) []dataplane.Handle {
 	var list []dataplane.Handle
 	for _, eni := range w.Instances[name].Status.NetworkInterfaces {
 		list = append(list, dataplane.Handle(w.NetworkInterfaces[eni].Status.Handle))
+	}
+	if a := w.Instances[name].Status.Appliance; a != nil {
+		for _, peer := range a.ConnectPeers {
+			list = append(list, dataplane.Handle(w.TransitGatewayConnectPeers[peer].Status.Handle))
+		}
 	}
 	return list
 }

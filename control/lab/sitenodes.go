@@ -108,6 +108,13 @@ type speakerGateway struct {
 	asn    control.ASN
 	// tunnels that AWS has up or would take up.
 	tunnels []speakerTunnel
+	// peers are the Connect peers of its available attachments, by name.
+	peers []connectPeer
+}
+
+type connectPeer struct {
+	*control.TransitGatewayConnectPeer
+	name string
 }
 
 type speakerTunnel struct {
@@ -118,6 +125,18 @@ type speakerTunnel struct {
 // speakerGateways are sorted by name.
 func speakerGateways(w *control.World) []speakerGateway {
 	byName := map[string]*speakerGateway{}
+	for _, name := range slices.Sorted(maps.Keys(w.TransitGatewayConnectPeers)) {
+		p := w.TransitGatewayConnectPeers[name]
+		t, a := w.TransitGateways[p.Status.TransitGateway], w.TransitGatewayAttachments[p.Attachment]
+		if t == nil || t.Status.SpeakerHandle == 0 || a == nil || a.Status.State != control.AttachmentAvailable || a.Status.Fault != "" {
+			continue
+		}
+		gateway := "transitGateway " + p.Status.TransitGateway
+		if byName[gateway] == nil {
+			byName[gateway] = &speakerGateway{name: gateway, handle: t.Status.SpeakerHandle, asn: t.Status.ASN}
+		}
+		byName[gateway].peers = append(byName[gateway].peers, connectPeer{p, name})
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.VPNConnections)) {
 		c := w.VPNConnections[name]
 		var g speakerGateway
@@ -156,6 +175,15 @@ func (g *speakerGateway) node() host.Node {
 		for _, a := range []netip.Addr{t.AmazonIP, t.AmazonIPv6} {
 			if a.IsValid() {
 				i.Addresses = append(i.Addresses, single(a))
+			}
+		}
+	}
+	for _, p := range g.peers {
+		for _, s := range p.Status.Sessions {
+			for _, a := range []netip.Addr{s.AmazonIP, s.AmazonIPv6} {
+				if a.IsValid() {
+					i.Addresses = append(i.Addresses, single(a))
+				}
 			}
 		}
 	}

@@ -30,12 +30,12 @@ type siteRouters struct {
 	running map[string]*siteRouter // by site
 }
 
-// siteRouter is the router of one site.
+// siteRouter is the router of one site, or an appliance.
 type siteRouter struct {
 	node    string
 	host    *host.Host
 	log     *slog.Logger
-	tunnels *wireGuardProcess
+	tunnels *wireGuardProcess // nil of an appliance
 	devices map[string]string // tunnel → device that is set up
 
 	builtin *bgp.Server
@@ -263,7 +263,13 @@ func (r *siteRouter) route(w *control.World, name string, tunnels []customerTunn
 		r.stopRouting()
 		return nil
 	}
-	switch cmp.Or(s.Status.Router, control.RouterBuiltin) {
+	return r.speak(s.Status.Router, state, dir)
+}
+
+// speak makes a router of the sort that is wanted speak BGP. Dir is where a daemon
+// finds its files.
+func (r *siteRouter) speak(kind control.Router, state bgp.State, dir string) error {
+	switch cmp.Or(kind, control.RouterBuiltin) {
 	case control.RouterBuiltin:
 		if r.builtin == nil {
 			r.stopRouting()
@@ -279,7 +285,7 @@ func (r *siteRouter) route(w *control.World, name string, tunnels []customerTunn
 		if r.daemon == nil {
 			r.daemon = &routingDaemon{router: r, dir: dir}
 		}
-		return r.daemon.set(s.Status.Router, state)
+		return r.daemon.set(kind, state)
 	}
 }
 
@@ -320,7 +326,9 @@ func (r *siteRouter) stopRouting() {
 
 func (r *siteRouter) close() {
 	r.stopRouting()
-	r.tunnels.close()
+	if r.tunnels != nil { // an appliance has others
+		r.tunnels.close()
+	}
 }
 
 func (r *siteRouters) close() {

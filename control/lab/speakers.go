@@ -22,7 +22,7 @@ type speakers struct {
 	servers map[uint32]*bgp.Server
 
 	mu       sync.Mutex
-	sessions map[string]*bgpSession // by tunnel
+	sessions map[string]*bgpSession // by tunnel, or session of a Connect peer
 }
 
 // bgpSession is what a session reported last.
@@ -39,7 +39,7 @@ func newSpeakers(in func(string, func() error) error, log *slog.Logger, changed 
 // converge gives each gateway's speaker its peers and what each of them is told.
 // Sessions that stay as they are go on.
 func (s *speakers) converge(w *control.World) error {
-	announcements := w.Announcements()
+	announcements, toAppliances := w.Announcements(), w.ConnectAnnouncements()
 	wanted := map[uint32]bool{}
 	for _, g := range speakerGateways(w) {
 		wanted[g.handle] = true
@@ -57,6 +57,9 @@ func (s *speakers) converge(w *control.World) error {
 			if routes, speaks := announcements[t.Name]; speaks {
 				state.Peers = append(state.Peers, s.peers(&g, t, routes)...)
 			}
+		}
+		for _, p := range g.peers {
+			state.Peers = append(state.Peers, connectSessions(&p, toAppliances[p.name])...)
 		}
 		if err := server.Set(state); err != nil {
 			return fmt.Errorf("BGP of %s: %w", g.name, err)
@@ -90,6 +93,32 @@ func (s *speakers) peers(g *speakerGateway, t speakerTunnel, routes []control.BG
 	}
 	return []bgp.Peer{peer}
 }
+
+// connectSessions are AWS's two sessions of a Connect peer (T17).
+func connectSessions(p *connectPeer, routes []control.BGPRoute) (peers []bgp.Peer) {
+	for _, s := range p.Status.Sessions {
+		peer := bgp.Peer{
+			Name: connectPeerPrefix + s.Name, LocalAddress: s.AmazonIP, RemoteAddress: p.Status.PeerIP, RouterID: s.AmazonIP,
+			LocalASN: uint32(p.Status.AmazonASN), RemoteASN: uint32(p.Status.PeerASN), Internal: p.Status.AmazonASN == p.Status.PeerASN,
+			Families: []bgp.Family{bgp.IPv4}, MultihopTTL: connectTTL, MaxPrefixes: p.MaxPrefixes(),
+		}
+		if s.AmazonIPv6.IsValid() {
+			peer.Families, peer.IPv6NextHop = []bgp.Family{bgp.IPv4, bgp.IPv6}, s.AmazonIPv6
+		}
+		for _, r := range routes {
+			peer.Announce = append(peer.Announce, announced(r))
+		}
+		peers = append(peers, peer)
+	}
+	return peers
+}
+
+const (
+	// connectTTL is how far BGP goes at both ends of a Connect peer (T17).
+	connectTTL = 2
+	// connectPeerPrefix tells their sessions from those of VPN tunnels.
+	connectPeerPrefix = "transitGatewayConnectPeer "
+)
 
 // speakerID is the BGP identifier of a speaker without an IPv4 address.
 func speakerID(handle uint32) netip.Addr {
@@ -137,7 +166,7 @@ func (s *speakers) event(e bgp.Event) {
 		if e.Session.State == bgp.Removed {
 			delete(s.sessions, e.Peer)
 		}
-		s.log.Info("BGP session", "tunnel", e.Peer, "state", e.Session.State, "reason", e.Session.Reason)
+		s.log.Info("BGP session", "peer", e.Peer, "state", e.Session.State, "reason", e.Session.Reason)
 	}
 	for _, r := range e.Learned {
 		session.learned[r.Prefix] = learned(r)
@@ -164,6 +193,25 @@ func (s *speakers) describe(tunnel string, state *control.TunnelState) {
 	for _, p := range slices.SortedFunc(maps.Keys(session.learned), comparePrefixes) {
 		state.Learned = append(state.Learned, session.learned[p])
 	}
+}
+
+// connectSession is what a session of a Connect peer reported; known is false before
+// it has.
+func (s *speakers) connectSession(name string) (state control.SessionState, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.sessions[connectPeerPrefix+name]
+	if session == nil {
+		return state, false
+	}
+	if state.Up = session.up; !state.Up {
+		state.Reason = session.reason
+		return state, true
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(session.learned), comparePrefixes) {
+		state.Learned = append(state.Learned, session.learned[p])
+	}
+	return state, true
 }
 
 func comparePrefixes(a, b netip.Prefix) int {

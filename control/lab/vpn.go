@@ -13,8 +13,8 @@ import (
 	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
-// vpn runs both ends of a lab's VPN tunnels, of sites and of clients, and tells control
-// what tunnels and BGP sessions do:
+// vpn runs both ends of a lab's VPN tunnels, of sites and of clients, the appliances'
+// ends of Connect peers, and tells control what tunnels and BGP sessions do:
 //
 //	world ─► tunnels, speakers, site routers ─► RIB ─► Store.SetRIB ─► world
 type vpn struct {
@@ -29,6 +29,8 @@ type vpn struct {
 	speakers   *speakers
 	routers    *siteRouters
 	clients    *vpnClients
+	// appliances are instances that end GRE tunnels.
+	appliances *appliances
 	closed     bool
 	logs       *connectionLogs
 
@@ -52,6 +54,7 @@ func newVPN(h *host.Host, ports *port.Switch, store *control.Store, sites, clien
 	v.speakers = newSpeakers(h.In, log, v.poke)
 	v.routers = newSiteRouters(h, sites, log)
 	v.clients = newVPNClients(h, clients, log)
+	v.appliances = newAppliances(h, sites, log)
 	var ctx context.Context
 	ctx, v.stop = context.WithCancel(context.Background())
 	go v.watch(ctx)
@@ -75,7 +78,7 @@ func (v *vpn) converge(w *control.World) error {
 	if v.closed {
 		return nil
 	}
-	if len(w.VPNConnections)+len(w.ClientVPNEndpoints)+len(w.VPNClients) == 0 && v.world == nil {
+	if len(w.VPNConnections)+len(w.ClientVPNEndpoints)+len(w.VPNClients)+len(w.TransitGatewayConnectPeers) == 0 && v.world == nil {
 		return nil
 	}
 	if v.world != nil {
@@ -91,7 +94,7 @@ func (v *vpn) converge(w *control.World) error {
 // customer's first call is answered.
 func (v *vpn) apply() error {
 	return errors.Join(v.tunnels.converge(v.world), v.clientEnds.converge(v.world), v.speakers.converge(v.world),
-		v.routers.converge(v.world), v.clients.converge(v.world))
+		v.routers.converge(v.world), v.clients.converge(v.world), v.appliances.converge(v.world))
 }
 
 // watch looks at tunnels and sessions until it is stopped.
@@ -141,7 +144,14 @@ func (v *vpn) look() {
 }
 
 func (v *vpn) collect(now time.Time) *control.RIB {
-	rib := &control.RIB{Tunnels: map[string]control.TunnelState{}}
+	rib := &control.RIB{Tunnels: map[string]control.TunnelState{}, Sessions: map[string]control.SessionState{}}
+	for _, p := range v.world.TransitGatewayConnectPeers {
+		for i := range p.Status.Sessions {
+			if s, known := v.speakers.connectSession(p.Status.Sessions[i].Name); known {
+				rib.Sessions[p.Status.Sessions[i].Name] = s
+			}
+		}
+	}
 	for _, c := range v.world.VPNConnections {
 		for i := range c.Status.Tunnels {
 			t := &c.Status.Tunnels[i]
@@ -176,6 +186,7 @@ func (v *vpn) close() {
 	if v.world != nil {
 		v.clientEnds.look(v.world, time.Now())
 	}
+	v.appliances.close()
 	v.clients.close()
 	v.routers.close()
 	v.speakers.close()

@@ -29,7 +29,7 @@ type tunnelDevice struct {
 
 // openDevice makes the device and all that is behind it. The link is down.
 func openDevice(t Tunnel, socketDirectory string, log *slog.Logger) (*tunnelDevice, error) {
-	link, err := t.openLink()
+	link, err := OpenLink(t.Name, t.PairEnd, t.mtu())
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +49,13 @@ func openDevice(t Tunnel, socketDirectory string, log *slog.Logger) (*tunnelDevi
 	return d, nil
 }
 
-// openLink makes a TUN device, or takes the pair that stands in for one.
-func (t *Tunnel) openLink() (tun.Device, error) {
-	if t.PairEnd != "" {
-		return openPair(t.Name, t.PairEnd, t.mtu())
+// OpenLink makes a TUN device in the network namespace of the caller's thread, or,
+// unless pairEnd is "", takes the veth pair that stands in for one.
+func OpenLink(name, pairEnd string, mtu int) (tun.Device, error) {
+	if pairEnd != "" {
+		return openPair(name, pairEnd, mtu)
 	}
-	link, err := tun.CreateTUN(t.Name, t.mtu())
+	link, err := tun.CreateTUN(name, mtu)
 	if err != nil {
 		return nil, explain(err)
 	}
