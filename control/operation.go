@@ -47,6 +47,7 @@ var operations = map[string]map[string]operation{
 	"faults":                    faultOperations,
 	"links":                     linkOperations,
 	"vpcPeerings":               peeringOperations,
+	"transitGateways":           transitGatewayOperations,
 	"transitGatewayAttachments": attachmentOperations,
 	"vpnConnections":            vpnOperations,
 }

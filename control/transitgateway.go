@@ -35,6 +35,8 @@ type TransitGateway struct {
 	CIDRs []netip.Prefix `json:"cidrs,omitempty"`
 	// Accounts that may attach VPCs of theirs (AWS: a resource share).
 	SharedWith []AccountID `json:"sharedWith,omitempty"`
+	// Accounts that are invited to that, and have not accepted yet.
+	ShareInvitations []AccountID `json:"shareInvitations,omitempty"`
 	// Whether attachments of other accounts need no acceptance; in a file an
 	// attachment is available unless its state says otherwise.
 	AutoAcceptSharedAttachments bool `json:"autoAcceptSharedAttachments,omitempty"`

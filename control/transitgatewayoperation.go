@@ -8,9 +8,10 @@ import (
 // attachmentOperations are the verbs of an attachment's life. The parameter account
 // is the one that asks: that of the side that it is for, unless given.
 var attachmentOperations = map[string]operation{
-	"accept": {do: acceptAttachment, parameters: []string{"account"}},
-	"reject": {do: rejectAttachment, parameters: []string{"account"}},
-	"delete": {do: deleteAttachment, parameters: []string{"account"}},
+	"request": {do: requestAttachment, parameters: []string{"transitGateway", "vpc", "subnets", "peer"}, creates: true},
+	"accept":  {do: acceptAttachment, parameters: []string{"account"}},
+	"reject":  {do: rejectAttachment, parameters: []string{"account"}},
+	"delete":  {do: deleteAttachment, parameters: []string{"account"}},
 }
 
 func acceptAttachment(w *World, op Operation) error {

@@ -270,6 +270,7 @@ transitGateways:
     securityGroupReferencing: true
     cidrs: [10.99.0.0/24, 2001:db8:99::/64]
     sharedWith: ["210987654321"]
+    shareInvitations: ["222222222222"]
     autoAcceptSharedAttachments: true
   west: {region: us-west-2}
 regions:
