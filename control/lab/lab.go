@@ -48,14 +48,6 @@ type order struct {
 	Listen []netip.AddrPort
 }
 
-// LogConfig says how a daemon logs.
-type LogConfig struct {
-	Format string // "text" or "json"
-	// Level from which on lines are written once the lab is ready; before,
-	// only warnings are.
-	Level slog.Level
-}
-
 // lab is the daemon's state. Its parts are started and stopped in run.
 type lab struct {
 	name    string
@@ -393,20 +385,4 @@ func listen(dir *host.Lab) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("the lab's socket: %w", err)
 	}
 	return listener, nil
-}
-
-// newLog writes lines for people, with the time of day only, or JSON.
-func newLog(out io.Writer, format string, level slog.Leveler) *slog.Logger {
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}))
-	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
-		Level: level,
-		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey && len(groups) == 0 {
-				a.Value = slog.StringValue(a.Value.Time().Format(time.TimeOnly))
-			}
-			return a
-		},
-	}))
 }
