@@ -30,6 +30,8 @@ type Builder struct {
 	ClientVPNEndpoints         []ClientVPNEndpoint
 	VPNClients                 []VPNClient
 	GatewayEndpoints           []GatewayEndpoint
+	InterfaceEndpoints         []InterfaceEndpoint
+	LoadBalancers              []LoadBalancer
 	Wires                      []Wire
 	InternetHosts              []InternetHost
 
@@ -67,6 +69,7 @@ func (b *Builder) Seal() (*Snapshot, error) {
 	c.transitGateways()
 	c.vpnGateways()
 	c.clientVPN()
+	c.endpoints()
 	c.wires()
 	c.internetGateways()
 	c.egressOnlyGateways()

@@ -1,11 +1,33 @@
 package dataplane
 
-// This file compiles VPC endpoints. Their interfaces follow all others.
+import (
+	"fmt"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// This file compiles VPC endpoints and load balancers. Their interfaces follow all
+// others: those of gateway endpoints, of interface endpoints, of load balancers.
 
 func (c *compiler) registerEndpoints(add func(Object, int)) {
 	at := c.firstEndpoint()
-	for i, e := range c.b.GatewayEndpoints {
-		add(e.Object, at+i)
+	for _, e := range c.b.GatewayEndpoints {
+		add(e.Object, at)
+		at++
+	}
+	for i, e := range c.b.InterfaceEndpoints {
+		add(e.Object, i)
+		for _, n := range e.Interfaces {
+			add(n.Object, at)
+			at++
+		}
+	}
+	for i, b := range c.b.LoadBalancers {
+		add(b.Object, i)
+		for _, n := range b.Nodes {
+			add(n.Object, at)
+			at++
+		}
 	}
 }
 
@@ -25,5 +47,103 @@ func (c *compiler) endpointInterfaces(all []networkInterface) []networkInterface
 		})
 		c.s.gatewayEndpoints = append(c.s.gatewayEndpoints, gatewayEndpoint{service: e.Service, tracked: e.Tracked})
 	}
+	attached := func(ni networkInterface, owner Object, subnet Handle) {
+		ni.subnet, ni.routerMAC, ni.timeouts = c.resolve(owner, KindSubnet, subnet), routerMAC(subnet), DefaultTimeouts
+		if len(c.errs) == 0 {
+			c.attach(&ni, uint32(len(all)))
+		}
+		all = append(all, ni)
+	}
+	place := uint32(0)
+	for _, e := range c.b.InterfaceEndpoints {
+		for _, n := range e.Interfaces {
+			attached(networkInterface{
+				handle: n.Handle, gateway: e.Handle, kind: KindVPCEndpointInterface, mac: n.MAC, place: place, addresses: addresses(n.Addresses),
+			}, n.Object, n.Subnet)
+			place++
+		}
+	}
+	place = 0
+	for _, b := range c.b.LoadBalancers {
+		for _, n := range b.Nodes {
+			attached(networkInterface{
+				handle: n.Handle, gateway: b.Handle, kind: KindLoadBalancerNode, mac: n.MAC, place: place, addresses: addresses(n.Addresses),
+			}, n.Object, n.Subnet)
+			place++
+		}
+	}
 	return all
+}
+
+// endpoints resolves what interfaces of endpoints and load balancers lead to.
+func (c *compiler) endpoints() {
+	for _, e := range c.b.InterfaceEndpoints {
+		for _, n := range e.Interfaces {
+			out := endpointInterface{service: e.Service, closed: e.Closed, private: e.PrivateLink}
+			for _, h := range n.Nodes {
+				out.nodes = append(out.nodes, c.resolve(n.Object, KindLoadBalancerNode, h))
+			}
+			c.s.endpointInterfaces = append(c.s.endpointInterfaces, out)
+		}
+	}
+	for _, b := range c.b.LoadBalancers {
+		for _, n := range b.Nodes {
+			out := loadBalancerNode{ignorePrivateLink: b.IgnorePrivateLink}
+			for _, l := range n.Listeners {
+				if out.listener(l.Protocol, l.Port) != nil {
+					c.errs = append(c.errs, fmt.Errorf("%s: two listeners for %s/%d", b.Object, protocolName(l.Protocol), l.Port))
+				}
+				compiled := listener{protocol: l.Protocol, port: l.Port}
+				for _, t := range l.Targets {
+					compiled.targets = append(compiled.targets, target{packet.AddrFrom(t.Address), t.Port})
+				}
+				out.listeners = append(out.listeners, compiled)
+			}
+			c.s.loadBalancerNodes = append(c.s.loadBalancerNodes, out)
+		}
+	}
+}
+
+// endpointMembers enters the interfaces with their groups, which rules may name.
+func (c *compiler) endpointMembers(members map[Handle]map[packet.Addr]struct{}) {
+	for _, e := range c.b.InterfaceEndpoints {
+		for _, n := range e.Interfaces {
+			for _, g := range n.SecurityGroups {
+				c.resolve(n.Object, KindSecurityGroup, g)
+				if into := members[g]; into != nil {
+					memberSet(n.Addresses, into)
+				}
+			}
+		}
+	}
+	for _, b := range c.b.LoadBalancers {
+		for _, g := range b.SecurityGroups {
+			c.resolve(b.Object, KindSecurityGroup, g)
+			for _, n := range b.Nodes {
+				if into := members[g]; into != nil {
+					memberSet(n.Addresses, into)
+				}
+			}
+		}
+	}
+}
+
+func (c *compiler) endpointGroups(members map[Handle]map[packet.Addr]struct{}) {
+	give := func(h Handle, groups []Handle) {
+		if index, ok := c.index[h]; ok {
+			c.s.interfaces[index].groups = c.groupSet(groups, members)
+		}
+	}
+	for _, e := range c.b.InterfaceEndpoints {
+		for _, n := range e.Interfaces {
+			give(n.Handle, n.SecurityGroups)
+		}
+	}
+	for _, b := range c.b.LoadBalancers {
+		for _, n := range b.Nodes {
+			if len(b.SecurityGroups) > 0 {
+				give(n.Handle, b.SecurityGroups)
+			}
+		}
+	}
 }

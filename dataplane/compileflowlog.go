@@ -15,7 +15,7 @@ func (c *compiler) flowLogs() {
 		}
 		c.s.logged = true
 		switch o := c.s.objects[l.Resource]; o.Kind {
-		case KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindClientVPNInterface:
+		case KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindClientVPNInterface, KindVPCEndpointInterface, KindLoadBalancerNode:
 			c.s.interfaces[c.index[l.Resource]].logs |= want
 		case KindTransitGateway:
 			for i := range c.s.attachments {

@@ -280,10 +280,12 @@ func (c *compiler) groups() {
 		}
 	}
 	c.clientVPNMembers(members)
+	c.endpointMembers(members)
 	for i, n := range c.b.NetworkInterfaces {
 		c.s.interfaces[i].groups = c.groupSet(n.SecurityGroups, members)
 	}
 	c.clientVPNGroups(members)
+	c.endpointGroups(members)
 }
 
 func (c *compiler) groupSet(handles []Handle, members map[Handle]map[packet.Addr]struct{}) *groupSet {

@@ -98,8 +98,8 @@ func (s *Snapshot) explain(step Step, before, after packet.Tuple, port uint16) T
 		s.explainClientVPN(&t, step, before, after)
 	case StageConnectPeer:
 		t.Text = s.explainConnectPeer(step, before, after)
-	case StageVPCEndpoint:
-		t.Text = s.explainEndpoint(step, after)
+	case StageVPCEndpoint, StageLoadBalancer:
+		t.Text = s.explainEndpoint(step, before, after)
 	default:
 		t.Text = s.explainPlace(step, before, after)
 	}

@@ -23,6 +23,11 @@ type natMapping struct {
 	address packet.Addr // the gateway's address it goes out with
 	port    uint16      // the port, or ICMP identifier
 	flow    flow
+	// Of a connection through a VPC endpoint: the load balancer node that goes on
+	// with it, and to where. Node is 0 for all others.
+	node       Handle
+	target     packet.Addr
+	targetPort uint16
 }
 
 // outside is the connection as the other side sees it, from the gateway: the
@@ -30,6 +35,11 @@ type natMapping struct {
 func (m *natMapping) outside() flowKey {
 	k := m.key
 	k.local, k.localPort = m.address, m.port
+	if m.node != 0 {
+		k.scope = uint32(m.node)<<8 | k.scope&0xff
+		k.remote, k.remotePort = m.target, m.targetPort
+		return k
+	}
 	if k.remote.Is4() {
 		return k
 	}
@@ -48,7 +58,7 @@ type natTarget struct {
 	remotePort      uint16
 }
 
-func (m *natMapping) target() natTarget {
+func (m *natMapping) per() natTarget {
 	k := m.outside()
 	return natTarget{k.local, k.remote, k.scope, k.remotePort}
 }
@@ -119,23 +129,28 @@ func (w *Walk) findMappingIn(key *flowKey) (*natMapping, uint32, bool) {
 // trace proposes what the packet would get. False: every port towards this
 // destination is in use (R42).
 func (w *Walk) proposeMapping(ni *networkInterface, key *flowKey) (*natMapping, bool) {
-	nat := &w.state.nat
-	h := key.hash(nat.inside.seed, 0)
-	m := &w.newMapping
-	*m = natMapping{key: *key}
+	h := key.hash(w.state.nat.inside.seed, 0)
+	w.newMapping = natMapping{key: *key}
+	return &w.newMapping, w.freePort(ni, h)
+}
+
+// freePort completes the proposed mapping with an address of ni's and a port that
+// no other connection to the same destination has.
+func (w *Walk) freePort(ni *networkInterface, h uint64) bool {
+	nat, m := &w.state.nat, &w.newMapping
 	for i := range ni.addresses {
 		m.address = ni.addresses[(int(h>>40)+i)%len(ni.addresses)]
-		if !m.address.Is4() { // a host's IPv6 address needs no translation
+		if m.address.Is4() != (m.node == 0 || m.target.Is4()) { // IPv6 needs no translation, but by a load balancer
 			continue
 		}
-		if nat.targets[m.target()] >= natPortsPerTarget {
+		if nat.targets[m.per()] >= natPortsPerTarget {
 			continue
 		}
 		if ni.kind == KindClientVPNInterface { // the port stays if it can (C6)
-			m.port = key.localPort
+			m.port = m.key.localPort
 			k := m.outside()
 			if _, _, taken := w.mappingAt(nat.outside.find(&k)); !taken {
-				return m, true
+				return true
 			}
 		}
 		start, _ := bits.Mul32(uint32(h), natPorts)
@@ -143,11 +158,11 @@ func (w *Walk) proposeMapping(ni *networkInterface, key *flowKey) (*natMapping, 
 			m.port = natFirstPort + uint16((start+n)%natPorts)
 			k := m.outside()
 			if _, _, taken := w.mappingAt(nat.outside.find(&k)); !taken {
-				return m, true
+				return true
 			}
 		}
 	}
-	return nil, false
+	return false
 }
 
 // natEffect is what a walk wants done to a mapping.
@@ -176,7 +191,11 @@ func (w *Walk) commitMapping(nat *natTable) {
 	}
 	m := nat.at(e.index)
 	before := m.flow.state
-	m.flow.expires = w.now + int64(m.flow.next(&natTimeouts, &w.pkt, e.dir))
+	timeouts := &natTimeouts
+	if m.node != 0 {
+		timeouts = &proxyTimeouts
+	}
+	m.flow.expires = w.now + int64(m.flow.next(timeouts, &w.pkt, e.dir))
 	if m.flow.state == flowEstablished && before != flowEstablished {
 		nat.statistics.at(m.owner()).ConnectionsEstablished++
 	}
@@ -202,7 +221,7 @@ func (t *natTable) take(m *natMapping) uint32 {
 	*t.at(index) = *m
 	t.inside.insert(&m.key).value = index
 	t.outside.insert(&out).value = index
-	t.targets[m.target()]++
+	t.targets[m.per()]++
 	t.statistics.taken(m)
 	return index
 }
@@ -216,10 +235,10 @@ func (t *natTable) release(index uint32) {
 	out := m.outside()
 	t.inside.remove(&m.key)
 	t.outside.remove(&out)
-	if n := t.targets[m.target()] - 1; n > 0 {
-		t.targets[m.target()] = n
+	if n := t.targets[m.per()] - 1; n > 0 {
+		t.targets[m.per()] = n
 	} else {
-		delete(t.targets, m.target())
+		delete(t.targets, m.per())
 	}
 	t.statistics.released(m)
 	*m = natMapping{}
@@ -236,7 +255,7 @@ func (t *natTable) sweep(now int64, budget int, snap *Snapshot) {
 			t.hand = 0
 		}
 		m := t.at(uint32(t.hand))
-		if m.key.scope != 0 && (m.flow.expires <= now || !snap.translates(Handle(m.key.scope>>8))) {
+		if m.key.scope != 0 && (m.flow.expires <= now || !snap.translates(Handle(m.key.scope>>8)) || m.node != 0 && !snap.translates(m.node)) {
 			t.release(uint32(t.hand))
 		}
 	}

@@ -44,6 +44,9 @@ const (
 	KindTransitGatewayConnectPeer
 	KindVPCEndpoint
 	KindAWSService
+	KindVPCEndpointInterface // of an interface endpoint, in a subnet
+	KindLoadBalancer
+	KindLoadBalancerNode // its interface, in a subnet
 )
 
 // String is the noun as the scenario file spells it, in the singular.
@@ -105,6 +108,10 @@ func (k Kind) String() string {
 		return "transitGatewayConnectPeer"
 	case KindVPCEndpoint:
 		return "vpcEndpoint"
+	case KindVPCEndpointInterface, KindLoadBalancerNode:
+		return "networkInterface"
+	case KindLoadBalancer:
+		return "loadBalancer"
 	case KindAWSService:
 		return "awsService"
 	}

@@ -38,6 +38,8 @@ type Snapshot struct {
 	clientVPNEndpoints []clientVPNEndpoint
 	vpnClients         []vpnClient
 	gatewayEndpoints   []gatewayEndpoint
+	endpointInterfaces []endpointInterface
+	loadBalancerNodes  []loadBalancerNode
 	wires              map[uint32]uint32 // link → the other end's; nil without
 	internet           internet
 	logged             bool // some flow log wants to know
@@ -75,11 +77,11 @@ func (s *Snapshot) tracks(h Handle) bool {
 	return s.interfaceOf(uint32(h)) >= 0 || s.objects[h].Kind == KindEgressOnlyInternetGateway
 }
 
-// translates reports that h is a gateway, an interface of a Client VPN endpoint's,
-// or a NAT device in front of a host, that still exists.
+// translates reports that h is a gateway, an interface of an endpoint's or a load
+// balancer's, or a NAT device in front of a host, that still exists.
 func (s *Snapshot) translates(h Handle) bool {
 	kind := s.objects[h].Kind
-	return kind == KindNATGateway || kind == KindInternetHost || kind == KindClientVPNInterface
+	return kind == KindNATGateway || kind == KindInternetHost || kind == KindClientVPNInterface || kind == KindVPCEndpointInterface || kind == KindLoadBalancerNode
 }
 
 // Hop is where a packet goes next. It was resolved when the snapshot was

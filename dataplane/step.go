@@ -52,6 +52,7 @@ const (
 	StageClientVPNRoute
 	StageAuthorization
 	StageVPCEndpoint
+	StageLoadBalancer
 	StageEgressOnlyGateway
 	StageInternetGatewayOut
 	StageInternet
@@ -89,6 +90,7 @@ var stageNames = [numStages]string{
 	StageClientVPNRoute:      "client-vpn-route",
 	StageAuthorization:       "authorization-rule",
 	StageVPCEndpoint:         "vpc-endpoint",
+	StageLoadBalancer:        "load-balancer",
 	StageEgressOnlyGateway:   "egress-only-gateway",
 	StageInternetGatewayOut:  "internet-gateway-out",
 	StageInternet:            "internet",
@@ -189,6 +191,10 @@ const (
 	ReasonNotConnected        // no client with the address is connected
 	ReasonGRE                 // a GRE packet that the Connect peer does not take; Detail is the packet.GREProblem
 	ReasonNotFromItsVPC       // a gateway endpoint serves what its own VPC sends (E7)
+	ReasonNotFromInternet     // an endpoint's IPv6 address is not for the Internet (E25)
+	ReasonEndpointClosed      // the endpoint is not available (E16)
+	ReasonEndpointProtocol    // an endpoint carries TCP and UDP only (E14)
+	ReasonNoTarget            // the load balancer has no target in service for it
 	ReasonTooBig              // larger than the path's MTU with DF; answered (R31)
 	ReasonFragmentWithoutHead // a later fragment whose first part was not seen or not let through (S33)
 	ReasonTableFull           // no room for another connection: tracking (S30), NAT or services
@@ -274,6 +280,10 @@ var reasonNames = [numReasons]string{
 	ReasonNotConnected:        "not-connected",
 	ReasonGRE:                 "gre",
 	ReasonNotFromItsVPC:       "not-from-its-vpc",
+	ReasonNotFromInternet:     "not-from-the-internet",
+	ReasonEndpointClosed:      "endpoint-not-available",
+	ReasonEndpointProtocol:    "endpoint-protocol",
+	ReasonNoTarget:            "no-target",
 	ReasonTooBig:              "too-big",
 	ReasonFragmentWithoutHead: "fragment-without-head",
 	ReasonTableFull:           "tracking-table-full",

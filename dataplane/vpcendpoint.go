@@ -88,21 +88,3 @@ func (s *Snapshot) inVPC(index int, vpc uint32) bool {
 	}
 	return false
 }
-
-// explainEndpoint words what an endpoint says.
-func (s *Snapshot) explainEndpoint(step Step, t packet.Tuple) string {
-	switch step.Reason {
-	case ReasonNotFromItsVPC:
-		return "a gateway endpoint serves its own VPC only, and " + t.Src.String() + " is not of " + s.objectOf(Handle(step.Detail)).String()
-	case ReasonTooBig:
-		return "larger than 8500 bytes: an endpoint drops it and tells nobody"
-	}
-	service := "the service"
-	if i := s.interfaceOf(uint32(step.Object)); i >= 0 && s.interfaces[i].kind == KindVPCEndpoint {
-		service = s.gatewayEndpoints[s.interfaces[i].place].service
-		if s.interfaces[i].owns(t.Src) {
-			return "from " + service
-		}
-	}
-	return "to " + service + ", which sees " + t.Src.String()
-}

@@ -154,6 +154,8 @@ func (w *Walk) run(hop Hop) {
 				hop = w.leaveConnectPeer(hop.To)
 			case KindVPCEndpoint:
 				hop = w.leaveGatewayEndpoint(hop.To)
+			case KindVPCEndpointInterface:
+				hop = w.leaveEndpoint(hop.To)
 			default:
 				hop = w.leaveInterface(hop.To)
 			}
@@ -171,6 +173,10 @@ func (w *Walk) run(hop Hop) {
 				hop = w.atTransitGatewayInterface(hop.To)
 			case KindClientVPNInterface:
 				hop = w.enterClientVPN(hop.To)
+			case KindVPCEndpointInterface:
+				hop = w.enterEndpoint(hop.To)
+			case KindLoadBalancerNode:
+				hop = w.enterLoadBalancer(hop.To)
 			default:
 				hop = w.enterInterface(hop.To)
 			}
