@@ -28,6 +28,12 @@ func (v *validation) addressClaims() {
 			c.networkInterface(interfacePath(name, i), NetworkInterfaceName(name, i), spec)
 		}
 	}
+	for _, o := range v.w.managedOwners() {
+		for i := range o.interfaces {
+			subnet := o.interfaces[i].Subnet
+			c.claimPrivate(subnet, field(field(field(o.plural, o.name), "privateIps"), subnet), o.wanted[subnet], o.name)
+		}
+	}
 	for _, name := range sorted(v.w.NATGateways) {
 		c.natGateway(field("natGateways", name), name, v.w.NATGateways[name])
 	}

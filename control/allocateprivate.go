@@ -47,6 +47,7 @@ func (a *allocation) privateAddresses() {
 	for _, name := range sorted(a.w.ClientVPNEndpoints) {
 		demands = append(demands, a.clientVPNDemands(name, v4)...)
 	}
+	demands = append(demands, a.managedDemands(v4, v6)...)
 	satisfy(demands)
 	for name, subnet := range a.w.Subnets {
 		subnet.Status.AvailableIPAddressCount = v4[name].free()

@@ -182,7 +182,7 @@ func (c *Check) validateEnd(v *validation, path, value, required string) netip.A
 			return netip.Addr{}
 		}
 	}
-	ends := []string{"instances", "internetHosts", "siteHosts", "sites", "vpnClients", "natGateways", "clientVpnEndpoints", "awsServices", "networkInterfaces"}
+	ends := []string{"instances", "internetHosts", "siteHosts", "sites", "vpnClients", "natGateways", "clientVpnEndpoints", "awsServices", "vpcEndpoints", "loadBalancers", "networkInterfaces"}
 	for _, plural := range ends {
 		if k, _ := KindNamed(plural); k.Get(v.w, value) != nil {
 			return netip.Addr{}

@@ -33,6 +33,7 @@ func build(w *World, revision uint64) *dataplane.Builder {
 	compileAll(c, w.TransitGatewayRouteTables)
 	compileAll(c, w.InternetHosts)
 	compileAll(c, w.AWSServices)
+	compileAll(c, w.LoadBalancers)
 	compileAll(c, w.VPCEndpoints)
 	compileAll(c, w.Sites)
 	compileAll(c, w.SiteHosts)

@@ -232,9 +232,6 @@ func (w *World) computeStatus() {
 	for _, list := range w.PrefixLists {
 		list.computeStatus()
 	}
-	for _, endpoint := range w.VPCEndpoints {
-		endpoint.computeStatus(w)
-	}
 	for _, subnet := range w.Subnets {
 		subnet.computeStatus(w)
 	}
@@ -261,6 +258,7 @@ func (w *World) computeStatus() {
 	for name, instance := range w.Instances {
 		instance.computeStatus(w, name)
 	}
+	w.computeEndpoints()
 	for name, table := range w.RouteTables {
 		table.computeStatus(w, name)
 	}
@@ -306,6 +304,13 @@ func (w *World) collectMembers() {
 				group.Status.NetworkInterfaces = append(group.Status.NetworkInterfaces, name)
 			}
 		}
+	}
+	for _, name := range sorted(w.VPCEndpoints) {
+		s := &w.VPCEndpoints[name].Status
+		w.collectManaged(name, s.Interfaces, s.SecurityGroups)
+	}
+	for _, name := range sorted(w.LoadBalancers) {
+		w.collectManaged(name, w.LoadBalancers[name].Status.Nodes, w.LoadBalancers[name].SecurityGroups)
 	}
 	for _, name := range sorted(w.ClientVPNEndpoints) {
 		s := &w.ClientVPNEndpoints[name].Status

@@ -46,6 +46,13 @@ func (w *World) flowLogPlaces(l *FlowLog) []flowLogPlace {
 			}
 		}
 	}
+	for _, o := range w.managedOwners() {
+		for _, x := range o.interfaces {
+			if covers("", x.Subnet) {
+				add(o.name+"/"+x.Subnet, x.Handle)
+			}
+		}
+	}
 	for _, n := range sorted(w.ClientVPNEndpoints) {
 		for _, x := range w.ClientVPNEndpoints[n].Status.Associations {
 			if covers("", x.Subnet) {
@@ -123,6 +130,8 @@ func (w *World) flowLog(name string, l *FlowLog) flowlogs.Log {
 const (
 	natGatewayInterface     = "nat_gateway"
 	transitGatewayInterface = "transit_gateway"
+	vpcEndpointInterface    = "vpc_endpoint"
+	loadBalancerInterface   = "network_load_balancer"
 )
 
 // loggedInterfaces are all that a record could be about.
@@ -158,6 +167,16 @@ func (w *World) loggedInterfaces() map[dataplane.Handle]*flowlogs.Interface {
 		for i := range a.Status.Interfaces {
 			n := &a.Status.Interfaces[i]
 			add(n.Handle, n.ID, n.Subnet, "", transitGatewayInterface, n.addresses())
+		}
+	}
+	for _, o := range w.managedOwners() {
+		kind := vpcEndpointInterface
+		if o.plural == "loadBalancers" {
+			kind = loadBalancerInterface
+		}
+		for i := range o.interfaces {
+			n := &o.interfaces[i]
+			add(n.Handle, n.ID, n.Subnet, "", kind, n.addresses())
 		}
 	}
 	for _, e := range w.ClientVPNEndpoints { // AWS has no word for their type

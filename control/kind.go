@@ -71,6 +71,11 @@ var kinds = []Kind{
 	kind("clientVpnEndpoints", "clientVpnEndpoint", "Client VPN endpoint", "cvpn-endpoint", "InvalidClientVpnEndpointId.NotFound", func(w *World) *map[string]*ClientVPNEndpoint { return &w.ClientVPNEndpoints }),
 	kind("vpnClients", "vpnClient", "VPN client", "cvpn-connection", "InvalidClientVpnConnection.IdNotFound", func(w *World) *map[string]*VPNClient { return &w.VPNClients }),
 	kind("instances", "instance", "instance", "i", "InvalidInstanceID.NotFound", func(w *World) *map[string]*Instance { return &w.Instances }),
+	kind("targetGroups", "targetGroup", "target group", "tg", "TargetGroupNotFound", func(w *World) *map[string]*TargetGroup { return &w.TargetGroups }),
+	kind("loadBalancers", "loadBalancer", "load balancer", "nlb", "LoadBalancerNotFound", func(w *World) *map[string]*LoadBalancer { return &w.LoadBalancers }),
+	kind("vpcEndpointServices", "vpcEndpointService", "endpoint service", "vpce-svc", "InvalidVpcEndpointServiceId.NotFound", func(w *World) *map[string]*VPCEndpointService {
+		return &w.VPCEndpointServices
+	}),
 	kind("vpcEndpoints", "vpcEndpoint", "VPC endpoint", "vpce", "InvalidVpcEndpointId.NotFound", func(w *World) *map[string]*VPCEndpoint { return &w.VPCEndpoints }),
 	derived(kind("awsServices", "awsService", "AWS service", "service", "", func(w *World) *map[string]*AWSService { return &w.AWSServices })),
 	derived(kind("networkInterfaces", "networkInterface", "network interface", "eni", "InvalidNetworkInterfaceID.NotFound", func(w *World) *map[string]*NetworkInterface { return &w.NetworkInterfaces })),

@@ -43,3 +43,12 @@ func editDistance(a, b string, limit int) int {
 	}
 	return min(row[len(b)], limit)
 }
+
+// cutLast cuts text at the last separator.
+func cutLast(text, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(text, separator)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(separator):], true
+}

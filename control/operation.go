@@ -46,6 +46,7 @@ type operation struct {
 var operations = map[string]map[string]operation{
 	"faults":                    faultOperations,
 	"links":                     linkOperations,
+	"vpcEndpoints":              endpointOperations,
 	"vpcPeerings":               peeringOperations,
 	"transitGateways":           transitGatewayOperations,
 	"transitGatewayAttachments": attachmentOperations,

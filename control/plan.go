@@ -160,6 +160,10 @@ func (p *planner) foundations(plural, name string) []string {
 		return []string{"subnets " + p.new.NATGateways[name].Subnet}
 	case "vpcEndpoints":
 		return []string{"vpcs " + p.new.VPCEndpoints[name].VPC}
+	case "targetGroups":
+		return []string{"vpcs " + p.new.TargetGroups[name].VPC}
+	case "loadBalancers":
+		return []string{"vpcs " + p.new.LoadBalancers[name].Status.VPC}
 	case "flowLogs":
 		kind, on := p.new.FlowLogs[name].resource(p.new)
 		if k, ok := KindNamed(kind); ok {
@@ -210,6 +214,7 @@ var immutableFields = map[string][]string{
 	"vpcEndpoints":               {"vpc", "service", "type"},
 	"trafficMirrorTargets":       {"networkInterface"},
 	"trafficMirrorSessions":      {"networkInterface"},
+	"targetGroups":               {"vpc", "protocol", "port"},
 	"internetHosts":              {"ip", "ipv6"},
 }
 

@@ -98,6 +98,12 @@ func (w *World) regional() map[place]*regional {
 	for _, a := range w.TransitGatewayAttachments {
 		in(a.VPC).networkInterfaces += len(a.Status.Interfaces)
 	}
+	for _, e := range w.VPCEndpoints {
+		in(e.VPC).networkInterfaces += len(e.Status.Interfaces)
+	}
+	for _, b := range w.LoadBalancers {
+		in(b.Status.VPC).networkInterfaces += len(b.Status.Nodes)
+	}
 	for _, e := range w.ClientVPNEndpoints {
 		in(e.Status.VPC).networkInterfaces += len(e.Status.Associations)
 	}

@@ -113,6 +113,10 @@ var required = map[string][]string{
 	"VPNConnection":        {"customerGateway"},
 	"VPNClient":            {"endpoint"},
 	"VPCEndpoint":          {"vpc", "service"},
+	"VPCEndpointService":   {"loadBalancers"},
+	"LoadBalancer":         {"subnets"},
+	"Listener":             {"port", "targetGroup"},
+	"TargetGroup":          {"vpc", "port"},
 	"ClientVPNEndpoint":    {"clientCidr"},
 	"AuthorizationRule":    {"cidr", "groups"},
 
@@ -195,7 +199,9 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 	case reflect.TypeFor[LogFileFormat]():
 		return word("plain-text", "parquet")
 	case reflect.TypeFor[EndpointType]():
-		return word("gateway")
+		return word("gateway", "interface")
+	case reflect.TypeFor[EndpointState]():
+		return word("pendingAcceptance", "available", "rejected")
 	case reflect.TypeFor[IPAddressType]():
 		return word("ipv4", "dualstack", "ipv6")
 	case reflect.TypeFor[Connectivity]():

@@ -198,6 +198,14 @@ func (w *World) vpcOf(plural, name string) string {
 		if r := w.ClientVPNEndpoints[name]; r != nil {
 			return r.Status.VPC
 		}
+	case "targetGroups":
+		if r := w.TargetGroups[name]; r != nil {
+			return r.VPC
+		}
+	case "loadBalancers":
+		if r := w.LoadBalancers[name]; r != nil {
+			return r.vpc(w)
+		}
 	case "vpcEndpoints":
 		if r := w.VPCEndpoints[name]; r != nil {
 			return r.VPC
@@ -218,7 +226,7 @@ const longestName = 63
 // sharedNames are the kinds among which a bare name must tell one object: the
 // ends of checks and the targets of routes; the peers of rules.
 var sharedNames = [][]string{
-	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "vpnGateways", "vpcEndpoints", "sites", "siteHosts", "vpnClients", "awsServices"},
+	{"instances", "internetHosts", "internetGateways", "natGateways", "egressOnlyInternetGateways", "vpcPeerings", "transitGateways", "vpnGateways", "vpcEndpoints", "loadBalancers", "sites", "siteHosts", "vpnClients", "awsServices"},
 	{"securityGroups", "prefixLists"},
 }
 

@@ -291,7 +291,7 @@ checks:
   - {to: h, ping: true}
 `, []string{
 			`checks[2].from [] no instance, Internet host, site host, site or VPN client named "203.0.113.1"`,
-			`checks[2].to [] no instance, Internet host, site host, site, VPN client, NAT gateway or Client VPN endpoint named "j"`,
+			`checks[2].to [] no instance, Internet host, site host, site, VPN client, NAT gateway, Client VPN endpoint, VPC endpoint or load balancer named "j"`,
 			`checks[3] [] the check has 2 probes`,
 			`checks[4] [] the check has 0 probes`,
 			`checks[5].at [] only a drop has something that decides it`,
@@ -299,7 +299,7 @@ checks:
 			`checks[7].at [] no security group named "web"`,
 			`checks[8].at [] "virtualInterface" is not a kind that can decide`,
 			`checks[9].family [] 2001:db8::1 is not an ipv4 address`,
-			`checks[10].source [] no instance, Internet host, site host, site, VPN client, NAT gateway or Client VPN endpoint named "nat"`,
+			`checks[10].source [] no instance, Internet host, site host, site, VPN client, NAT gateway, Client VPN endpoint, VPC endpoint or load balancer named "nat"`,
 			`checks[11].wait [] 1h0m0s is too long`,
 			`checks[12].from [MissingParameter] The request must contain the parameter from`}},
 	} {

@@ -14,16 +14,32 @@ import (
 type VPCEndpoint struct {
 	// VPC that has the endpoint.
 	VPC string `json:"vpc"`
-	// Service: s3 or dynamodb, of the VPC's Region, or the whole name such as
-	// com.amazonaws.us-east-1.s3.
+	// Service: s3 or dynamodb, of the VPC's Region, an endpoint service, or the whole
+	// name of one of these such as com.amazonaws.us-east-1.s3.
 	Service string `json:"service"`
-	// gateway, which is also meant unless written: a route in route tables.
+	// gateway: a route in route tables, to s3 or dynamodb; interface: network
+	// interfaces in subnets. Unless written it is a gateway for s3 and dynamodb
+	// without subnets, and an interface endpoint else.
 	Type EndpointType `json:"type,omitempty"`
-	// Route tables that get the route to the service.
+	// Route tables that get the route to the service, of a gateway endpoint.
 	RouteTables []string `json:"routeTables,omitempty"`
-	// ipv4, dualstack or ipv6: the addresses of the service that the route is for;
-	// ipv4 unless written.
+	// Subnets that get a network interface, of an interface endpoint, one per
+	// Availability Zone.
+	Subnets []string `json:"subnets,omitempty"`
+	// Private IPv4 addresses of the network interfaces, by subnet; the lowest free
+	// ones unless written.
+	PrivateIPs map[string]netip.Addr `json:"privateIps,omitempty"`
+	// Security groups of the network interfaces; the VPC's default group unless
+	// written.
+	SecurityGroups []string `json:"securityGroups,omitempty"`
+	// Whether the service's own name means the network interfaces in this VPC.
+	PrivateDNSEnabled bool `json:"privateDnsEnabled,omitempty"`
+	// ipv4, dualstack or ipv6: the addresses of the service that the route is for, or
+	// of the network interfaces; ipv4 unless written.
 	IPAddressType IPAddressType `json:"ipAddressType,omitempty"`
+	// State of an endpoint to an endpoint service: pendingAcceptance, available or
+	// rejected; as the service's acceptanceRequired says unless written.
+	State EndpointState `json:"state,omitempty"`
 
 	Status VPCEndpointStatus `json:"status" yaml:"-"`
 }
@@ -31,35 +47,65 @@ type VPCEndpoint struct {
 // VPCEndpointStatus is what AWS makes of a VPC endpoint.
 type VPCEndpointStatus struct {
 	Identity
-	State string `json:"state"` // "available": a gateway endpoint waits for nobody (E9)
-	Type  string `json:"vpcEndpointType"`
+	// State: what AWS owns is available at once (E9, E23).
+	State EndpointState `json:"state"`
+	Type  EndpointType  `json:"vpcEndpointType"`
 	// ServiceName is the whole name of the service.
 	ServiceName   string        `json:"serviceName"`
 	IPAddressType IPAddressType `json:"ipAddressType"`
 	// PrefixLists are AWS's lists of the service's addresses: the destinations of
 	// the endpoint's routes (E1).
 	PrefixLists []string `json:"prefixLists"`
+	// Interfaces are the endpoint's, in the order of the subnets (E12).
+	Interfaces []ManagedInterface `json:"networkInterfaces"`
+	// SecurityGroups are those in force on them.
+	SecurityGroups []string `json:"securityGroups"`
+	// DNSNames are public: the regional one first, then one per Availability Zone
+	// (E22).
+	DNSNames []string `json:"dnsEntries"`
+	// EndpointService is the name of the service, "" of AWS's own.
+	EndpointService string `json:"endpointService,omitempty"`
 	// Region and Account are the VPC's.
 	Region  string    `json:"region"`
 	Account AccountID `json:"account"`
 }
 
-// EndpointType is the kind of a VPC endpoint. The zero EndpointType leaves it to
-// AWS's default, gateway.
+// EndpointType is the kind of a VPC endpoint. The zero EndpointType leaves it to the
+// service.
 type EndpointType uint8
 
 // The kinds of VPC endpoints.
 const (
 	EndpointUnset EndpointType = iota
 	EndpointGateway
+	EndpointInterface
 )
 
-var endpointTypeWords = []string{"", "gateway"}
+var endpointTypeWords = []string{"", "gateway", "interface"}
 
 func (t EndpointType) String() string                { return endpointTypeWords[t] }
 func (t *EndpointType) parse(text string) error      { return parseWord(t, text, endpointTypeWords) }
 func (t EndpointType) MarshalJSON() ([]byte, error)  { return marshalScalar(t) }
 func (t *EndpointType) UnmarshalJSON(b []byte) error { return unmarshalScalar(b, t.parse) }
+
+// EndpointState is how far an endpoint is (E16). The zero EndpointState leaves it to
+// the service.
+type EndpointState uint8
+
+// The states that endpoints stay in.
+const (
+	EndpointStateUnset EndpointState = iota
+	EndpointPendingAcceptance
+	EndpointAvailable
+	EndpointRejected
+)
+
+var endpointStateWords = []string{"", "pendingAcceptance", "available", "rejected"}
+
+func (s EndpointState) String() string                { return endpointStateWords[s] }
+func (s *EndpointState) parse(text string) error      { return parseWord(s, text, endpointStateWords) }
+func (s EndpointState) MarshalJSON() ([]byte, error)  { return marshalScalar(s) }
+func (s *EndpointState) UnmarshalJSON(b []byte) error { return unmarshalScalar(b, s.parse) }
 
 // IPAddressType says which families an endpoint serves. The zero IPAddressType
 // leaves it to AWS's default, ipv4.
@@ -88,6 +134,7 @@ func (e *VPCEndpoint) references(_ *World, name string) []reference {
 		path: field(path, "vpc"), value: e.VPC, set: func(s string) { e.VPC = s },
 		kinds: []string{"vpcs"}, required: "write the VPC that has the endpoint",
 	}}
+	refs = append(refs, e.interfaceReferences(path)...)
 	for i, table := range e.RouteTables {
 		refs = append(refs, reference{
 			path: index(field(path, "routeTables"), i), value: table, set: func(s string) { e.RouteTables[i] = s },
@@ -99,19 +146,29 @@ func (e *VPCEndpoint) references(_ *World, name string) []reference {
 }
 
 // computeStatus settles the service's whole name and the lists of its addresses.
-func (e *VPCEndpoint) computeStatus(w *World) {
+func (e *VPCEndpoint) computeStatus(w *World, name string) {
 	s, at := &e.Status, w.placeOf(e.VPC)
-	s.State, s.Type = "available", "Gateway"
 	s.Region, s.Account = at.region, at.account
-	s.ServiceName = e.Service
-	if !strings.Contains(e.Service, ".") {
+	s.ServiceName, s.EndpointService = e.Service, w.endpointService(e.Service)
+	switch own := w.VPCEndpointServices[s.EndpointService]; {
+	case own != nil:
+		s.ServiceName = own.Status.ServiceName
+	case !strings.Contains(e.Service, "."):
 		s.ServiceName = awsServiceName(at.region, e.Service)
 	}
 	s.IPAddressType = cmp.Or(e.IPAddressType, IPAddressTypeIPv4)
-	s.PrefixLists = []string{}
-	if service := e.service(w); service != nil {
+	s.PrefixLists, s.State = []string{}, EndpointAvailable
+	service := e.service(w)
+	s.Type = e.Type
+	if s.Type == EndpointUnset {
+		if s.Type = EndpointInterface; service != nil && len(e.Subnets) == 0 {
+			s.Type = EndpointGateway
+		}
+	}
+	if service != nil && s.Type == EndpointGateway {
 		s.PrefixLists = service.prefixLists(s.IPAddressType)
 	}
+	e.computeInterfaces(w, name)
 }
 
 // service is the AWS service that the endpoint leads to, nil if there is none in
@@ -144,6 +201,10 @@ func (w *World) endpointRoutes(table string) (routes []Route) {
 }
 
 func (e *VPCEndpoint) compile(c *compilation, name string) {
+	if e.Status.Type == EndpointInterface {
+		e.compileInterfaces(c, name)
+		return
+	}
 	service := e.service(c.w)
 	c.b.GatewayEndpoints = append(c.b.GatewayEndpoints, dataplane.GatewayEndpoint{
 		Object: object(dataplane.KindVPCEndpoint, name, e.Status.Identity),

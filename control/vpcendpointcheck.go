@@ -9,10 +9,14 @@ func (e *VPCEndpoint) validate(v *validation, name string) {
 	path := field("vpcEndpoints", name)
 	switch {
 	case e.Service == "":
-		v.missing(field(path, "service"), "write s3 or dynamodb")
+		v.missing(field(path, "service"), "write s3, dynamodb or an endpoint service")
 	case v.w.VPCs[e.VPC] != nil && e.service(v.w) == nil:
-		v.reportf(field(path, "service"), "InvalidServiceName", fmt.Sprintf("VPC %s is in %s: write s3 or dynamodb", e.VPC, e.Status.Region),
-			"The Vpc Endpoint Service '%s' does not exist", e.Service)
+		e.validateEndpointService(v, path)
+	}
+	if e.Status.Type == EndpointInterface {
+		e.validateInterfaces(v, path, name)
+	} else {
+		e.validateGateway(v, path)
 	}
 	for i, table := range e.RouteTables {
 		e.validateTable(v, name, index(field(path, "routeTables"), i), i, table)
@@ -56,6 +60,9 @@ func (w *World) endpointQuotas(v *validation) {
 	count := map[place]int{}
 	for _, name := range sorted(w.VPCEndpoints) {
 		at := w.placeOf(w.VPCEndpoints[name].VPC)
+		if w.VPCEndpoints[name].Status.Type == EndpointInterface {
+			continue
+		}
 		if count[at]++; count[at] == v.quotas.GatewayEndpointsPerRegion+1 {
 			v.reportf(field("vpcEndpoints", name), "VpcEndpointLimitExceeded", "raise gatewayEndpointsPerRegion under quotas, as AWS does on request",
 				"The maximum number of VPC endpoints has been reached: %d gateway endpoints in %s", v.quotas.GatewayEndpointsPerRegion, at.region)
@@ -66,8 +73,14 @@ func (w *World) endpointQuotas(v *validation) {
 // validateEndpoint refuses a written route to a VPC endpoint: an endpoint's routes
 // are its own (E1, QG15).
 func (t *RouteTable) validateEndpoint(v *validation, path, target string) bool {
-	if v.w.VPCEndpoints[target] == nil {
+	e := v.w.VPCEndpoints[target]
+	if e == nil {
 		return true
+	}
+	if e.Status.Type == EndpointInterface { // QG14
+		v.reportf(path, "RouteNotSupported", "an interface endpoint is reached at the addresses of its network interfaces",
+			"Route table contains unsupported route target: %s. VPC Endpoints of this type cannot be used as route targets.", target)
+		return false
 	}
 	v.reportf(path, "InvalidParameterValue", fmt.Sprintf("name the route table under routeTables of VPC endpoint %s, which adds and removes its route itself", target),
 		"Cannot create or replace a prefix list route targeting a VPC Endpoint.")

@@ -57,6 +57,12 @@ type World struct {
 	ClientVPNEndpoints map[string]*ClientVPNEndpoint `json:"clientVpnEndpoints,omitempty"`
 	// Clients of Client VPN endpoints, by name.
 	VPNClients map[string]*VPNClient `json:"vpnClients,omitempty"`
+	// Target groups: what load balancers hand connections to.
+	TargetGroups map[string]*TargetGroup `json:"targetGroups,omitempty"`
+	// Network Load Balancers, internal ones, behind endpoint services.
+	LoadBalancers map[string]*LoadBalancer `json:"loadBalancers,omitempty"`
+	// Endpoint services: what is behind load balancers, offered to other VPCs.
+	VPCEndpointServices map[string]*VPCEndpointService `json:"vpcEndpointServices,omitempty"`
 	// VPC endpoints: private ways from a VPC to services, past the Internet.
 	VPCEndpoints map[string]*VPCEndpoint `json:"vpcEndpoints,omitempty"`
 	// Route tables: where packets go that leave a subnet.

@@ -375,6 +375,21 @@ vpnClients:
   ben: {endpoint: waiting, inLab: false}
 vpcEndpoints:
   s3: {vpc: a, service: com.amazonaws.eu-central-1.s3, type: gateway, routeTables: [main-a], ipAddressType: dualstack}
+  kv: {vpc: a, service: kv, subnets: [two], privateIps: {two: 10.0.2.77}, securityGroups: [app], state: available}
+  other: {vpc: d, service: kv, subnets: [four], privateDnsEnabled: true}
+vpcEndpointServices:
+  kv: {loadBalancers: [balancer], acceptanceRequired: true, allowedPrincipals: ["*"], privateDnsName: kv.example.com}
+loadBalancers:
+  balancer:
+    subnets: [other]
+    privateIps: {other: 10.0.1.88}
+    ipAddressType: dualstack
+    securityGroups: [b/default]
+    enforceInboundRulesOnPrivateLink: false
+    crossZone: true
+    listeners: [{protocol: tcp, port: 443, targetGroup: kv}]
+targetGroups:
+  kv: {vpc: b, protocol: tcp, port: 8443, targets: [plain, plain/eth0, 10.0.1.99]}
 routeTables:
   main-a: {vpc: a, main: true, propagate: [vgw]}
   ingress-vpn: {vpc: a, vpnGateway: vgw, routes: {10.0.2.0/24: fw/eth0}}
@@ -406,6 +421,7 @@ subnets:
   one: {vpc: a, cidr: 10.0.1.0/24, routeTable: edge, ipv6: 2001:db8:1:1::/64, assignIpv6: false}
   two: {vpc: a, cidr: 10.0.2.0/24, ipv6: 2001:db8:1:2::/64, az: eu-central-1a, networkAcl: a/default, mapPublicIp: true}
   other: {vpc: b, cidr: 10.0.1.0/24, enableResourceNameDnsARecord: true}
+  four: {vpc: d, cidr: 10.3.1.0/24}
   six: {vpc: b, ipv6Native: true, enableDns64: true, privateDnsHostnameType: resource-name, enableResourceNameDnsAAAARecord: true}
 securityGroups:
   a/default: {egress: []}

@@ -2,7 +2,9 @@ package scenarios
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,6 +115,11 @@ func (n *testNetwork) spell(line string) string {
 	for name, a := range w.TransitGatewayAttachments {
 		for _, i := range a.Status.Interfaces {
 			words = append(words, i.ID, name+"/"+i.Subnet)
+		}
+	}
+	for _, owner := range slices.Concat(slices.Collect(maps.Keys(w.VPCEndpoints)), slices.Collect(maps.Keys(w.LoadBalancers))) {
+		for _, i := range managed(w, owner) {
+			words = append(words, i.ID, owner+"/"+i.Subnet)
 		}
 	}
 	words = append(words, string(control.DefaultAccount), "acct")

@@ -76,6 +76,9 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 		a := g.Status.Addresses[0]
 		return oneOf(c, pick(g.Status.VPC, a.PrivateIP, a.PublicIP), netip.Addr{})
 	}
+	if list := managed(w, c.To); len(list) > 0 {
+		return endpointAddress(w, c, list)
+	}
 	n := interfaceNamed(w, c.To)
 	if n == nil {
 		return netip.Addr{}, errNoEnd
@@ -123,6 +126,9 @@ func sources(w *control.World, c *control.Check, to netip.Addr) ([]netip.Addr, e
 	}
 	if s := w.Sites[c.Source]; s != nil {
 		return only(oneOf(&seen, s.Status.PublicIP, s.Status.IPv6))
+	}
+	if list := managed(w, c.Source); len(list) > 0 {
+		return managedSources(list, to), nil
 	}
 	n := interfaceNamed(w, c.Source)
 	if n == nil {

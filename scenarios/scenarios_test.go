@@ -223,6 +223,11 @@ func TestDropNamesWhatDecides(t *testing.T) {
 			"answered; data saw source 2001:db8:a100::10",
 			"dropped at transitGatewayRouteTable hub/default: no route matches 10.101.1.10",
 		},
+		"privatelink": {
+			"answered; 10.0.1.200 saw source 10.0.1.4",
+			"dropped at vpcEndpoint waiting: the endpoint is not available",
+			"dropped at loadBalancer kv-nlb: no target in service for it",
+		},
 		"vpc-endpoints": {
 			"answered; s3.us-east-1 saw source 10.0.2.10",
 			"dropped at securityGroup s3: no egress rule allows tcp/80 to 198.18.4.5",

@@ -22,13 +22,6 @@ var waiting = map[string]string{
 	"E-C12": policies,
 	"E-C13": policies,
 	"E-C14": policies,
-	"E-C15": "interface endpoints",
-	"E-C16": "interface endpoints",
-	"E-C17": "interface endpoints",
-	"E-C18": "interface endpoints",
-	"E-C19": "interface endpoints",
-	"E-C20": "interface endpoints",
-	"E-C21": "interface endpoints",
 	"E-C22": "Gateway Load Balancers",
 	"E-C23": "Gateway Load Balancers",
 	"E-C24": "Gateway Load Balancers",
@@ -51,6 +44,8 @@ var elsewhere = map[string]string{
 	"R-C23": "dataplane: TestNATGatewayPortLimitPerDestination",
 	// A file with a route to a gateway that is not there is refused.
 	"R-C24": "dataplane: TestNATGatewayStateSurvivesPublishAndDiesWithTheGateway",
+	// Servers on sockets, too.
+	"E-C20": "control/services: TestPrivateDNSOfAnEndpoint_EC20",
 	// What AWS's API answers, not what becomes of packets.
 	"K-C3":  "control: TestVPCPeeringProblems",
 	"K-C5":  "control: TestGroupReference_S10_S12_P12_QS9",

@@ -62,3 +62,24 @@ func (u *user) cutByRoutes() {
 		u.expectOutput("app", "curl -sS -m 5 http://198.18.0.5/", way.is)
 	}
 }
+
+func TestPrivateLinkWithRealPrograms(t *testing.T) {
+	requirePrograms(t, "curl")
+	asEveryUser(t, func(t *testing.T, u *user) {
+		t.Parallel() // with the other user: it mostly waits
+		u.ok("up", "-d", "privatelink")
+		u.expectAll([]networkCase{
+			{"E19 E22 curl by the service's private name", "shop", "curl -4 -sS -m 5 http://kv.example.com/", `^kv[12] \(10\.0\.[12]\.10\) answers 10\.0\.[12]\.4:\d+`},
+			{"E18 IPv6", "shop", "curl -6 -sS -m 5 http://kv.example.com/", `answers \[2001:db8:1:[12]::4\]:`},
+			{"E23 a service of AWS's", "shop", "curl -sS -m 5 http://10.0.1.4/", `^s3\.us-east-1 \(10\.0\.1\.4\) answers 10\.0\.1\.10:\d+ through VPC endpoint vpce-`},
+			{"E-C17 pending", "partner", "curl -sS -m 0.5 http://10.3.1.4/", `timed out`},
+		})
+		u.ok("endpoint", "accept", "waiting")
+		u.expectOutput("partner", "curl -sS -m 5 http://10.3.1.4/", `^kv1 \(10\.0\.1\.10\) answers 10\.0\.1\.4:`)
+		u.ok("endpoint", "reject", "waiting")
+		u.expectOutput("partner", "curl -sS -m 0.5 http://10.3.1.4/", `timed out`)
+		if n := u.drops("bug"); n > 0 {
+			t.Errorf("%d packets met a bug", n)
+		}
+	})
+}

@@ -195,7 +195,7 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("FORWARD", impairment(&r.Status.Forward))
 		add("REVERSE", impairment(&r.Status.Reverse))
 		add("FAULT", r.Status.Fault)
-	case *control.VPCEndpoint, *control.AWSService:
+	case *control.VPCEndpoint, *control.AWSService, *control.VPCEndpointService, *control.LoadBalancer, *control.TargetGroup:
 		describeEndpoint(r, add, wide)
 	case *control.InternetHost:
 		add("IP", address(r.IP))

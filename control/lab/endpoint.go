@@ -123,6 +123,9 @@ func findDestination(w *control.World, from *sender, text string, family control
 		return a, nil
 	}
 	var a netip.Addr
+	if e := w.VPCEndpoints[text]; e != nil && len(e.Status.Interfaces) > 0 {
+		return endpointAddress(w, from, text, e, family)
+	}
 	machine, isOutside := outsideMachine(w, text)
 	eni := w.NetworkInterfaces[interfaceName(w, text)]
 	switch {
@@ -200,6 +203,11 @@ func EndNames(w *control.World) []string {
 		}
 	}
 	names = append(names, outsideNames(w)...)
+	for name, e := range w.VPCEndpoints {
+		if len(e.Status.Interfaces) > 0 {
+			names = append(names, name)
+		}
+	}
 	slices.Sort(names)
 	return names
 }

@@ -128,24 +128,23 @@ func (x *exchange) prepareReceiver(w *control.World, from *sender) (err error) {
 	if name == "" {
 		name, address = x.elsewhere(w, from, to), to
 	}
-	node := nodeName(w, name)
-	if node == "" {
-		return nil // nobody, or stopped
-	}
-	r := &receiver{node: node, address: address, interfaces: handlesOf(w, name)}
-	if w.AWSServices[name] != nil { // which may be there behind an endpoint as well
-		handle := x.deliveredTo(from)
-		if behind := frontBehind(w, handle); behind != "" {
-			r.node, r.interfaces = behind, []dataplane.Handle{handle}
-		}
-	}
-	x.receiver = r
 	arriving := x.probe
 	arriving.To = address // behind any translation, which may change the family
+	r := &receiver{node: nodeName(w, name), address: address}
+	switch {
+	case w.AWSServices[name] != nil || atEndpoint(w, to): // who gets it depends on the way
+		name, arriving = x.receiveByTrace(w, from, r)
+	case r.node != "":
+		r.interfaces = handlesOf(w, name)
+	}
+	if r.node == "" {
+		return nil // nobody, or stopped
+	}
+	x.receiver = r
 	if r.sight, err = openSight(x.lab, r.node, arriving); err != nil {
 		return fmt.Errorf("watching %s: %w", name, err)
 	}
-	if r.answerer, err = openAnswerer(x.lab, r, name, x.probe); err != nil {
+	if r.answerer, err = openAnswerer(x.lab, r, name, arriving); err != nil {
 		return fmt.Errorf("listening in %s: %w", name, err)
 	}
 	return nil
@@ -276,27 +275,12 @@ func (x *exchange) elsewhere(w *control.World, from *sender, to netip.Addr) stri
 		}
 	}
 	if len(owners) > 1 {
-		return owners[x.deliveredTo(from)]
+		return owners[x.way(from).To.Handle]
 	}
 	for _, name := range owners {
 		return name
 	}
 	return ""
-}
-
-// deliveredTo is the interface that the probe will reach, 0 if none.
-func (x *exchange) deliveredTo(from *sender) dataplane.Handle {
-	request := dataplane.TraceRequest{From: from.Handle}
-	request.Dst, request.SrcPort, request.DstPort = packet.AddrFrom(x.probe.To), tracePort, x.probe.Port
-	request.Proto = wireProtocol(x.probe)
-	switch request.Proto {
-	case packet.ProtoICMP:
-		request.ICMPType = icmpEchoRequest
-	case packet.ProtoICMPv6:
-		request.ICMPType = icmpv6Echo
-	}
-	trace := x.lab.engine.Trace(request)
-	return trace.Last().To.Handle
 }
 
 // nat64 is the prefix under which NAT gateways show IPv4 to IPv6 (R54).

@@ -31,3 +31,37 @@ func TestNamesOfAWSServices_E8(t *testing.T) {
 		}
 	}
 }
+
+// E22: an endpoint's own names are public; where private DNS is on, the service's name
+// means its interfaces, in that VPC alone.
+func TestPrivateDNSOfAnEndpoint_EC20(t *testing.T) {
+	w := newWorld(t, fixture+`
+targetGroups: {kv: {vpc: app, port: 443}}
+loadBalancers: {nlb: {subnets: [s1], listeners: [{port: 443, targetGroup: kv}]}}
+vpcEndpointServices: {kv: {loadBalancers: [nlb], acceptanceRequired: false, allowedPrincipals: ["*"], privateDnsName: kv.example.com}}
+vpcEndpoints:
+  ie: {vpc: app, service: kv, subnets: [s1], privateIps: {s1: 10.0.1.200}, privateDnsEnabled: true}
+  s3: {vpc: app, service: s3, type: interface, subnets: [s1], privateIps: {s1: 10.0.1.201}, privateDnsEnabled: true}
+`)
+	d := NewDirectory(w)
+	names := w.VPCEndpoints["ie"].Status.DNSNames
+	other := "" // an interface of another VPC with names
+	for name, n := range w.NetworkInterfaces {
+		if n.VPC == "other" {
+			other = name
+		}
+	}
+	for _, c := range []struct{ eni, name, want string }{
+		{"i1/eth0", "kv.example.com", "NOERROR 10.0.1.200"},
+		{"i1/eth0", "s3.us-east-1.amazonaws.com", "NOERROR 10.0.1.201"},
+		{"i1/eth0", "b1.s3.us-east-1.amazonaws.com", "NOERROR 10.0.1.201"},
+		{other, "kv.example.com", "NXDOMAIN SOA ."},
+		{other, "s3.us-east-1.amazonaws.com", "NOERROR 198.18.0.5"},
+		{other, names[0], "NOERROR 10.0.1.200"},
+		{other, names[1], "NOERROR 10.0.1.200"},
+	} {
+		if got := d.resolveText(t, c.eni, c.name, dns.TypeA); got != c.want {
+			t.Errorf("%s asks for %s: got %s, want %s", c.eni, c.name, got, c.want)
+		}
+	}
+}

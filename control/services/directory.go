@@ -67,6 +67,8 @@ type (
 		name string
 		// peers are the VPCs whose names the resolver of this one knows.
 		peers map[*vpc]peerNames
+		// private are names of services that mean endpoints of this VPC.
+		private []meaning
 	}
 	group struct{ name, id string }
 )
@@ -119,7 +121,7 @@ func NewDirectory(w *control.World) *Directory {
 		}
 	}
 	d.addClientVPN(w, vpcs)
-	d.addAWSServices(w)
+	d.addAWSServices(w, vpcs)
 	return d
 }
 

@@ -66,7 +66,7 @@ func (d *Directory) lookup(asker *networkInterface, name string) meaning {
 	if strings.Contains(name, `\`) { // an escaped octet: no name of ours has one
 		return d.nowhere(name)
 	}
-	if m, ok := d.awsService(name); ok {
+	if m, ok := d.awsService(asker, name); ok {
 		return m
 	}
 	for _, zone := range d.zones {
