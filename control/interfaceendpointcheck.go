@@ -32,6 +32,7 @@ func (e *VPCEndpoint) validateInterfaces(v *validation, path, name string) {
 	v.validateManaged(path, e.VPC, e.Subnets, e.PrivateIPs, func(subnet string) badValue { // QC8
 		return badValue{"DuplicateSubnetsInSameZone", fmt.Sprintf("Found another VPC endpoint subnet in the availability zone of %s. VPC endpoint subnets should be in different availability zones supported by the VPC endpoint service.", subnet), "keep one of them"}
 	})
+	// AWS spreads nothing over zones here: an endpoint is in zones of the service.
 	for i, subnet := range e.Subnets {
 		s, own := v.w.Subnets[subnet], v.w.VPCEndpointServices[e.Status.EndpointService]
 		if s != nil && own != nil && !slices.Contains(own.Status.AvailabilityZones, s.zone(v.w)) { // QC9

@@ -82,6 +82,7 @@ func (w *World) managedOwners() (owners []managedOwner) {
 // managedDemands asks for the addresses of all such interfaces. An address is fixed
 // as long as its owner and its subnet last (E12).
 func (a *allocation) managedDemands(v4, v6 map[string]*pool) (demands []*demand) {
+	// A copy, for previous may be the very world whose addresses are given out anew.
 	had := map[string][]ManagedInterface{}
 	for _, o := range a.previous.managedOwners() {
 		had[o.plural+" "+o.name] = slices.Clone(o.interfaces)

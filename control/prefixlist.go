@@ -92,3 +92,14 @@ func (l *PrefixList) validate(v *validation, name string) {
 		seen[entry] = true
 	}
 }
+
+// listInRegion refuses a list of AWS's in a VPC of another Region, where AWS knows
+// another one.
+func (v *validation) listInRegion(path, vpc, name string) {
+	list, region := v.w.PrefixLists[name], v.w.placeOf(vpc).region
+	if list == nil || !list.managed() || strings.HasPrefix(name, awsPrefixLists+region+".") {
+		return
+	}
+	v.reportf(path, "InvalidPrefixListID.NotFound", fmt.Sprintf("VPC %s is in %s: write %s%s.…", vpc, region, awsPrefixLists, region),
+		"The prefix list ID '%s' does not exist", name)
+}

@@ -61,6 +61,7 @@ func (t *RouteTable) validateRoute(v *validation, name, path string, d Destinati
 		if list == nil {
 			return
 		}
+		v.listInRegion(path, t.VPC, d.PrefixList)
 		prefixes = list.Entries
 	}
 	for _, p := range prefixes {

@@ -55,6 +55,7 @@ func (g *SecurityGroup) validateRules(v *validation, path string, rules []Securi
 			continue
 		}
 		at := index(path, p.Rule)
+		v.listInRegion(at, g.VPC, p.PrefixList)
 		key := rule{p.Protocol, p.Ports, p.ICMPType, p.ICMPCode, p.CIDR, p.SecurityGroup + p.PrefixList}
 		if seen[key] { // QS4
 			v.reportf(at, "InvalidPermission.Duplicate", "remove one of the two", "the specified rule %q already exists", p.String())

@@ -62,6 +62,8 @@ func TestValidateVPCEndpoints(t *testing.T) {
 				`vpcEndpoints.e.routeTables[0] [RouteAlreadyExists] route table hand already has a route with destination-prefix-list-id ` + s3}},
 		"AWS's lists are AWS's": {"vpcEndpoints: {e: {vpc: a, service: s3}}\nprefixLists: {" + s3 + ": {entries: [10.0.0.0/8]}}\n", []string{
 			`prefixLists["` + s3 + `"] [InvalidParameterValue] Invalid value '` + s3 + `' for prefix list name`}},
+		"E2 a list of another Region": {"vpcEndpoints: {e: {vpc: a, service: s3}}\nsecurityGroups: {g: {vpc: b, egress: [{protocol: all, to: com.amazonaws.us-east-1.s3}]}}\n", []string{
+			`securityGroups.g.egress[0] [InvalidPrefixListID.NotFound] The prefix list ID 'com.amazonaws.us-east-1.s3' does not exist`}},
 		"an address of a service's": {"vpcEndpoints: {e: {vpc: a, service: s3}}\ninternetHosts: {h: {ip: 198.18.1.1, ipv6: 2001:db8:fe00::9}}\n", []string{
 			`internetHosts.h.ip [InvalidIPAddress.InUse] Address 198.18.1.1 is in use.`,
 			`internetHosts.h.ipv6 [InvalidIPAddress.InUse] Address 2001:db8:fe00::9 is in use.`}},

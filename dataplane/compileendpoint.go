@@ -47,6 +47,8 @@ func (c *compiler) endpointInterfaces(all []networkInterface) []networkInterface
 		})
 		c.s.gatewayEndpoints = append(c.s.gatewayEndpoints, gatewayEndpoint{service: e.Service, tracked: e.Tracked})
 	}
+	// attached enters an interface that is in a subnet, as an instance's is: it has
+	// an owner's place in the VPC, so that peers and sites find it too (E21).
 	attached := func(ni networkInterface, owner Object, subnet Handle) {
 		ni.subnet, ni.routerMAC, ni.timeouts = c.resolve(owner, KindSubnet, subnet), routerMAC(subnet), DefaultTimeouts
 		if len(c.errs) == 0 {
@@ -141,7 +143,7 @@ func (c *compiler) endpointGroups(members map[Handle]map[packet.Addr]struct{}) {
 	}
 	for _, b := range c.b.LoadBalancers {
 		for _, n := range b.Nodes {
-			if len(b.SecurityGroups) > 0 {
+			if len(b.SecurityGroups) > 0 { // without any, nothing is judged
 				give(n.Handle, b.SecurityGroups)
 			}
 		}

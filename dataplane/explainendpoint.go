@@ -13,6 +13,8 @@ func (s *Snapshot) explainEndpoint(step Step, before, after packet.Tuple) string
 		return fmt.Sprintf("a gateway endpoint serves its own VPC only, and %s is not of %s", after.Src, s.objectOf(Handle(step.Detail)))
 	case ReasonNotFromInternet:
 		return "the addresses of an endpoint cannot be reached from the Internet"
+	case ReasonNoHost:
+		return fmt.Sprintf("nobody at the service has %s", after.Dst)
 	case ReasonEndpointClosed:
 		return "the endpoint is not available: it drops what comes to it"
 	case ReasonEndpointProtocol:

@@ -49,6 +49,8 @@ func (w *Walk) enterEndpoint(index uint32) Hop {
 	if !w.enterSubnet(ni) || !w.securityGroups(ni, ingress) {
 		return Hop{}
 	}
+	// The groups come first: what they refuse is a REJECT of the interface in flow
+	// logs, and what the endpoint itself refuses is not.
 	switch {
 	case !ni.owns(w.tuple.Dst):
 		return w.drop(StageDestinationCheck, ReasonDestinationAddress, ni.handle, 0)
@@ -63,7 +65,7 @@ func (w *Walk) enterEndpoint(index uint32) Hop {
 	case !w.trackSender(): // S25, E24
 		return Hop{}
 	}
-	w.clamp(endpointMTU)
+	w.clamp(endpointMTU) // nobody discovers the path's MTU here
 	if e.private {
 		return w.privateLink(index)
 	}
@@ -103,6 +105,8 @@ func (w *Walk) outOfEndpoint(index uint32) Hop {
 	}
 	w.clamp(endpointMTU)
 	w.pass(StageVPCEndpoint, ReasonService, ni.gateway, 0)
+	// Its groups track what came in, so an answer needs no egress rule (S50); what
+	// nobody asked for does, and a service asks nobody (E15).
 	w.origin, w.crossed = int(index), 0
 	return w.sendOn(index)
 }

@@ -176,3 +176,16 @@ func TestPrivateLinkIsTraced(t *testing.T) {
 		t.Error("the trace left a mapping")
 	}
 }
+
+func BenchmarkPrivateLink(b *testing.B) {
+	n := newPrivateLink(b).publish()
+	n.want("request", hI1, syn("10.0.2.200", 443), VerdictPass, ReasonDelivered)
+	data := syn("10.0.2.200", 443)
+	data.TCPFlags = packet.TCPFlagACK
+	frame, scratch, in := packet.Append(nil, n.spec(hI1, data)), make([]byte, 0, 2048), make([]packet.Frame, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		in[0] = packet.Frame{Link: hI1, Data: append(scratch[:0], frame...)}
+		n.frames = n.e.Forward(in, n.frames[:0])
+	}
+}

@@ -65,6 +65,8 @@ var proxyTimeouts = Timeouts{TCPEstablished: 350e9, TCPHalfOpen: 350e9, TCPClose
 // node (E19).
 func (w *Walk) privateLink(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
+	// The endpoint's interface is part of the key: consumers may have the same
+	// addresses and ports.
 	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, egress)
 	mapping, place, found := w.findMapping(&key)
 	if !found {
@@ -76,7 +78,7 @@ func (w *Walk) privateLink(index uint32) Hop {
 		}
 	}
 	node := w.snap.interfaceOf(uint32(mapping.node))
-	if node < 0 {
+	if node < 0 { // the load balancer went, and the connection's state with it
 		return w.drop(StageVPCEndpoint, ReasonNATExpired, ni.handle, 0)
 	}
 	w.noteMapping(mapping, place, found, egress)
@@ -87,6 +89,8 @@ func (w *Walk) privateLink(index uint32) Hop {
 	}
 	w.tuple.Src, w.tuple.SrcPort, w.tuple.Dst, w.tuple.DstPort = mapping.address, mapping.port, mapping.target, mapping.targetPort
 	w.translated(StageLoadBalancer, ReasonNATOut, n.gateway)
+	// From here on the node is who sends: the provider's groups may name its groups,
+	// and nothing of the way so far counts (S49).
 	w.origin, w.crossed = node, 0
 	return w.sendOn(uint32(node))
 }
@@ -107,6 +111,8 @@ func (w *Walk) proposeProxied(ni *networkInterface, key *flowKey) *natMapping {
 	case l == nil:
 		w.drop(StageLoadBalancer, ReasonNoListener, n.gateway, 0)
 		return nil
+	// Asked about new connections only: the mapping is what is remembered of those
+	// that were let in, as tracking is elsewhere (S23).
 	case n.groups != nil && !balancer.ignorePrivateLink && n.groups.find(ingress, w.tuple.Src, w.tuple.Proto, w.tuple.DstPort, 0) == nil:
 		w.drop(StageLoadBalancer, ReasonNoRule, n.gateway, 0) // E20
 		return nil
@@ -119,6 +125,8 @@ func (w *Walk) proposeProxied(ni *networkInterface, key *flowKey) *natMapping {
 		w.drop(StageLoadBalancer, ReasonNoTarget, n.gateway, 0)
 		return nil
 	}
+	// The node's own port, so that the answer finds its way: it is unique per node,
+	// target and protocol, which bounds the connections as on AWS.
 	w.newMapping = natMapping{key: *key, node: n.handle, target: to.address, targetPort: to.port}
 	if !w.freePort(n, key.hash(w.state.nat.inside.seed, 0)) {
 		w.drop(StageLoadBalancer, ReasonNATPortAllocation, n.gateway, 0)

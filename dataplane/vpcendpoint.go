@@ -45,6 +45,8 @@ func (w *Walk) gatewayEndpoint(index uint32) Hop {
 	switch {
 	case from < 0 || !w.snap.inVPC(from, ni.vpc) || !containsAny(w.snap.vpcs[ni.vpc].prefixes, w.tuple.Src):
 		return w.drop(StageVPCEndpoint, ReasonNotFromItsVPC, ni.handle, uint32(w.snap.vpcs[ni.vpc].handle))
+	case !ni.owns(w.tuple.Dst): // in the service's range, where it has one address
+		return w.drop(StageVPCEndpoint, ReasonNoHost, ni.handle, 0)
 	case w.wireLength() > endpointMTU:
 		return w.drop(StageVPCEndpoint, ReasonTooBig, ni.handle, endpointMTU)
 	case e.tracked && !w.trackSender():

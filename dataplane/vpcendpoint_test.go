@@ -54,6 +54,7 @@ func TestGatewayEndpointServesItsOwnVPC_E7(t *testing.T) {
 	foreign.Src = addr("10.9.0.1")
 	n.want("what a middlebox passes on", hI3, foreign, VerdictDrop, ReasonNotFromItsVPC)
 	n.want("its own", hI3, syn("198.18.0.5", 443), VerdictPass, ReasonDelivered)
+	n.want("to an address that the service does not have", hI3, syn("198.18.0.6", 443), VerdictDrop, ReasonNoHost)
 }
 
 func TestGatewayEndpointOfANATGatewaysSubnet_E11(t *testing.T) {
