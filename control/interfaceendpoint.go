@@ -56,7 +56,7 @@ func (e *VPCEndpoint) computeInterfaces(w *World, name string) {
 // (E22).
 func (e *VPCEndpoint) dnsNames(w *World, name string) []string {
 	s := &e.Status
-	_, random, _ := cutLast(resourceID("dns", w.Name, "vpcEndpoints", name), "-")
+	_, random, _ := cutLast(resourceID("dns", w.Name, "vpcEndpoints names", name), "-")
 	_, service, _ := cutLast(s.ServiceName, ".")
 	host, domain := s.ID+"-"+random[:8], fmt.Sprintf(".%s.%s.vpce.amazonaws.com", service, s.Region)
 	names := []string{host + domain}

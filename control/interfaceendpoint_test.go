@@ -73,6 +73,8 @@ func TestValidateInterfaceEndpoints(t *testing.T) {
 			`vpcEndpoints.f.privateIps.a1 [InvalidIPAddress.InUse] Address 10.0.1.99 is in use.`,
 			`vpcEndpoints.f.privateIps.a2 [InvalidParameter] a2 is none of its subnets`,
 			`vpcEndpoints.f.privateIps.b1 [InvalidParameterValue] Address 10.0.2.9 does not fall within the subnet's address range`}},
+		"E27 two per VPC, where that is the quota": {"quotas: {interfaceEndpointsPerVpc: 1}\nvpcEndpoints: {e: {vpc: a, service: kv, subnets: [a1]}, f: {vpc: a, service: kv, subnets: [a2]}, g: {vpc: a, service: s3}}\n", []string{
+			`vpcEndpoints.f [VpcEndpointLimitExceeded] The maximum number of VPC endpoints has been reached: 1 interface endpoints in a`}},
 		"QG14 as a route's target": {"vpcEndpoints: {e: {vpc: a, service: kv, subnets: [a1]}}\nrouteTables: {r: {vpc: a, routes: {10.9.0.0/16: e}}}\n", []string{
 			`routeTables.r.routes["10.9.0.0/16"] [RouteNotSupported] Route table contains unsupported route target: e. VPC Endpoints of this type cannot be used as route targets.`}},
 	} {

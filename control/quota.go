@@ -49,6 +49,8 @@ type Quotas struct {
 	RoutesPerClientVPNAssociation int `json:"routesPerClientVpnAssociation,omitempty"`
 	// Gateway endpoints per Region, 20 unless written.
 	GatewayEndpointsPerRegion int `json:"gatewayEndpointsPerRegion,omitempty"`
+	// Interface endpoints per VPC, 50 unless written.
+	InterfaceEndpointsPerVPC int `json:"interfaceEndpointsPerVpc,omitempty"`
 	// Route tables per VPC, the main one included, 200 unless written.
 	RouteTablesPerVPC int `json:"routeTablesPerVpc,omitempty"`
 	// Static routes per route table and family, 500 unless written.
@@ -102,6 +104,7 @@ func (q *Quotas) table() []quota {
 		{"authorizationRulesPerClientVpnEndpoint", &q.AuthorizationRulesPerClientVPNEndpoint, 200, 10_000},
 		{"routesPerClientVpnAssociation", &q.RoutesPerClientVPNAssociation, 100, 1000},
 		{"gatewayEndpointsPerRegion", &q.GatewayEndpointsPerRegion, 20, 1000},
+		{"interfaceEndpointsPerVpc", &q.InterfaceEndpointsPerVPC, 50, 1000},
 		{"routeTablesPerVpc", &q.RouteTablesPerVPC, 200, 4096},
 		{"routesPerRouteTable", &q.RoutesPerRouteTable, 500, 1000},
 		{"securityGroupsPerRegion", &q.SecurityGroupsPerRegion, 2500, 65536},

@@ -55,12 +55,17 @@ func (e *VPCEndpoint) validateTable(v *validation, name, path string, i int, tab
 	}
 }
 
-// endpointQuotas counts gateway endpoints per Region and account (E9).
+// endpointQuotas counts gateway endpoints per Region and account (E9), and interface
+// endpoints per VPC (E27).
 func (w *World) endpointQuotas(v *validation) {
-	count := map[place]int{}
+	count, interfaces := map[place]int{}, map[string]int{}
 	for _, name := range sorted(w.VPCEndpoints) {
 		at := w.placeOf(w.VPCEndpoints[name].VPC)
-		if w.VPCEndpoints[name].Status.Type == EndpointInterface {
+		if vpc := w.VPCEndpoints[name].VPC; w.VPCEndpoints[name].Status.Type == EndpointInterface {
+			if interfaces[vpc]++; interfaces[vpc] == v.quotas.InterfaceEndpointsPerVPC+1 {
+				v.reportf(field("vpcEndpoints", name), "VpcEndpointLimitExceeded", "raise interfaceEndpointsPerVpc under quotas, as AWS does on request",
+					"The maximum number of VPC endpoints has been reached: %d interface endpoints in %s", v.quotas.InterfaceEndpointsPerVPC, vpc)
+			}
 			continue
 		}
 		if count[at]++; count[at] == v.quotas.GatewayEndpointsPerRegion+1 {

@@ -40,8 +40,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}
 	}
 	write("my-lab.yaml", "name: my-lab\nvpcs:\n  a: {cidr: 10.0.0.0/8}\ninstances:\n  i: {subnet: s}\n")
-	const embedded = "central-egress, client-vpn, cloudhub, dual-stack, edge-inspection, inspection, inter-region-tgw, ipv6-only-nat64, middlebox, nacl-vs-sg, nat-egress, " +
-		"office-through-transit, overlapping, peering, peering-not-transitive, privatelink, quickstart, site-to-site-bgp, site-to-site-static, tgw-connect, transit-hub, vpc-endpoints, vpn-failover, vpn-tgw-ecmp"
+	embedded := strings.Join(scenarios.Names(), ", ")
 	for _, test := range []struct {
 		args   string
 		code   int
