@@ -74,9 +74,10 @@ func (c *Capture) takeWay(w *Walk, link uint32) {
 }
 
 // wantsWay asks the filter at the beginning and wherever the packet has new
-// addresses. Of neighbours being looked for there is too much to be of interest.
+// addresses. What kernels say of themselves, looking for neighbours and listening to
+// groups, is too much to be of interest.
 func (c *Capture) wantsWay(w *Walk, from Handle) bool {
-	if w.pkt.Family == 0 || w.reason == ReasonNeighbor || w.nSteps == 0 {
+	if w.pkt.Family == 0 || w.reason == ReasonNeighbor || w.reason == ReasonMembership || w.nSteps == 0 {
 		return false
 	}
 	subject := filterSubject{length: len(w.pkt.Frame.Data), verdict: w.verdict, reason: w.reason}

@@ -249,11 +249,14 @@ func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.
 		return out
 	}
 	hop, answer := w.start(f, e)
-	if len(answer) > 0 {
+	if w.verdict == VerdictAnswer {
 		e.state.counters.Answered++
 		e.state.counters.Reasons[w.reason]++
 		if e.taps != nil {
 			e.tapWalk(w, f)
+		}
+		if len(answer) == 0 {
+			return out
 		}
 		return append(out, packet.Frame{Data: answer, Link: f.Link})
 	}

@@ -280,6 +280,8 @@ func (s *Snapshot) explainPlace(step Step, before, after packet.Tuple) string {
 		return "later fragment: judged like its first part"
 	case ReasonARP, ReasonNeighbor, ReasonRouterPing:
 		return "answered by the subnet's router"
+	case ReasonMembership:
+		return "taken by the router: a VPC carries no groups, so nothing comes of it"
 	case ReasonMalformed:
 		return fmt.Sprintf("not a packet AWS would carry: %s", packet.Problem(step.Detail))
 	case ReasonEtherType:

@@ -18,7 +18,10 @@ const (
 	icmp6NeighborAdvert   = 136
 	icmp6Redirect         = 137
 	icmp6ListenerReport   = 131
+	icmp6ListenerDone     = 132
 	icmp6ListenerReportV2 = 143
+
+	protoIGMP = 2
 )
 
 // local answers a frame that is the platform's own business. It reports false
@@ -28,8 +31,16 @@ func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled boo
 	switch {
 	case p.EtherType == packet.EtherTypeARP:
 		return w.answerARP(ni, e), true
+	case p.Family == 4 && p.Proto == protoIGMP && isGroup(p.Dst):
+		w.takeMembership(ni)
+		return nil, true
 	case p.Family == 6 && p.Proto == packet.ProtoICMPv6:
 		switch p.ICMPType {
+		case icmp6ListenerReport, icmp6ListenerDone, icmp6ListenerReportV2:
+			if isGroup(p.Dst) {
+				w.takeMembership(ni)
+				return nil, true
+			}
 		case icmp6RouterSolicit:
 			return w.answerRouterSolicitation(ni, e), true
 		case icmp6NeighborSolicit:
@@ -41,6 +52,17 @@ func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled boo
 		return w.answerRouterPing(ni, e)
 	}
 	return nil, false
+}
+
+// takeMembership takes what a guest's kernel says of the groups that it listens to,
+// as every kernel does of itself. It is for a router, and the VPC's carries no groups
+// (A34): nothing comes of it, and nothing is wrong.
+func (w *Walk) takeMembership(ni *networkInterface) {
+	if w.pkt.SrcMAC != ni.mac {
+		w.drop(StageLinkLayer, ReasonSourceMAC, ni.handle, 0)
+		return
+	}
+	w.answer(StageLinkLayer, ReasonMembership, w.segment(ni))
 }
 
 // answerARP answers for the router and for every address of the subnet that an

@@ -189,6 +189,12 @@ func TestInterfaceSourceChecks(t *testing.T) {
 	n.want("A26 MAC", hI1, spoof, VerdictDrop, ReasonSourceMAC)
 	n.want("A34 broadcast", hI1, packet.Spec{Tuple: packet.Tuple{Dst: addr("255.255.255.255"), Proto: packet.ProtoUDP}, DstMAC: packet.MAC{255, 255, 255, 255, 255, 255}}, VerdictDrop, ReasonGroupAddress)
 	n.want("A-C11 multicast", hI1, datagram("224.0.0.1", 5353), VerdictDrop, ReasonGroupAddress)
+	mld := packet.Spec{Tuple: packet.Tuple{Src: addr("fe80::1234"), Dst: addr("ff02::16"), Proto: packet.ProtoICMPv6}, ICMPType: icmp6ListenerReportV2, DstMAC: packet.MAC{0x33, 0x33, 0, 0, 0, 0x16}}
+	n.want("a report of groups is the router's, and changes nothing", hI1, mld, VerdictAnswer, ReasonMembership)
+	n.want("the same from an Internet host", hHost, mld, VerdictAnswer, ReasonMembership)
+	n.want("IGMP", hI1, packet.Spec{Tuple: packet.Tuple{Dst: addr("224.0.0.22"), Proto: protoIGMP}, DstMAC: packet.MAC{1, 0, 0x5e, 0, 0, 0x16}}, VerdictAnswer, ReasonMembership)
+	mld.SrcMAC = InterfaceMAC(hI2)
+	n.want("A26 nor may it be another's", hI1, mld, VerdictDrop, ReasonSourceMAC)
 	n.want("A42 link-local", hI1, syn("169.254.169.254", 80), VerdictDrop, ReasonLinkLocal)
 	n.want("A42 IPv6", hI1, syn("fd00:ec2::254", 80), VerdictDrop, ReasonLinkLocal)
 	n.want("host spoofs", hHost, func() packet.Spec { s := syn("198.51.100.10", 80); s.Src = addr("203.0.113.99"); return s }(), VerdictDrop, ReasonSourceAddress)

@@ -128,6 +128,7 @@ const (
 	ReasonDelivered       // handed to the interface
 	ReasonARP             // answered: address resolution (A29)
 	ReasonNeighbor        // answered: IPv6 neighbour discovery (A35)
+	ReasonMembership      // taken: a report of the groups that a guest listens to (A34)
 	ReasonRouterPing      // answered: the subnet's router address replies (A-C10)
 	ReasonFragmentNeeded  // answered: ICMP 3/4 or Packet Too Big
 	ReasonFirstSeen       // a later fragment took over its first part's ports (S33)
@@ -221,6 +222,7 @@ var reasonNames = [numReasons]string{
 	ReasonDelivered:           "delivered",
 	ReasonARP:                 "arp",
 	ReasonNeighbor:            "neighbor-discovery",
+	ReasonMembership:          "group-membership",
 	ReasonRouterPing:          "router-ping",
 	ReasonFragmentNeeded:      "fragmentation-needed",
 	ReasonFirstSeen:           "first-fragment-seen",
