@@ -187,7 +187,8 @@ func newUser(t *testing.T, credential *syscall.Credential) *user {
 		if r := u.run("down", "--all"); r.code != exitOK {
 			t.Errorf("down --all: %s", r)
 		}
-		_ = os.Remove(filepath.Join(u.state, ".keysecret")) // it stays, so that keys of Client VPN do
+		_ = os.Remove(filepath.Join(u.state, ".keysecret"))   // it stays, so that keys of Client VPN do
+		_ = os.RemoveAll(filepath.Join(u.state, ".flowlogs")) // they outlive their lab
 		if left, _ := os.ReadDir(u.state); len(left) > 0 {
 			t.Errorf("the state directory is not empty: %v", left)
 		}

@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/vpcsim/vpcsim/control/bench"
 	"github.com/vpcsim/vpcsim/control/host"
 	"github.com/vpcsim/vpcsim/control/lab"
 )
@@ -23,8 +22,8 @@ func main() {
 			host.EnterMain()
 		case lab.DaemonArgument:
 			lab.DaemonMain()
-		case bench.Argument:
-			bench.Main()
+		case benchArgument:
+			benchMain()
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

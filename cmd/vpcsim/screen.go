@@ -6,9 +6,11 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/vpcsim/vpcsim/control/host"
 )
 
 // screen is a terminal that a command draws on: its alternate screen, in raw mode.
@@ -49,27 +51,21 @@ func openScreen(in, out *os.File) (*screen, error) {
 		_, _ = wakened.Close(), wake.Close()
 		return nil, fmt.Errorf("terminal: raw mode: %w", err)
 	}
-	signal.Notify(s.resized, unix.SIGWINCH)
+	signal.Notify(s.resized, syscall.SIGWINCH)
 	fmt.Fprint(out, screenEnter)
 	s.reading.Go(func() {
 		defer wakened.Close()
 		defer s.rescue()
-		s.read(int(wakened.Fd()))
+		s.read(wakened)
 	})
 	return s, nil
 }
 
 // read passes keys on until wake is closed.
-func (s *screen) read(wakened int) {
+func (s *screen) read(wakened *os.File) {
 	defer close(s.keys)
 	key := make([]byte, 1)
-	for {
-		fds := []unix.PollFd{{Fd: int32(s.in.Fd()), Events: unix.POLLIN}, {Fd: int32(wakened), Events: unix.POLLIN}}
-		if _, err := unix.Poll(fds, -1); err == unix.EINTR {
-			continue
-		} else if err != nil || fds[1].Revents != 0 {
-			return
-		}
+	for host.AwaitInput(s.in, wakened) {
 		n, err := s.in.Read(key)
 		if n == 0 || err != nil { // the terminal hung up
 			return

@@ -120,8 +120,10 @@ func Lock(string) (*Lab, error)                               { return nil, errN
 func OpenLab(string) (*Lab, error)                            { return nil, errNeedsLinux }
 func RunningLabs() ([]string, error)                          { return nil, errNeedsLinux }
 func PeerIsOwner(*net.UnixConn) (bool, error)                 { return false, errNeedsLinux }
+func PeerPID(*net.UnixConn) (int, error)                      { return 0, errNeedsLinux }
 func SendFiles(*net.UnixConn, ...*os.File) error              { return errNeedsLinux }
 func ReceiveFiles(*net.UnixConn) ([]*os.File, error)          { return nil, errNeedsLinux }
+func AwaitInput(_, _ *os.File) bool                           { return false }
 func RunTerminal(_, _ *os.File, _ func(*os.File) error) error { return errNeedsLinux }
 
 // LearnedRoute and NextHop: see the files for Linux.

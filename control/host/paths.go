@@ -273,9 +273,26 @@ func (l *Lab) isCurrent() bool {
 // PeerIsOwner reports whether the process at the other end of a Unix socket runs
 // as the same user as this one. It is a second guard beside the socket's mode.
 func PeerIsOwner(conn *net.UnixConn) (bool, error) {
-	raw, err := conn.SyscallConn()
+	cred, err := peerCredentials(conn)
 	if err != nil {
 		return false, err
+	}
+	return int(cred.Uid) == os.Geteuid(), nil
+}
+
+// PeerPID is the process at the other end of a Unix socket, as this one sees it.
+func PeerPID(conn *net.UnixConn) (int, error) {
+	cred, err := peerCredentials(conn)
+	if err != nil {
+		return 0, err
+	}
+	return int(cred.Pid), nil
+}
+
+func peerCredentials(conn *net.UnixConn) (*unix.Ucred, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
 	var cred *unix.Ucred
 	var credErr error
@@ -283,7 +300,7 @@ func PeerIsOwner(conn *net.UnixConn) (bool, error) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err := errors.Join(err, credErr); err != nil {
-		return false, fmt.Errorf("who is at the other end of the socket: %w", err)
+		return nil, fmt.Errorf("who is at the other end of the socket: %w", err)
 	}
-	return int(cred.Uid) == os.Geteuid(), nil
+	return cred, nil
 }

@@ -150,24 +150,31 @@ func (t *terminal) followSize() {
 	}
 }
 
-// copyKeys copies the terminal's input until wakened is closed. A plain read
-// could not be interrupted and would steal the first key typed after the end.
-func (t *terminal) copyKeys(wakened *os.File) {
-	buf := make([]byte, 4096)
+// AwaitInput waits until in has input, and reports false when the other end of
+// wakened is closed first. A plain read could not be interrupted, and would steal the
+// first key typed after the end.
+func AwaitInput(in, wakened *os.File) bool {
 	fds := []unix.PollFd{
-		{Fd: int32(t.in.Fd()), Events: unix.POLLIN},
+		{Fd: int32(in.Fd()), Events: unix.POLLIN},
 		{Fd: int32(wakened.Fd()), Events: unix.POLLIN},
 	}
 	for {
-		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
-			return
+		_, err := unix.Poll(fds, -1)
+		switch {
+		case err != nil && !errors.Is(err, unix.EINTR):
+			return false
+		case err == nil && fds[1].Revents != 0:
+			return false
+		case err == nil && fds[0].Revents != 0:
+			return true
 		}
-		if fds[1].Revents != 0 {
-			return
-		}
-		if fds[0].Revents == 0 {
-			continue
-		}
+	}
+}
+
+// copyKeys copies the terminal's input until wakened is closed.
+func (t *terminal) copyKeys(wakened *os.File) {
+	buf := make([]byte, 4096)
+	for AwaitInput(t.in, wakened) {
 		n, err := t.in.Read(buf)
 		if n > 0 {
 			if _, err := t.master.Write(buf[:n]); err != nil {

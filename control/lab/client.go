@@ -86,21 +86,13 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 
 // pid of the daemon as this process sees it, 0 if that cannot be told: to the
 // daemon itself its number is 1.
-func (c *Client) pid(ctx context.Context) (pid int) {
+func (c *Client) pid(ctx context.Context) int {
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return 0
 	}
 	defer conn.Close()
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	_ = raw.Control(func(fd uintptr) {
-		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
-			pid = int(cred.Pid)
-		}
-	})
+	pid, _ := host.PeerPID(conn)
 	return pid
 }
 

@@ -42,7 +42,7 @@ func (d *prober) Probe(ctx context.Context, p scenarios.Probe) (scenarios.Outcom
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	engine := d.lab.engine
-	mirrors := scenarios.MirrorsOf(engine)
+	mirrors := quietMirrors(ctx, engine)
 	ended := func(err error, dropped *dataplane.TraceStep) (scenarios.Outcome, error) {
 		outcome := x.outcome(err, dropped)
 		outcome.Mirrored = scenarios.MirrorsOf(engine).Since(mirrors, engine.Snapshot())

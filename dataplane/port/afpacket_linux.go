@@ -4,55 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// AFPacketConfig configures an [AFPacket]. The zero value is what was measured
-// as best.
-type AFPacketConfig struct {
-	// Batch is the most frames moved per system call, 64 when 0. Between 2
-	// and 64 no difference in TCP throughput could be measured; a batch holds
-	// up the garbage collector for as long as one system call takes.
-	Batch int
-	// Spin is how long Recv asks an empty socket again before it sleeps, 50 µs
-	// when 0; negative: not at all. It is for latency where a CPU is to spare
-	// and a wake-up costs more than a packet. In bulk traffic it is left out:
-	// one TCP stream came to 0.57 of the kernel's rate without, 0.45 with.
-	Spin time.Duration
-	// NoDoze is for a process that has other work than this port, such as a
-	// tunnel's encryption: Recv then waits in a way that the Go scheduler knows
-	// of. Dozing keeps a processor from the other goroutines for up to 10 ms; on
-	// two CPUs a round trip through a tunnel took 10 ms with it, 0.3 without.
-	NoDoze bool
-	// ReceiveBuffer and SendBuffer are what is asked for as socket buffers, in
-	// bytes, 32 MiB each when 0. The kernel doubles them for its own
-	// bookkeeping; a superframe in flight takes 70 to 130 KB. Stats reports
-	// what was obtained, which is less in a user namespace: a packet socket
-	// has no back-pressure, so a burst beyond the receive buffer is lost.
-	ReceiveBuffer, SendBuffer int
-}
-
-func (c AFPacketConfig) withDefaults() AFPacketConfig {
-	const buffer = 32 << 20
-	if c.Batch <= 0 {
-		c.Batch = 64
-	}
-	if c.Spin == 0 {
-		c.Spin = 50 * time.Microsecond
-	}
-	if c.ReceiveBuffer <= 0 {
-		c.ReceiveBuffer = buffer
-	}
-	if c.SendBuffer <= 0 {
-		c.SendBuffer = buffer
-	}
-	return c
-}
 
 // AFPacket moves frames between the core and all veths of one network
 // namespace through a single packet socket, with the kernel's superframes and
@@ -276,8 +232,4 @@ func (p *AFPacket) closeDescriptors() {
 			*fd = -1
 		}
 	}
-}
-
-func errClosed(operation string) error {
-	return fmt.Errorf("packet socket: %s: %w", operation, net.ErrClosed)
 }

@@ -6,34 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AFPacketStats counts frames since the port was opened; a superframe is one.
-type AFPacketStats struct {
-	Received         uint64 // handed to the caller of Recv
-	Superframes      uint64 // of Received, those with GSO
-	PartialChecksums uint64 // of Received, those with an unfinished checksum
-	Unattached       uint64 // ignored: arrived at an interface without a link
-	Truncated        uint64 // dropped: longer than 64 KiB
-	// Malformed frames were dropped because their virtio header is unknown or
-	// contradicts them, such as a superframe inside a tunnel: an instance that
-	// runs VXLAN needs tx-udp_tnl-segmentation off on its interface, and so
-	// on for GRE. Refused ones the kernel itself could not describe.
-	Malformed, Refused uint64
-	KernelDropped      uint64 // lost: the receive buffer was full
-
-	Sent            uint64 // accepted by the kernel
-	SendUnknownLink uint64 // dropped: for a link that is not attached
-	SendMalformed   uint64 // dropped: shorter than an Ethernet header
-	// SendErrors counts frames that the kernel refused to send, by the name of
-	// the error: ENOBUFS for a full backlog of the receiver, EAGAIN for our
-	// own full send buffer, ENETDOWN and ENXIO for an interface that is down
-	// or gone, EMSGSIZE for one longer than its MTU.
-	SendErrors map[string]uint64
-
-	// ReceiveBuffer and SendBuffer are the socket buffers obtained, in bytes
-	// as the kernel accounts for them.
-	ReceiveBuffer, SendBuffer int
-}
-
 // Stats may be called at any time, also after Close.
 func (p *AFPacket) Stats() AFPacketStats {
 	r, s := &p.receiveCount, &p.sendCount

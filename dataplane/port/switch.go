@@ -2,8 +2,10 @@ package port
 
 import (
 	"errors"
+
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -333,3 +335,6 @@ func (s *Switch) Close() error {
 	})
 	return s.closeErr
 }
+
+// errClosed says that a port was closed before an operation.
+func errClosed(operation string) error { return fmt.Errorf("port: %s: %w", operation, net.ErrClosed) }

@@ -13,6 +13,11 @@ import (
 	"github.com/vpcsim/vpcsim/control/bench"
 )
 
+// The benchmark's own programs in its namespaces; see main.
+const benchArgument = bench.Argument
+
+func benchMain() { bench.Main() }
+
 func (a *app) benchCommand() *cobra.Command {
 	var config bench.Config
 	quick, chart := false, ""
