@@ -13,9 +13,9 @@ func (a *app) endpointCommand() *cobra.Command {
 		Use:   "endpoint",
 		Short: "Accept and reject VPC endpoints in a running lab",
 		Long: `Decide, as the owner of an endpoint service, about the VPC endpoints that connect to
-it. The running lab changes at once, while traffic goes on; the scenario file stays as
-it is: applying it again undoes what it does not say. See the endpoints of a lab with
-"vpcsim get vpcEndpoints", and the services with "vpcsim get vpcEndpointServices".`,
+it. The running lab changes at once, while traffic goes on; the scenario file stays
+as it is: applying it again undoes what it does not say. See the endpoints of a lab
+with "vpcsim get vpcEndpoints", the services with "vpcsim get vpcEndpointServices".`,
 		Example: `  vpcsim endpoint accept kv
   vpcsim endpoint reject kv`,
 		Args: cobra.NoArgs,
