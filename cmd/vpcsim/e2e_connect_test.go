@@ -40,10 +40,12 @@ func TestTransitGatewayConnect(t *testing.T) {
 	for _, test := range []struct {
 		router, program string
 		users           func(*testing.T, func(*testing.T, *user))
+		sessions        string // the command by which the router tells of its sessions
+		established     string
 	}{
-		{"builtin", "ip", asEveryUser},
-		{"bird", "bird", asOneUser},
-		{"frr", "vtysh", asOneUser},
+		{"builtin", "ip", asEveryUser, "true", `^$`},
+		{"bird", "bird", asOneUser, "birdc show protocols", `(?s)sdwan1_1 .* Established.*sdwan1_2 .* Established`},
+		{"frr", "vtysh", asOneUser, "vtysh -c 'show bgp ipv4 summary'", `(?m)^169\.254\.101\.2 +4 +64512 .* sdwan1-1\n169\.254\.101\.3 .* sdwan1-2$`},
 	} {
 		t.Run(test.router, func(t *testing.T) {
 			t.Parallel()
@@ -58,6 +60,7 @@ func TestTransitGatewayConnect(t *testing.T) {
 					return u.run("exec", "shop", "--", "ping", "-c", "1", "-W", "1", "2001:db8:8000::1").code == exitOK
 				})
 				u.expectOutput("shop", "ping -c 1 -W 2 10.80.0.1", `1 received`)
+				u.expectOutput("sdwan1", test.sessions, test.established)
 				// What fits into the tunnel passes whole, and what does not is answered.
 				u.expectOutput("shop", "ping -c 1 -W 2 -M do -s 8448 10.80.0.1", `1 received`)
 				if r := u.run("exec", "shop", "--", "ping", "-c", "1", "-W", "2", "-M", "do", "-s", "8449", "10.80.0.1"); !strings.Contains(r.stdout, "mtu = 8476") {

@@ -318,7 +318,7 @@ func TestVPNOutlivesItsRoutingDaemon(t *testing.T) {
 		}
 		u.eventually("the log says that the daemon ended", func() bool {
 			log, _ := os.ReadFile(filepath.Join(u.state, "site-to-site-bgp", "log"))
-			return strings.Contains(string(log), `msg="the site's router ended"`)
+			return strings.Contains(string(log), `msg="the routing daemon ended"`)
 		})
 	})
 }

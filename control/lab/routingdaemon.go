@@ -88,7 +88,7 @@ func (d *routingDaemon) start(kind control.Router, l launch) error {
 	d.done.Go(func() {
 		// A customer's router that has died is dead until somebody sees to it.
 		if code, _ := process.Wait(); !d.stopping.Load() {
-			log.Warn("the site's router ended", "code", code)
+			log.Warn("the routing daemon ended", "code", code)
 		}
 	})
 	return nil

@@ -22,7 +22,8 @@ import (
 // are not restarted: what ended, ended, and the log says how.
 type programs struct {
 	host *host.Host
-	// sites and clients are the directories of what these have for themselves.
+	// sites and clients are the directories of what these have for themselves;
+	// appliances are among the sites, whose names are other ones.
 	sites, clients string
 	log            *slog.Logger
 
@@ -140,13 +141,15 @@ func (p *programs) files(w *control.World, node string) host.NodeFiles {
 	files := host.NodeFiles{Hosts: hostsFile(w, node), ResolvConf: resolvFile(w, node)}
 	var err error
 	switch {
-	case w.Sites[node] != nil:
+	case w.Sites[node] != nil, w.Instances[node] != nil && w.Instances[node].Status.Appliance != nil:
+		// What routes there is started with the same directories: here birdc and vtysh
+		// find its sockets, and not those of the machine's own daemon.
 		files.Directories, err = siteDirectories(filepath.Join(p.sites, node))
 	case w.VPNClients[node] != nil:
 		files.Directories, err = clientDirectories(filepath.Join(p.clients, node))
 	}
 	if err != nil {
-		p.log.Warn("wg(8) will not show the machine's tunnels", "node", node, "error", err)
+		p.log.Warn("wg(8), birdc and vtysh will not find what is the node's own", "node", node, "error", err)
 	}
 	return files
 }
