@@ -7,7 +7,8 @@ import (
 )
 
 // compile hands over the tunnel. One whose sessions are down is there all the same,
-// so that they can come up.
+// so that they can come up. One that a fault has down is there, too, so that what is
+// sent to it is dropped by name, rather than for want of a route to its address.
 func (p *TransitGatewayConnectPeer) compile(c *compilation, name string) {
 	a := c.w.TransitGatewayAttachments[p.Attachment]
 	if a == nil || !a.available() {
@@ -20,6 +21,7 @@ func (p *TransitGatewayConnectPeer) compile(c *compilation, name string) {
 		Transport:             dataplane.Handle(c.w.TransitGatewayAttachments[a.Transport].Status.Handle),
 		TransitGatewayAddress: p.Status.TransitGatewayAddress,
 		PeerAddress:           p.PeerAddress,
+		Stopped:               p.Status.Fault != "",
 		Speaker:               dataplane.Handle(c.w.TransitGateways[a.TransitGateway].Status.SpeakerHandle),
 	}
 	for i := range p.Status.Sessions {

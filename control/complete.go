@@ -46,7 +46,7 @@ func (w *World) Complete() {
 func (w *World) Prepare(previous *World) Problems {
 	w.Complete()
 	problems := w.Allocate(previous)
-	return append(problems, w.Validate()...).sorted()
+	return append(problems, w.validateAfter(previous)...).sorted()
 }
 
 // resourceID is the ID that AWS would draw at random: here it follows from the

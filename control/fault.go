@@ -36,18 +36,19 @@ type faultKind struct {
 // faultKinds are all sorts of things that can break, by the word before their
 // name. A new one is a line here and a look at its fault where it is completed.
 var faultKinds = map[string]faultKind{
-	"az":                       {names: (*World).zonesInUse, does: "its instances and NAT gateways are gone"},
-	"region":                   {names: (*World).regionsInUse, does: "all its zones and its transit gateways are down"},
-	"instance":                 {plural: "instances", does: "its programs end, and routes to it are blackholes"},
-	"natGateway":               {plural: "natGateways", does: "it drops what comes to it; routes to it stay active"},
-	"transitGatewayAttachment": {plural: "transitGatewayAttachments", does: "routes to it are blackholes, propagated ones go"},
-	"vpcPeering":               {plural: "vpcPeerings", does: "routes to it are blackholes"},
-	"clientVpnEndpoint":        {plural: "clientVpnEndpoints", does: "its clients are disconnected, and cannot connect"},
-	"clientVpnAssociation":     {names: (*World).clientVPNAssociationNames, does: "its clients go to another association"},
-	"site":                     {plural: "sites", does: "its router and hosts are gone, unannounced"},
-	"tunnel":                   {names: (*World).vpnTunnelNames, does: "its routes go at once, and other tunnels take over"},
-	"vpnConnection":            {plural: "vpnConnections", does: "AWS's ends of both its tunnels are gone"},
-	"link":                     {plural: "links", does: "it loses every packet"},
+	"az":                        {names: (*World).zonesInUse, does: "its instances and NAT gateways are gone"},
+	"region":                    {names: (*World).regionsInUse, does: "all its zones and its transit gateways are down"},
+	"instance":                  {plural: "instances", does: "its programs end, and routes to it are blackholes"},
+	"natGateway":                {plural: "natGateways", does: "it drops what comes to it; routes to it stay active"},
+	"transitGatewayAttachment":  {plural: "transitGatewayAttachments", does: "routes to it are blackholes, propagated ones go"},
+	"transitGatewayConnectPeer": {plural: "transitGatewayConnectPeers", does: "its GRE tunnel and BGP sessions are dead, and its routes go at once"},
+	"vpcPeering":                {plural: "vpcPeerings", does: "routes to it are blackholes"},
+	"clientVpnEndpoint":         {plural: "clientVpnEndpoints", does: "its clients are disconnected, and cannot connect"},
+	"clientVpnAssociation":      {names: (*World).clientVPNAssociationNames, does: "its clients go to another association"},
+	"site":                      {plural: "sites", does: "its router and hosts are gone, unannounced"},
+	"tunnel":                    {names: (*World).vpnTunnelNames, does: "its routes go at once, and other tunnels take over"},
+	"vpnConnection":             {plural: "vpnConnections", does: "AWS's ends of both its tunnels are gone"},
+	"link":                      {plural: "links", does: "it loses every packet"},
 }
 
 // FaultKinds are the words that a fault begins with, sorted, each with what
@@ -220,6 +221,9 @@ func (w *World) computeFaults() {
 	for name, p := range w.VPCPeerings {
 		p.Status.Fault = w.faultOf("vpcPeering", name)
 	}
+	for name, p := range w.TransitGatewayConnectPeers {
+		p.Status.Fault = w.faultOf("transitGatewayConnectPeer", name)
+	}
 	for name, s := range w.Sites {
 		s.Status.Fault = w.faultOf("site", name)
 	}
@@ -266,6 +270,8 @@ func FaultOf(r Resource) string {
 	case *VPCPeering:
 		return x.Status.Fault
 	case *TransitGatewayAttachment:
+		return x.Status.Fault
+	case *TransitGatewayConnectPeer:
 		return x.Status.Fault
 	case *Site:
 		return x.Status.Fault

@@ -52,7 +52,7 @@ func (t *RouteTable) validateRoute(v *validation, name, path string, d Destinati
 		t.validateLocal(v, name, path, d)
 		return
 	}
-	if !t.validateEndpoint(v, path, target) || !t.validatePeering(v, name, path, target) || !t.validateTransitGateway(v, path, target) {
+	if !t.validateEndpoint(v, path, target) || !t.validatePeering(v, name, path, target) || !t.validateTransitGateway(v, name, path, d) {
 		return
 	}
 	prefixes := []netip.Prefix{d.Prefix}

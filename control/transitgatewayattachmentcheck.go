@@ -90,7 +90,7 @@ func (a *TransitGatewayAttachment) validateVPC(v *validation, path string) {
 	gone := a.Status.State == AttachmentDeleted || a.Status.State == AttachmentRejected
 	if !g.sharedTo(at.account) && !gone {
 		v.reportf(field(path, "transitGateway"), "InvalidTransitGatewayID.NotFound",
-			fmt.Sprintf("VPC %s is of account %s: write sharedWith: [%s] under transitGateways.%s", a.VPC, at.account, at.account, a.TransitGateway),
+			fmt.Sprintf("VPC %s is of account %s, which the gateway is not shared with: write sharedWith: [%s] under transitGateways.%s", a.VPC, at.account, at.account, a.TransitGateway),
 			"Transit Gateway %s was deleted or does not exist.", a.TransitGateway)
 	}
 }

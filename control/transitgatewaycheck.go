@@ -143,14 +143,19 @@ func (g *TransitGateway) validateAttachmentCount(v *validation, path string) {
 
 // validateTransitGateway checks that a VPC's route to a transit gateway has an
 // attachment to take (T22, QG12). AWS takes no route before the attachment is
-// available; one that is gone afterwards leaves a blackhole (R20).
-func (t *RouteTable) validateTransitGateway(v *validation, path, target string) bool {
+// available; one that is gone afterwards leaves a blackhole (R20), which stands while
+// the VPC asks for its next one.
+func (t *RouteTable) validateTransitGateway(v *validation, name, path string, d Destination) bool {
+	target := string(t.Routes[d])
 	a := v.w.attachmentTo(t.VPC, target)
 	if v.w.TransitGateways[target] == nil || v.w.VPCs[t.VPC] == nil || a != nil && a.Status.State != AttachmentPendingAcceptance {
 		return true
 	}
 	hint := fmt.Sprintf("VPC %s is not attached to it: add under transitGatewayAttachments: NAME: {transitGateway: %s, vpc: %s, subnets: […]}", t.VPC, target, t.VPC)
 	if a != nil {
+		if v.previous != nil && v.previous.RouteTables[name] != nil && v.previous.RouteTables[name].Routes[d] == t.Routes[d] {
+			return true
+		}
 		hint = fmt.Sprintf("the attachment of VPC %s waits for acceptance", t.VPC)
 	}
 	v.reportf(path, "InvalidTransitGatewayID.NotFound", hint, "The transitGateway ID '%s' does not exist", target)

@@ -46,6 +46,8 @@ func TestTransitGatewayConnectRoutes_TG10(t *testing.T) {
 			vpcs4 + "; 10.80.0.0/16 → to sdwan by one (propagated); 10.82.0.0/16 → blackhole (static)!; " + vpcs6 + "; 2001:db8:8000::/40 → to sdwan by one (propagated)"},
 		"an appliance of another AS, and one that is down": {edit("appliance: {networks: [10.80", "appliance: {asn: 65099, networks: [10.80") + "faults: [instance two]\n",
 			vpcs4 + "; " + vpcs6},
+		"a fault of a peer": {connectLab + "faults: [transitGatewayConnectPeer one]\n",
+			vpcs4 + "; 10.81.0.0/16 → to sdwan by two (propagated); 10.82.0.0/16 → to sdwan by two (propagated); " + vpcs6},
 		"a fault of the transport": {connectLab + "faults: [transitGatewayAttachment edge]\n", "10.65.0.0/16 → to app (propagated)"},
 	} {
 		w := open(t, c.src)

@@ -34,6 +34,9 @@ type TransitGatewayConnectPeer struct {
 type TransitGatewayConnectPeerStatus struct {
 	Identity        // Handle is that of the inside, the link that what is unwrapped comes from
 	State    string `json:"state"` // "available"
+	// Fault is what has AWS's end of the tunnel itself down, or ""; that of the
+	// attachment has it down, too.
+	Fault string `json:"fault,omitempty"`
 	// TransitGateway and Transport are those of the attachment, and Instance is who
 	// has PeerAddress, "" if nobody has.
 	TransitGateway string `json:"transitGateway"`
@@ -189,7 +192,7 @@ func (w *World) connectFault(p *TransitGatewayConnectPeer) string {
 	if state := cmp.Or(a.State, AttachmentAvailable); state != AttachmentAvailable {
 		return fmt.Sprintf("its attachment is %s", state)
 	}
-	return a.Status.Fault
+	return cmp.Or(p.Status.Fault, a.Status.Fault)
 }
 
 // take notes what a session is doing.

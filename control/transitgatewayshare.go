@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,15 +40,20 @@ func rejectShare(w *World, op Operation) error { return answerShare(w, op, false
 func answerShare(w *World, op Operation, accepts bool) error {
 	g := w.TransitGateways[op.Name]
 	account := AccountID(op.Parameters["account"])
+	if account == "" && len(g.ShareInvitations) > 1 {
+		return op.problem("MissingParameter", fmt.Sprintf("several accounts are invited to transit gateway %s", op.Name), "say which of them answers: "+accountTexts(g.ShareInvitations))
+	}
 	if account == "" && len(g.ShareInvitations) == 1 {
 		account = g.ShareInvitations[0]
 	}
-	at := slices.Index(g.ShareInvitations, account)
-	if at < 0 {
-		return op.problemf("ResourceShareInvitationArnNotFoundException", "invited and without an answer: "+cmp.Or(accountTexts(g.ShareInvitations), "nobody"),
-			"no invitation of account %s to transit gateway %s waits for an answer", cmp.Or(string(account), "?"), op.Name)
+	if !slices.Contains(g.ShareInvitations, account) {
+		whose := "no invitation"
+		if account != "" {
+			whose += " of account " + account.String()
+		}
+		return op.problemf("ResourceShareInvitationArnNotFoundException", g.invited(), "%s to transit gateway %s waits for an answer", whose, op.Name)
 	}
-	g.ShareInvitations = slices.Delete(g.ShareInvitations, at, at+1)
+	g.ShareInvitations = withoutAccount(g.ShareInvitations, account)
 	if accepts {
 		g.SharedWith = append(g.SharedWith, account)
 	}
@@ -64,16 +68,38 @@ func unshareTransitGateway(w *World, op Operation) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range g.Status.Attachments {
-		if a := w.TransitGatewayAttachments[name]; a.VPC != "" && a.Status.State == AttachmentAvailable && w.placeOf(a.VPC).account == account {
+	for _, name := range sorted(w.TransitGatewayAttachments) {
+		a := w.TransitGatewayAttachments[name]
+		if a.TransitGateway != op.Name || a.VPC == "" || w.placeOf(a.VPC).account != account {
+			continue
+		}
+		switch a.Status.State {
+		case AttachmentAvailable:
 			return op.problemf("", "delete it first; on AWS it would stay", "account %s has attachment %s at transit gateway %s", account, name, op.Name)
+		case AttachmentPendingAcceptance:
+			return op.problemf("", "reject it first, or delete it", "attachment %s of account %s waits for acceptance at transit gateway %s", name, account, op.Name)
 		}
 	}
-	without := func(list []AccountID) []AccountID {
-		return slices.DeleteFunc(list, func(a AccountID) bool { return a == account })
-	}
-	g.SharedWith, g.ShareInvitations = without(g.SharedWith), without(g.ShareInvitations)
+	g.SharedWith, g.ShareInvitations = withoutAccount(g.SharedWith, account), withoutAccount(g.ShareInvitations, account)
 	return nil
+}
+
+// withoutAccount is nil rather than empty, as a file that says nothing has it: so what
+// was taken back leaves no trace in plans.
+func withoutAccount(list []AccountID, account AccountID) []AccountID {
+	list = slices.DeleteFunc(list, func(a AccountID) bool { return a == account })
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// invited tells who has an invitation, for whoever has none.
+func (g *TransitGateway) invited() string {
+	if len(g.ShareInvitations) == 0 {
+		return "nobody is invited: the owner has to share it first, vpcsim transit-gateway share"
+	}
+	return "invited, and without an answer: " + accountTexts(g.ShareInvitations)
 }
 
 // account reads a parameter that is an account, and has to be there.

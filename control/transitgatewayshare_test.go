@@ -17,7 +17,11 @@ name: lab
 vpcs: {own: {cidr: 10.0.0.0/16}, theirs: {cidr: 10.1.0.0/16, account: "210987654321"}}
 subnets: {s1: {vpc: own, cidr: 10.0.1.0/24}, s2: {vpc: theirs, cidr: 10.1.1.0/24}}
 transitGateways: {hub: {}, west: {}}
-transitGatewayAttachments: {own: {transitGateway: hub, vpc: own, subnets: [s1]}}
+transitGatewayAttachments:
+  own: {transitGateway: hub, vpc: own, subnets: [s1]}
+  theirs: {transitGateway: hub, vpc: theirs, subnets: [s2], state: deleted}
+# A blackhole, of an attachment that was there once.
+routeTables: {theirs/main: {routes: {10.0.0.0/16: hub}}}
 `)
 	if _, err := store.Apply(t.Context(), w); err != nil {
 		t.Fatal(err)
@@ -42,6 +46,7 @@ transitGatewayAttachments: {own: {transitGateway: hub, vpc: own, subnets: [s1]}}
 		{"transitGateways", "hub", "accept-share", nil, "", "own"},
 		{"transitGatewayAttachments", "theirs", "request", attachment, "", "own"},
 		{"transitGatewayAttachments", "theirs", "accept", map[string]string{"account": theirs}, "InvalidTransitGatewayAttachmentID.NotFound", "own"},
+		{"transitGateways", "hub", "unshare", map[string]string{"with": theirs}, "theirs of account 210987654321 waits", "own"},
 		{"transitGatewayAttachments", "theirs", "reject", nil, "", "own"},
 		{"transitGatewayAttachments", "theirs", "accept", nil, "IncorrectState", "own"},
 		{"transitGatewayAttachments", "theirs", "request", attachment, "", "own"},

@@ -13,8 +13,12 @@ import (
 //
 // Rules about addresses that AWS picks need Allocate to have run before; see
 // Prepare.
-func (w *World) Validate() Problems {
-	v := &validation{w: w, quotas: w.Quotas.orDefault(), subnets: sorted(w.Subnets)}
+func (w *World) Validate() Problems { return w.validateAfter(nil) }
+
+// validateAfter is Validate of a world that follows another, or nil: what AWS refuses
+// to create may stand if it was there before.
+func (w *World) validateAfter(previous *World) Problems {
+	v := &validation{w: w, previous: previous, quotas: w.Quotas.orDefault(), subnets: sorted(w.Subnets)}
 	w.validate(v)
 	for _, k := range Kinds() {
 		for _, name := range k.Names(w) {
@@ -41,6 +45,7 @@ func (w *World) Validate() Problems {
 // validation collects what is wrong with one world.
 type validation struct {
 	w        *World
+	previous *World // that this one follows, or nil
 	quotas   Quotas
 	subnets  []string // names, sorted
 	problems Problems

@@ -50,7 +50,8 @@ func (c *compiler) connectPeers() {
 			attachment: c.resolve(x.Object, KindTransitGatewayAttachment, x.Attachment),
 			transport:  c.resolve(x.Object, KindTransitGatewayAttachment, x.Transport),
 			local:      packet.AddrFrom(x.TransitGatewayAddress), remote: packet.AddrFrom(x.PeerAddress),
-			set: c.tunnelSet(x.Object, []Handle{x.Handle}).To,
+			set:     c.tunnelSet(x.Object, []Handle{x.Handle}).To,
+			stopped: x.Stopped,
 		}
 		p.mtu = uint16(transitMTU - packet.GREOverhead(p.local))
 		if int(p.transport) >= len(c.b.TransitGatewayAttachments) {

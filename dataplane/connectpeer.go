@@ -22,6 +22,8 @@ type TransitGatewayConnectPeer struct {
 	// the gateway's BGP speaker.
 	Addresses []netip.Addr
 	Speaker   Handle
+	// Stopped is AWS's end being down: it drops what is sent to it.
+	Stopped bool
 }
 
 // connectPeer is a GRE tunnel, compiled.
@@ -33,6 +35,7 @@ type connectPeer struct {
 	attachment, transport uint32
 	speaker               int
 	set                   uint32 // the tunnel set of this tunnel alone
+	stopped               bool
 	local, remote         packet.Addr
 	// zone is the Availability Zone that the appliance is in, 0 if nobody in the
 	// transport VPC has its address.
@@ -59,6 +62,9 @@ func (w *Walk) unwrapped(transport, by uint32) (hop Hop, matched bool) {
 		return w.drop(StageTransitGateway, ReasonTooBig, a.handle, transitMTU), true
 	}
 	w.pass(StageTransitGateway, ReasonAttached, a.handle, by)
+	if p.stopped {
+		return w.drop(StageConnectPeer, ReasonInterfaceDown, p.handle, 0), true
+	}
 	if _, problem := packet.ReadGRE(&w.pkt); problem != packet.GREProblemNone {
 		return w.drop(StageConnectPeer, ReasonGRE, p.handle, uint32(problem)), true
 	}
@@ -71,6 +77,9 @@ func (w *Walk) unwrapped(transport, by uint32) (hop Hop, matched bool) {
 func (w *Walk) leaveConnectPeer(index uint32) Hop {
 	p := &w.snap.connectPeers[w.snap.interfaces[index].place]
 	w.zone = p.zone
+	if p.stopped {
+		return w.drop(StageConnectPeer, ReasonInterfaceDown, p.handle, 0)
+	}
 	if index == p.outside {
 		w.pass(StageConnectPeer, ReasonEncapsulated, p.handle, p.transport+1)
 		return Hop{hopTransitGatewayOut, p.transport}
@@ -101,6 +110,11 @@ func (w *Walk) leaveConnectPeer(index uint32) Hop {
 func (w *Walk) intoConnectPeer(index uint32) Hop {
 	p := &w.snap.connectPeers[w.snap.interfaces[index].place]
 	w.leavesTransit(p.attachment, -1)
+	// The gateway's speaker takes leave of its peers when a fault has the tunnel down:
+	// the appliance must not hear of it.
+	if p.stopped {
+		return w.drop(StageConnectPeer, ReasonInterfaceDown, p.handle, 0)
+	}
 	if w.wireLength() > int(p.mtu) {
 		return w.drop(StageConnectPeer, ReasonTooBig, p.handle, uint32(p.mtu))
 	}

@@ -176,6 +176,19 @@ func TestGREWithOtherOuterAddressesIsPlainTraffic(t *testing.T) {
 	}
 }
 
+// A fault has AWS's end down: neither side hears the other by it.
+func TestStoppedConnectPeerDropsBothWays(t *testing.T) {
+	h := newConnect(t)
+	h.b.TransitGatewayConnectPeers[0].Stopped = true
+	h.publish()
+	h.want("out of the tunnel", at(1, hubInstanceA), h.gre(hPeer4, "", from("10.80.0.5", syn("10.2.1.10", 80))), VerdictDrop, ReasonInterfaceDown)
+	h.want("into the tunnel", at(2, hubInstanceA), syn("10.80.0.5", 80), VerdictDrop, ReasonInterfaceDown)
+	goodbye := from("169.254.100.2", syn("169.254.100.1", 179))
+	goodbye.SrcMAC, goodbye.DstMAC = InterfaceMAC(hConnectSpeaker), routerMAC(hConnectSpeaker)
+	h.want("the speaker's last words", hConnectSpeaker, goodbye, VerdictDrop, ReasonInterfaceDown)
+	h.want("the other tunnel", at(1, hubInstanceA), h.gre(hPeer6, "", from("10.80.0.5", syn("10.2.1.10", 80))), VerdictPass, ReasonDelivered)
+}
+
 func TestConnectPeerRefusesGREThatIsNotItsOwn(t *testing.T) {
 	h := newConnect(t)
 	h.publish()

@@ -27,6 +27,8 @@ func (s *Snapshot) explainConnectPeer(step Step, before, after packet.Tuple) str
 		return fmt.Sprintf("came out of the GRE tunnel: %s → %s", after.Src, after.Dst)
 	case step.Reason == ReasonGRE:
 		return fmt.Sprintf("a GRE packet that the tunnel does not take: %s", packet.GREProblem(step.Detail))
+	case step.Reason == ReasonInterfaceDown:
+		return "the gateway's end of the GRE tunnel is down"
 	case step.Reason == ReasonTooBig:
 		return fmt.Sprintf("larger than %d bytes, which is what fits into the GRE tunnel: with DF its sender is told", step.Detail)
 	case step.Reason == ReasonTTLExpired:

@@ -69,6 +69,13 @@ func TestTransitGatewayConnect(t *testing.T) {
 				if s := u.status(); s.Packets.Drops["bug"] > 0 {
 					t.Errorf("drops %v", s.Packets.Drops)
 				}
+				// AWS knows of its own end's fault at once; the appliance is told by nobody.
+				u.ok("fault", "transitGatewayConnectPeer", "sdwan2")
+				if routes := u.ok("get", "transitGatewayRouteTable", "hub/default").stdout; strings.Contains(routes, "10.81.0.0/16") {
+					t.Errorf("the route of a peer that is down: %s", routes)
+				}
+				u.expectOutput("sdwan2", "ip route show 10.65.0.0/16", `dev sdwan2 `)
+				u.ok("fault", "clear", "transitGatewayConnectPeer", "sdwan2")
 				if test.router != "builtin" {
 					return
 				}

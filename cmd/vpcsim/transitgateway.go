@@ -19,6 +19,8 @@ func describeTransitGateway(r control.Resource, add, wide func(title, cell strin
 		add("ATTACHMENTS", strings.Join(r.Status.Attachments, ","))
 		add("ROUTE TABLES", strings.Join(r.Status.RouteTables, ","))
 		wide("ACCOUNT", r.Status.Account.String())
+		wide("SHARED WITH", accounts(r.SharedWith))
+		wide("INVITED", accounts(r.ShareInvitations))
 		wide("DEFAULT ASSOCIATION", r.Status.AssociationDefaultRouteTable)
 		wide("DEFAULT PROPAGATION", r.Status.PropagationDefaultRouteTable)
 		wide("GROUP REFERENCING", yes(r.SecurityGroupReferencing))
@@ -63,6 +65,14 @@ func describeTransitGateway(r control.Resource, add, wide func(title, cell strin
 		add("ROUTES", transitRoutes(r.Status.Routes))
 		wide("OVERLAPPING", strings.Join(r.Status.Overlapping, ","))
 	}
+}
+
+func accounts(list []control.AccountID) string {
+	texts := make([]string, len(list))
+	for i, account := range list {
+		texts[i] = account.String()
+	}
+	return strings.Join(texts, ",")
 }
 
 // defaultUse says what a table is its gateway's default for.

@@ -54,6 +54,9 @@ invitation back. An account that has an attachment there is refused.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeKind(transitGateways),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if with == "" {
+				return usage("no account given", fmt.Sprintf("write one, twelve digits, such as: vpcsim transit-gateway %s %s --with 210987654321", verb, args[0]))
+			}
 			op := control.Operation{Kind: transitGateways, Name: args[0], Action: verb, Parameters: map[string]string{"with": with}}
 			return a.operate(cmd.Context(), op, output(cmd), nil)
 		},

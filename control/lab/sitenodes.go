@@ -128,7 +128,7 @@ func speakerGateways(w *control.World) []speakerGateway {
 	for _, name := range slices.Sorted(maps.Keys(w.TransitGatewayConnectPeers)) {
 		p := w.TransitGatewayConnectPeers[name]
 		t, a := w.TransitGateways[p.Status.TransitGateway], w.TransitGatewayAttachments[p.Attachment]
-		if t == nil || t.Status.SpeakerHandle == 0 || a == nil || a.Status.State != control.AttachmentAvailable || a.Status.Fault != "" {
+		if t == nil || t.Status.SpeakerHandle == 0 || a == nil || a.Status.State != control.AttachmentAvailable || a.Status.Fault != "" || p.Status.Fault != "" {
 			continue
 		}
 		gateway := "transitGateway " + p.Status.TransitGateway
