@@ -41,7 +41,7 @@ var faultKinds = map[string]faultKind{
 	"instance":                  {plural: "instances", does: "its programs end, and routes to it are blackholes"},
 	"natGateway":                {plural: "natGateways", does: "it drops what comes to it; routes to it stay active"},
 	"transitGatewayAttachment":  {plural: "transitGatewayAttachments", does: "routes to it are blackholes, propagated ones go"},
-	"transitGatewayConnectPeer": {plural: "transitGatewayConnectPeers", does: "its GRE tunnel and BGP sessions are dead, and its routes go at once"},
+	"transitGatewayConnectPeer": {plural: "transitGatewayConnectPeers", does: "its GRE and BGP are dead; its routes go"},
 	"vpcPeering":                {plural: "vpcPeerings", does: "routes to it are blackholes"},
 	"clientVpnEndpoint":         {plural: "clientVpnEndpoints", does: "its clients are disconnected, and cannot connect"},
 	"clientVpnAssociation":      {names: (*World).clientVPNAssociationNames, does: "its clients go to another association"},

@@ -48,7 +48,7 @@ func faultKindList() string {
 	var b strings.Builder
 	words, does := control.FaultKinds()
 	for _, word := range words {
-		fmt.Fprintf(&b, "  %-24s  %s\n", word, does[word])
+		fmt.Fprintf(&b, "  %-25s %s\n", word, does[word])
 	}
 	return b.String()
 }
