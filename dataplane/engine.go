@@ -191,7 +191,7 @@ func (e *Engine) Due(out []packet.Frame) []packet.Frame {
 	e.mirrors.ofBatch = 0
 	e.begin(&e.walk, snap, now)
 	first := len(out)
-	out = e.throughTunnels(e.release(snap, now, out), first)
+	out = e.throughTunnels(&e.walk, e.release(snap, now, out), first)
 	if len(e.mirrors.copies) > 0 {
 		out = e.sendMirrors(snap, now, out)
 	}
@@ -214,13 +214,13 @@ func (e *Engine) Forward(in, out []packet.Frame) []packet.Frame {
 	e.mirrors.ofBatch = 0
 	e.begin(&e.walk, snap, now)
 	begun, first := len(out), len(out)
-	out = e.throughTunnels(e.release(snap, now, out), first)
+	out = e.throughTunnels(&e.walk, e.release(snap, now, out), first)
 	for i := range in {
 		if i%lookaheadBatch == 0 {
 			e.lookahead(in[i:])
 		}
 		first = len(out)
-		out = e.throughTunnels(e.forward(&e.walk, &in[i], out), first)
+		out = e.throughTunnels(&e.walk, e.forward(&e.walk, &in[i], out), first)
 	}
 	if len(e.mirrors.copies) > 0 {
 		out = e.sendMirrors(snap, now, out)

@@ -14,10 +14,10 @@ type connectTunnels struct {
 // maxTunnels is how many tunnels a packet may be in, one in another.
 const maxTunnels = 4
 
-// throughTunnels takes the frames of out[first:] that were sent into GRE tunnels to
-// the other side and walks them on. What comes out takes their places.
-func (e *Engine) throughTunnels(out []packet.Frame, first int) []packet.Frame {
-	snap := e.walk.snap
+// throughTunnels takes the frames of out[first:] that w has sent into GRE tunnels to
+// the other side and lets it walk them on. What comes out takes their places.
+func (e *Engine) throughTunnels(w *Walk, out []packet.Frame, first int) []packet.Frame {
+	snap := w.snap
 	if len(snap.connectPeers) == 0 {
 		return out
 	}
@@ -38,7 +38,7 @@ func (e *Engine) throughTunnels(out []packet.Frame, first int) []packet.Frame {
 			return out
 		}
 		for i := range t.frames {
-			out = e.throughTunnel(&t.frames[i], depth, out)
+			out = e.throughTunnel(w, &t.frames[i], depth, out)
 		}
 	}
 }
@@ -50,8 +50,7 @@ func (s *Snapshot) isTunnel(link uint32) bool {
 }
 
 // throughTunnel walks what comes out at the other side of a tunnel.
-func (e *Engine) throughTunnel(f *packet.Frame, depth int, out []packet.Frame) []packet.Frame {
-	w := &e.walk
+func (e *Engine) throughTunnel(w *Walk, f *packet.Frame, depth int, out []packet.Frame) []packet.Frame {
 	index := uint32(w.snap.interfaceOf(f.Link))
 	p := &w.snap.connectPeers[w.snap.interfaces[index].place]
 	if depth == maxTunnels {

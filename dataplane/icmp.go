@@ -47,6 +47,10 @@ func (e *Engine) answerDrop(w *Walk, out []packet.Frame) []packet.Frame {
 		gateway := w.snap.interfaceOf(uint32(w.steps[w.nSteps-1].Object))
 		frame = w.reset(e)
 		from = Hop{hopSendOn, uint32(gateway)}
+		if w.snap.interfaces[gateway].kind == KindInternetHost {
+			// The NAT device is in front of its host, and in nobody's VPC.
+			from.Kind = hopEnterInterface
+		}
 	}
 	if len(frame) == 0 {
 		return out

@@ -77,16 +77,20 @@ func (w *Walk) acrossInternet() Hop {
 		return w.drop(StageInternet, ReasonNoHost, net.handle, 0)
 	}
 	w.pass(StageInternet, ReasonInternetAddress, net.handle, 0)
-	if hop.Kind == hopEnterInterface {
-		if !w.cross(w.snap.interfaces[hop.To].receives) {
-			return Hop{}
-		}
-		if host := &w.snap.interfaces[hop.To]; w.tuple.Dst.Is4() && !host.behind.IsZero() && !w.throughNAT(host, ingress) {
-			return Hop{}
-		}
-		return w.deliver(hop.To)
-	}
 	return hop
+}
+
+// enterHost ends the way of a packet at an Internet host: through the NAT device in
+// front of it, unless it is the device's own answer, which bears the host's address.
+func (w *Walk) enterHost(index uint32) Hop {
+	host := &w.snap.interfaces[index]
+	if !w.cross(host.receives) {
+		return Hop{}
+	}
+	if w.tuple.Dst.Is4() && !host.behind.IsZero() && w.tuple.Dst != host.behind && !w.throughNAT(host, ingress) {
+		return Hop{}
+	}
+	return w.deliver(index)
 }
 
 // has reports that the host may send from the address: one of its own, which a

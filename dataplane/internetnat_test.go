@@ -41,3 +41,21 @@ func TestHostBehindNATDevice(t *testing.T) {
 	back.SrcPort = 4500
 	n.want("after a publication", hI1, back, VerdictPass, ReasonDelivered)
 }
+
+// R43: the device resets a connection that it does not know, towards its own host and
+// through nobody's VPC: where a route there leads the host's private address, the reset
+// must not go.
+func TestHostBehindNATDeviceIsReset_R43(t *testing.T) {
+	n := newNetwork(t)
+	n.b.InternetHosts[0].Behind = netip.MustParseAddr("192.168.100.2")
+	n.b.RouteTables[0].Routes = append(n.b.RouteTables[0].Routes,
+		Route{Destination: cidr("192.168.0.0/16"), Target: Target{TargetNetworkInterface, hI2}, Text: "192.168.0.0/16 → i2"})
+	n.b.NetworkInterfaces[1].SourceDestCheck = false
+	n.publish()
+	s := syn("198.51.100.10", 80)
+	s.Src, s.TCPFlags = addr("192.168.100.2"), packet.TCPFlagACK
+	n.send(hHost, s)
+	if p := n.delivered(); n.frames[0].Link != hHost || p.TCPFlags&packet.TCPFlagRST == 0 || p.Src != addr("198.51.100.10") || p.Dst != addr("192.168.100.2") {
+		t.Errorf("link %d got %v → %v, flags %#x; want a reset to the host:\n%s", n.frames[0].Link, p.Src, p.Dst, p.TCPFlags, n.story())
+	}
+}

@@ -221,13 +221,14 @@ func (e *Engine) encapsulate(w *Walk, s *mirrorSession, ni *networkInterface, in
 // sendMirrors lets the copies of a batch walk, each from its source.
 func (e *Engine) sendMirrors(snap *Snapshot, now int64, out []packet.Frame) []packet.Frame {
 	m := &e.mirrors
+	v := &m.walk
+	e.begin(v, snap, now)
+	v.copied = true
 	for i := range m.copies {
 		c := &m.copies[i]
-		e.begin(&m.walk, snap, now)
-		v := &m.walk
 		packet.Parse(&v.pkt, &c.frame)
 		v.begin()
-		v.copied, v.lag, v.underWay = true, c.lag, c.lag > 0
+		v.lag, v.underWay = c.lag, c.lag > 0
 		v.sender, v.origin, v.entry = int(c.source), int(c.source), v.snap.interfaces[c.source].handle
 		// Links may lose copies, as they may lose anything.
 		if len(v.snap.directions) > 0 {
@@ -235,7 +236,8 @@ func (e *Engine) sendMirrors(snap *Snapshot, now int64, out []packet.Frame) []pa
 		}
 		v.pass(StageTrafficMirror, ReasonMirrored, c.session.handle, 0)
 		v.run(Hop{hopMirrored, c.source})
-		out = v.commit(e, out)
+		first := len(out)
+		out = e.throughTunnels(v, v.commit(e, out), first)
 		if v.verdict == VerdictPass {
 			m.of(c.session.handle).Delivered++
 		}

@@ -248,3 +248,31 @@ func TestTrafficMirrorIsBounded(t *testing.T) {
 		t.Errorf("%+v, %d frames", stats, len(out))
 	}
 }
+
+// M4, T17: a copy goes by routes, also where one leads into a Connect peer's GRE tunnel,
+// and is copied no second time when it comes out.
+func TestTrafficMirrorGoesThroughConnectPeer_M4(t *testing.T) {
+	h := newConnect(t)
+	appliance := at(1, hubInstanceA)
+	h.b.TransitGatewayRouteTables[0].Routes = append(h.b.TransitGatewayRouteTables[0].Routes,
+		TransitGatewayRoute{Destination: cidr("10.1.2.10/32"), Tunnels: []Handle{hPeer4}, Text: "10.1.2.10/32 → sdwan"})
+	h.b.TrafficMirrorSessions = []TrafficMirrorSession{
+		{Object: Object{Handle: hMirror1, Kind: KindTrafficMirrorSession, Name: "far"}, Source: at(2, hubInstanceA), Target: at(1, hubInstanceB), Number: 1, Egress: everythingMirrored()},
+		{Object: Object{Handle: hMirror2, Kind: KindTrafficMirrorSession, Name: "near"}, Source: appliance, Target: at(1, hubInstanceB), Number: 1, Ingress: everythingMirrored()},
+	}
+	h.publish()
+	h.send(at(2, hubInstanceA), datagram("10.2.2.10", 53))
+	var got []string
+	for _, f := range h.frames {
+		var p packet.Packet
+		packet.Parse(&p, &f)
+		got = append(got, fmt.Sprintf("%d: %s", f.Link, addressesOf(p.Tuple)))
+	}
+	want := []string{
+		fmt.Sprintf("%d: 10.2.1.10:40000 → 10.2.2.10:53 udp", at(2, hubInstanceB)),
+		fmt.Sprintf("%d: 192.0.2.1 → 10.1.1.10 gre", appliance),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what went out (-want +got):\n%s", diff)
+	}
+}

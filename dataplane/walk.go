@@ -9,6 +9,9 @@ type Walk struct {
 	snap  *Snapshot
 	state *state
 	now   int64 // nanoseconds, monotonic; read once per batch
+	// copied: all packets of this walk are copies, by traffic mirroring. None is
+	// copied again, nor is anybody told what became of it.
+	copied bool
 
 	pkt packet.Packet
 	// tuple is the packet's addresses as they are at this point of the way;
@@ -42,8 +45,6 @@ type Walk struct {
 	// routed: the packet went through the router, so a network ACL stands
 	// at the subnet it enters.
 	routed bool
-	// copied: the packet is the copy of another one, by traffic mirroring.
-	copied bool
 	// judged: the packet is sound and went its way, whatever became of it.
 	judged bool
 
@@ -108,7 +109,6 @@ func (w *Walk) begin() {
 	}
 	w.icmpType, w.icmpCode = w.pkt.ICMPType, w.pkt.ICMPCode
 	w.hops, w.pathMTU, w.clampMSS, w.crossed, w.subnet = 0, 0, 0, 0, 0
-	w.copied = false
 	w.routed, w.judged, w.sender, w.origin, w.zone, w.untracked = false, false, -1, -1, 0, nil
 	w.natEffect.used, w.serviceEffect.used = false, false
 	w.nPassages, w.underWay, w.lag = 0, false, 0
@@ -167,6 +167,8 @@ func (w *Walk) run(hop Hop) {
 			hop = w.toOwner(hop.To)
 		case hopEnterInterface:
 			switch w.snap.interfaces[hop.To].kind {
+			case KindInternetHost:
+				hop = w.enterHost(hop.To)
 			case KindNATGateway:
 				hop = w.enterNATGateway(hop.To)
 			case KindTransitGatewayInterface:
