@@ -25,6 +25,11 @@ const (
 //	10.1.1.77 in a: anna 172.20.0.2, carl 172.20.0.4      10.1.2.77 in b: ben 172.20.0.3
 func newClientVPN(t testing.TB) *hub {
 	h := newHub(t, 2)
+	h.addClientVPN()
+	return h
+}
+
+func (h *hub) addClientVPN() {
 	h.b.SecurityGroups = append(h.b.SecurityGroups, SecurityGroup{
 		Object: Object{Handle: hCorpGroup, Kind: KindSecurityGroup, Name: "corp"}, Egress: open(),
 	})
@@ -52,7 +57,6 @@ func newClientVPN(t testing.TB) *hub {
 	h.b.VPNClients = []VPNClient{
 		client(hAnna, "anna", "172.20.0.2", hCorpA, "eng"), client(hBen, "ben", "172.20.0.3", hCorpB, "ops"), client(hCarl, "carl", "172.20.0.4", hCorpA, "ops"),
 	}
-	return h
 }
 
 // rule adds an authorization rule; without groups it is for all.

@@ -25,12 +25,17 @@ const (
 // IPv6. Behind it are 10.80.0.0/16 and 2001:db8:8000::/40, by the first peer.
 func newConnect(t testing.TB) *hub {
 	h := newHub(t, 2).viaHub()
+	h.addConnect()
+	return h
+}
+
+func (h *hub) addConnect() {
 	h.route(1, hubTable, "192.0.2.0/24", TargetTransitGateway, at(1, hubAttachment))
 	h.b.NetworkInterfaces[0].SourceDestCheck = false
-	h.b.TransitGatewayTunnelAttachments = []TransitGatewayTunnelAttachment{{
+	h.b.TransitGatewayTunnelAttachments = append(h.b.TransitGatewayTunnelAttachments, TransitGatewayTunnelAttachment{
 		Object: Object{Handle: hConnect, Kind: KindTransitGatewayAttachment, Name: "sdwan"}, TransitGateway: hHub, RouteTable: hHubTable,
-	}}
-	h.b.BGPSpeakers = []BGPSpeaker{{Object: Object{Handle: hConnectSpeaker, Kind: KindBGPSpeaker, Name: "hub"}, MAC: InterfaceMAC(hConnectSpeaker)}}
+	})
+	h.b.BGPSpeakers = append(h.b.BGPSpeakers, BGPSpeaker{Object: Object{Handle: hConnectSpeaker, Kind: KindBGPSpeaker, Name: "hub"}, MAC: InterfaceMAC(hConnectSpeaker)})
 	for i, ends := range [][2]string{{"192.0.2.1", "10.1.1.10"}, {"2001:db8:f000::1", "2001:db8:101::10"}} {
 		inside := Handle(int(hPeer4) + 2*i)
 		h.b.TransitGatewayConnectPeers = append(h.b.TransitGatewayConnectPeers, TransitGatewayConnectPeer{
@@ -47,7 +52,6 @@ func newConnect(t testing.TB) *hub {
 		table := &h.b.TransitGatewayRouteTables[0]
 		table.Routes = append(table.Routes, TransitGatewayRoute{Destination: cidr(block), Tunnels: []Handle{hPeer4}, Text: block + " → sdwan"})
 	}
-	return h
 }
 
 // gre is what the appliance sends: a GRE packet of a peer's with inner in it. Head

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	hVPNGateway Handle = 70 + iota
+	hVPNGateway Handle = 80 + iota
 	hSpeaker
 	hOfficeTunnel1
 	hOfficeTunnel2
@@ -21,6 +21,11 @@ const (
 // tunnels: two to an office (10.50.0.0/16), one to a branch (10.60.0.0/16).
 func newVPN(t testing.TB) *hub {
 	h := newHub(t, 2)
+	h.addVPN()
+	return h
+}
+
+func (h *hub) addVPN() {
 	h.b.VPNGateways = []VPNGateway{{
 		Object: Object{Handle: hVPNGateway, Kind: KindVPNGateway, Name: "vgw"}, VPC: at(1, hubVPC),
 		Routes: []VPNRoute{
@@ -28,7 +33,7 @@ func newVPN(t testing.TB) *hub {
 			{Destination: cidr("10.60.0.0/16"), Tunnel: hBranchTunnel, Learned: true, Text: "10.60.0.0/16 → vpnTunnel branch/1 (BGP)"},
 		},
 	}}
-	h.b.BGPSpeakers = []BGPSpeaker{{Object: Object{Handle: hSpeaker, Kind: KindBGPSpeaker, Name: "vgw"}, MAC: InterfaceMAC(hSpeaker)}}
+	h.b.BGPSpeakers = append(h.b.BGPSpeakers, BGPSpeaker{Object: Object{Handle: hSpeaker, Kind: KindBGPSpeaker, Name: "vgw"}, MAC: InterfaceMAC(hSpeaker)})
 	for i, tunnel := range []Handle{hOfficeTunnel1, hOfficeTunnel2, hBranchTunnel} {
 		h.b.VPNTunnels = append(h.b.VPNTunnels, VPNTunnel{
 			Object: Object{Handle: tunnel, Kind: KindVPNTunnel, Name: fmt.Sprintf("tunnel%d", i)}, MAC: InterfaceMAC(tunnel),
@@ -38,7 +43,6 @@ func newVPN(t testing.TB) *hub {
 	for _, block := range []string{"10.50.0.0/16", "10.60.0.0/16", "0.0.0.0/0"} {
 		h.route(1, hubTable, block, TargetVPNGateway, hVPNGateway)
 	}
-	return h
 }
 
 // from is a packet that comes out of a tunnel.
