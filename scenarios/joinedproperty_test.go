@@ -21,7 +21,7 @@ func TestRandomJoinedWorldsKeepTheRules(t *testing.T) {
 	for seed := range uint64(randomWorlds) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))
-			n := newTestNetwork(t, control.IPv4, drawJoined(r).String())
+			n := newTestNetwork(t, control.IPv4, drawJoined(r, nil).String())
 			seen := n.walked
 			n.walked = func(leg dataplane.Leg) {
 				seen(leg)
@@ -47,40 +47,65 @@ func TestRandomJoinedWorldsKeepTheRules(t *testing.T) {
 	}
 }
 
-// staysInItsVPC follows a leg from VPC to VPC, and holds what peerings are (P8, P9)
-// and that the receiver is in the VPC that the packet came to.
+// staysInItsVPC follows a leg from VPC to VPC, and holds what peerings are (P8, P9),
+// that every other door is used from its own VPC, and that the receiver is in the VPC
+// that the packet came to.
 func (n *testNetwork) staysInItsVPC(leg dataplane.Leg) {
 	n.Helper()
 	w := n.World()
 	vpc, peerings := vpcOf(w, short(leg.From)), 0
+	if leg.From.Kind == dataplane.KindVPNClient {
+		vpc = "" // until it is translated
+	}
+	use := func(door dataplane.Object, of string) {
+		if vpc != "" && vpc != of {
+			n.Errorf("%s of VPC %q was used in VPC %q:\n%s", door, of, vpc, describeLeg(leg))
+		}
+		vpc = of
+	}
 	for _, s := range leg.Steps {
 		if s.Verdict == dataplane.VerdictDrop {
 			return
 		}
+		door := s.Objects[0]
 		switch s.Stage {
 		case dataplane.StageInternet:
 			vpc = ""
 		case dataplane.StageInternetGatewayIn:
-			vpc = w.InternetGateways[s.Objects[0].Name].VPC
+			vpc = w.InternetGateways[door.Name].VPC
 		case dataplane.StagePeering:
-			p := w.VPCPeerings[s.Objects[0].Name]
+			p := w.VPCPeerings[door.Name]
 			other := p.VPC
 			if other == vpc {
 				other = p.PeerVPC
 			}
 			if vpc != p.VPC && vpc != p.PeerVPC || !isIn(w, vpc, s.After.Src) || !isIn(w, other, s.After.Dst) {
-				n.Errorf("%s took what is not between its VPCs:\n%s", s.Objects[0], describeLeg(leg))
+				n.Errorf("%s took what is not between its VPCs:\n%s", door, describeLeg(leg))
 			}
 			if peerings++; peerings > 1 {
 				n.Errorf("transitive:\n%s", describeLeg(leg))
 			}
 			vpc = other
 		case dataplane.StageTransitGateway:
-			a := w.TransitGatewayAttachments[s.Objects[0].Name]
-			if s.Reason == dataplane.ReasonZone {
+			a := w.TransitGatewayAttachments[door.Name]
+			switch {
+			case s.Reason == dataplane.ReasonZone:
 				vpc = a.VPC
-			} else if vpc != "" && a.VPC != "" && vpc != a.VPC {
-				n.Errorf("%s took what is not of its VPC:\n%s", s.Objects[0], describeLeg(leg))
+			case a != nil && a.VPC != "":
+				use(door, a.VPC)
+				vpc = ""
+			}
+		case dataplane.StageVPNGateway:
+			use(door, w.VPNGateways[door.Name].VPC) // K-C16
+		case dataplane.StageClientVPN:
+			if door.Kind == dataplane.KindClientVPNEndpoint && s.Reason != dataplane.ReasonEncrypted {
+				use(door, w.ClientVPNEndpoints[door.Name].Status.VPC) // C6, C9
+			}
+		case dataplane.StageVPCEndpoint:
+			use(door, w.VPCEndpoints[door.Name].VPC) // E7, E18
+		case dataplane.StageLoadBalancer:
+			if vpc = w.Subnets[w.LoadBalancers[door.Name].Subnets[0]].VPC; s.Reason == dataplane.ReasonNATIn {
+				vpc = "" // what comes next names the endpoint
 			}
 		}
 	}
@@ -101,8 +126,9 @@ func isIn(w *control.World, vpc, address string) bool {
 }
 
 // drawJoined draws four VPCs, one of them perhaps in another Region, with an
-// Internet gateway and a NAT gateway in a.
-func drawJoined(r *rand.Rand) joined {
+// Internet gateway and a NAT gateway in a. More, unless nil, adds to them before they
+// get their routes.
+func drawJoined(r *rand.Rand, more func(*joined, *transit)) joined {
 	j := joined{vpcs: 4, regions: map[string]string{}, routes: map[string]string{}, groups: map[string]string{}, acls: map[string]string{}, fields: map[string]string{
 		"a1": "publicIp: 198.51.100.11", "b2": "sourceDestCheck: false, forward: true", "c2": "sourceDestCheck: false",
 	}}
@@ -115,7 +141,12 @@ natGateways: {nat: {subnet: a-t1, privateIp: 10.0.81.50, eip: 198.51.100.50}}
 internetHosts: {x: {ip: 203.0.113.5, ipv6: "2001:db8:ff00::5"}, y: {ip: 203.0.113.6, ipv6: "2001:db8:ff00::6"}}
 `
 	targets := map[string][]string{"a": {"igw", "nat", "nat"}, "b": {"b2"}, "c": {"c2"}}
-	j.more += drawPeerings(r, &j, targets) + drawTransit(r, &j, targets).String()
+	j.more += drawPeerings(r, &j, targets)
+	lab := drawTransit(r, &j, targets)
+	if more != nil {
+		more(&j, &lab)
+	}
+	j.more += lab.String()
 	for k := range j.vpcs {
 		v := vpcName(k)
 		for _, table := range []string{v, v + "-t1", v + "-t2"} {
