@@ -249,9 +249,9 @@ func TestTrafficMirrorIsBounded(t *testing.T) {
 	}
 }
 
-// M4, T17: a copy goes by routes, also where one leads into a Connect peer's GRE tunnel,
+// M3, T17: a copy goes by routes, also where one leads into a Connect peer's GRE tunnel,
 // and is copied no second time when it comes out.
-func TestTrafficMirrorGoesThroughConnectPeer_M4(t *testing.T) {
+func TestTrafficMirrorGoesThroughConnectPeer_M3(t *testing.T) {
 	h := newConnect(t)
 	appliance := at(1, hubInstanceA)
 	h.b.TransitGatewayRouteTables[0].Routes = append(h.b.TransitGatewayRouteTables[0].Routes,
