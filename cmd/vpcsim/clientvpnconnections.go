@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/awsapi"
 	"github.com/vpcsim/vpcsim/control/lab"
 )
 
@@ -89,20 +90,7 @@ func clientConnectionTable(list []lab.ClientVPNConnection, now time.Time, wide b
 // awsConnection is ClientVpnConnection as DescribeClientVpnConnections answers it,
 // numbers as text included, and behind it what only the lab knows.
 type awsConnection struct {
-	ClientVpnEndpointId       string
-	Timestamp                 string
-	ConnectionId              string
-	Username                  string
-	ConnectionEstablishedTime string
-	IngressBytes              string
-	EgressBytes               string
-	IngressPackets            string
-	EgressPackets             string
-	ClientIp                  string
-	CommonName                string
-	Status                    awsConnectionStatus
-	ConnectionEndTime         string `json:",omitempty"`
-	PostureComplianceStatuses []string
+	awsapi.ClientVPNConnection
 
 	Groups        []string
 	Association   string
@@ -110,27 +98,13 @@ type awsConnection struct {
 	LastHandshake string
 }
 
-type awsConnectionStatus struct {
-	Code    string
-	Message string `json:",omitempty"`
-}
-
 func awsConnections(list []lab.ClientVPNConnection, now time.Time) any {
-	text := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
-		}
-		return t.UTC().Format(time.DateTime)
-	}
-	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	answer := struct{ Connections []awsConnection }{[]awsConnection{}}
-	for _, c := range list {
+	for i := range list {
+		c := &list[i]
 		answer.Connections = append(answer.Connections, awsConnection{
-			ClientVpnEndpointId: c.EndpointID, Timestamp: text(now), ConnectionId: c.ConnectionID, Username: c.Client,
-			ConnectionEstablishedTime: text(c.Established), ConnectionEndTime: text(c.Ended),
-			IngressBytes: number(c.IngressBytes), EgressBytes: number(c.EgressBytes), IngressPackets: number(c.IngressPackets), EgressPackets: number(c.EgressPackets),
-			ClientIp: c.Address.String(), CommonName: c.Client, Status: awsConnectionStatus{c.Status, c.Message}, PostureComplianceStatuses: []string{},
-			Groups: c.Groups, Association: c.Association, CallsFrom: c.Peer.String(), LastHandshake: text(c.LastHandshake),
+			ClientVPNConnection: c.Described(now), Groups: c.Groups, Association: c.Association, CallsFrom: c.Peer.String(),
+			LastHandshake: c.LastHandshake.UTC().Format(time.DateTime),
 		})
 	}
 	return answer

@@ -19,6 +19,9 @@ type Config struct {
 	Place func() Place
 	// FlowLogs are those of the world in force.
 	FlowLogs func() []FlowLog
+	// ClientVPNConnections are those of an endpoint, now and within the last hour;
+	// false if there is no endpoint with that ID.
+	ClientVPNConnections func(endpointID string) ([]ClientVPNConnection, bool)
 	// Transition is called when a client has changed an alarm's state.
 	Transition func(cloudwatch.Transition)
 	// Metrics answers GET /metrics, which is no request to AWS; nil: nobody.
@@ -174,6 +177,7 @@ var operations = map[string]map[string]operation{
 		"SetAlarmState":           take((*Handler).setAlarmState),
 	},
 	serviceEC2: {
-		"DescribeFlowLogs": take((*Handler).describeFlowLogs),
+		"DescribeClientVpnConnections": take((*Handler).describeClientVPNConnections),
+		"DescribeFlowLogs":             take((*Handler).describeFlowLogs),
 	},
 }

@@ -50,7 +50,16 @@ func fixture(t *testing.T) (*Handler, *cloudwatch.Service) {
 		CloudWatch: s,
 		Place:      func() Place { return Place{"123456789012", "us-east-1"} },
 		FlowLogs: func() []FlowLog {
-			return []FlowLog{{ID: "fl-1", Name: "all", ResourceID: "vpc-1", TrafficType: "ALL", Group: "logs", Format: "${version}", Interval: 60, Created: start}}
+			return []FlowLog{
+				{ID: "fl-1", Name: "all", ResourceID: "vpc-1", State: "ACTIVE", TrafficType: "ALL", DestinationType: "cloud-watch-logs", Group: "logs", Format: "${version}", Interval: 60, Created: start, DeliverStatus: "SUCCESS"},
+				{ID: "fl-2", Name: "kept", ResourceID: "vpc-2", State: "ACTIVE", DestinationType: "s3", Destination: "arn:aws:s3:::b/p/", Options: &DestinationOptions{FileFormat: "parquet", PerHour: true}, Interval: 60, Created: start, DeliverStatus: "FAILED", DeliverError: "Access error"},
+			}
+		},
+		ClientVPNConnections: func(id string) ([]ClientVPNConnection, bool) {
+			return []ClientVPNConnection{
+				{EndpointID: id, ConnectionID: "cvpn-connection-1", Username: "anna", IngressBytes: "84", Status: Status{Code: "active"}},
+				{EndpointID: id, ConnectionID: "cvpn-connection-2", Username: "ben", Status: Status{"terminated", "The connection was terminated."}, Ended: "2025-06-20 15:00:00"},
+			}, id == "cvpn-endpoint-1"
 		},
 		Clock: func() time.Time { return start.Add(time.Hour) },
 	})
@@ -289,10 +298,12 @@ func TestPagesOfOthersAreNotAnswered(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	f.Add(uint8(0), "FilterLogEvents", []byte(`{"logGroupName":"logs","filterPattern":"a","nextToken":"1/2"}`))
 	f.Add(uint8(1), "GetMetricStatistics", []byte("Action=GetMetricStatistics&Version=2010-08-01&Dimensions.member.1.Name=a&StartTime=2025-06-20&EndTime=2025-06-21&Period=1"))
+	f.Add(uint8(1), "DescribeFlowLogs", []byte("Action=DescribeFlowLogs&Version=2016-11-15&Filter.1.Name=tag:a&Filter.1.Value.1=*&MaxResults=1"))
 	body, _ := cbor.Marshal(map[string]any{"StateValue": "ALARM", "StartTime": cbor.Tag{Number: 1, Content: 1.5}})
 	f.Add(uint8(2), "DescribeAlarms", body)
 	f.Fuzz(func(t *testing.T, protocol uint8, operation string, body []byte) {
-		h := New(Config{CloudWatch: cloudwatch.New(), Place: func() Place { return Place{} }, FlowLogs: func() []FlowLog { return nil }})
+		h := New(Config{CloudWatch: cloudwatch.New(), Place: func() Place { return Place{} }, FlowLogs: func() []FlowLog { return nil },
+			ClientVPNConnections: func(string) ([]ClientVPNConnection, bool) { return nil, true }})
 		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/", bytes.NewReader(body))
 		switch protocol % 4 {
 		case 0:

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/vpcsim/vpcsim/control"
-	"github.com/vpcsim/vpcsim/control/awsapi"
 	"github.com/vpcsim/vpcsim/control/cloudwatch"
 	"github.com/vpcsim/vpcsim/control/flowlogs"
 )
@@ -79,29 +78,4 @@ func (c *cloudWatch) put(entries []flowlogs.Entry) {
 func (c *cloudWatch) close() {
 	c.cancel()
 	c.done.Wait()
-}
-
-// place is where AWS's clients are told that the lab is.
-func (l *lab) place() awsapi.Place {
-	w, _ := l.store.World()
-	return awsapi.Place{Account: w.Account.String(), Region: w.Region}
-}
-
-// describedFlowLogs are the world's, as EC2 describes them.
-func (l *lab) describedFlowLogs() []awsapi.FlowLog {
-	w, _ := l.store.World()
-	k, _ := control.KindNamed("flowLogs")
-	var list []awsapi.FlowLog
-	for _, name := range k.Names(w) {
-		s := &w.FlowLogs[name].Status
-		bucket := ""
-		if s.LogDestinationType == control.LogDestinationS3 {
-			bucket = s.LogDestination
-		}
-		list = append(list, awsapi.FlowLog{
-			ID: s.ID, Name: name, ResourceID: s.ResourceID, TrafficType: s.TrafficType.String(), Group: s.LogGroup, Format: s.LogFormat,
-			Bucket: bucket, Interval: int(s.MaxAggregationInterval), Created: l.started,
-		})
-	}
-	return list
 }

@@ -74,8 +74,8 @@ type awsServer struct {
 // alone.
 func newAWSServers(l *lab, api http.Handler) *awsServers {
 	handler := awsapi.New(awsapi.Config{
-		CloudWatch: l.cloudWatch.service, Place: l.place, FlowLogs: l.describedFlowLogs, Transition: l.cloudWatch.transition,
-		Metrics: api, Log: l.log,
+		CloudWatch: l.cloudWatch.service, Place: l.place, FlowLogs: l.describedFlowLogs,
+		ClientVPNConnections: l.describedConnections, Transition: l.cloudWatch.transition, Metrics: api, Log: l.log,
 	})
 	return &awsServers{handler: handler, log: l.log}
 }
