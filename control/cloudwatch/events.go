@@ -93,8 +93,9 @@ type store struct {
 }
 
 type group struct {
-	created time.Time
-	streams map[string]*Stream
+	created       time.Time
+	streams       map[string]*Stream
+	events, bytes uint64 // that ever came
 }
 
 // open makes a group exist. A flow log's group does before there is an event (F5 is
@@ -122,6 +123,8 @@ func (s *store) put(e Event, now time.Time) Event {
 	}
 	s.last++
 	e.Sequence, e.Ingested = s.last, now
+	g.events++
+	g.bytes += uint64(e.size())
 	stream.LastIngestion = now
 	stream.Stored += e.size()
 	s.events = append(s.events, e)

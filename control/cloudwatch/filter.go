@@ -36,6 +36,7 @@ func (f *MetricFilter) apply(s *Service, e *Event) {
 		}
 		return
 	}
+	s.matched[f.Name]++
 	text := f.Value
 	if IsSelector(text) {
 		if text, ok = get(text); !ok {

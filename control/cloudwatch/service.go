@@ -23,7 +23,8 @@ type Config struct {
 type Service struct {
 	mu      sync.Mutex
 	events  store
-	filters []MetricFilter // by name
+	filters []MetricFilter    // by name
+	matched map[string]uint64 // events, by filter
 	metrics map[string]*metric
 	alarms  map[string]*alarm
 	history []History
@@ -34,7 +35,9 @@ type Service struct {
 // alarm is an alarm and when it is evaluated next.
 type alarm struct {
 	AlarmStatus
-	next time.Time
+	next         time.Time
+	entered      map[State]uint64 // how often
+	done, failed uint64           // actions
 }
 
 // keptHistory bounds the alarms' history.
@@ -44,7 +47,7 @@ const keptHistory = 10_000 // entries
 func New() *Service {
 	return &Service{
 		events:  store{groups: map[string]*group{}},
-		metrics: map[string]*metric{}, alarms: map[string]*alarm{}, changed: make(chan struct{}),
+		matched: map[string]uint64{}, metrics: map[string]*metric{}, alarms: map[string]*alarm{}, changed: make(chan struct{}),
 	}
 }
 
@@ -69,6 +72,10 @@ func (s *Service) Configure(now time.Time, c Config) {
 		s.events.open(f.Group, now)
 	}
 	slices.SortFunc(s.filters, func(a, b MetricFilter) int { return strings.Compare(a.Name, b.Name) })
+	// A filter that comes back is another one, which begins to count at 0.
+	maps.DeleteFunc(s.matched, func(name string, _ uint64) bool {
+		return !slices.ContainsFunc(s.filters, func(f MetricFilter) bool { return f.Name == name })
+	})
 	s.configureAlarms(now, c.Alarms)
 }
 
@@ -79,7 +86,10 @@ func (s *Service) configureAlarms(now time.Time, list []Alarm) {
 		known := s.alarms[a.Name]
 		switch {
 		case known == nil:
-			known = &alarm{AlarmStatus: AlarmStatus{Alarm: a, State: StateInsufficientData, Reason: initialReason, Since: now, Updated: now, Configured: now}}
+			known = &alarm{
+				AlarmStatus: AlarmStatus{Alarm: a, State: StateInsufficientData, Reason: initialReason, Since: now, Updated: now, Configured: now},
+				entered:     map[State]uint64{},
+			}
 			s.alarms[a.Name] = known
 			s.record(History{Alarm: a.Name, Time: now, Kind: HistoryConfiguration, Summary: fmt.Sprintf("Alarm %q created", a.Name)})
 		case !sameAlarm(&known.Alarm, &a):
@@ -181,6 +191,7 @@ func (s *Service) Evaluate(now time.Time) []Transition {
 // enter brings an alarm into a state and records that.
 func (s *Service) enter(a *alarm, now time.Time, state State, reason, data string) Transition {
 	t := Transition{Old: a.State}
+	a.entered[state]++
 	a.State, a.Reason, a.ReasonData, a.Since, a.Updated = state, reason, data, now, now
 	t.AlarmStatus = a.AlarmStatus
 	s.record(History{
@@ -208,10 +219,16 @@ func (s *Service) SetState(now time.Time, name string, state State, reason, data
 	return &entered, true
 }
 
-// RecordAction adds to the history what became of an action.
-func (s *Service) RecordAction(now time.Time, alarm, summary string) {
+// RecordAction adds to the history what became of an action. The alarm may be gone by
+// then: an action takes its time.
+func (s *Service) RecordAction(now time.Time, alarm, summary string, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if a := s.alarms[alarm]; a != nil && done {
+		a.done++
+	} else if a != nil {
+		a.failed++
+	}
 	s.record(History{Alarm: alarm, Time: now, Kind: HistoryAction, Summary: summary})
 }
 

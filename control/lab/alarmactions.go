@@ -92,7 +92,7 @@ func (a *alarmActions) record(alarm string, action control.AlarmAction, err erro
 	} else {
 		a.log.Info("alarm action done", "alarm", alarm, "action", action.String())
 	}
-	a.lab.cloudWatch.service.RecordAction(time.Now(), alarm, summary)
+	a.lab.cloudWatch.service.RecordAction(time.Now(), alarm, summary, err == nil)
 }
 
 func (a *alarmActions) do(ctx context.Context, w *control.World, t *cloudwatch.Transition, action control.AlarmAction) error {

@@ -27,7 +27,7 @@ func (c *clientEnds) look(w *control.World, now time.Time) {
 		}
 		for _, a := range o.end.Attempts() {
 			client, reason := c.whyNot(w, o, a.Key)
-			c.sessions.log.failed(w, o.wanted.name, failedAttempt{client: client, at: a.From, time: a.Time, reason: reason})
+			c.sessions.failed(w, o.wanted.name, failedAttempt{client: client, at: a.From, time: a.Time, reason: reason})
 		}
 	}
 	c.sessions.forget(present, now)

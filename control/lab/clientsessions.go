@@ -69,7 +69,25 @@ const (
 type clientSessions struct {
 	log    *connectionLogs
 	states map[port.WireGuardKey]*clientSession
-	past   []ClientVPNConnection // oldest first
+	past   []ClientVPNConnection    // oldest first
+	totals map[string]*clientTotals // by the endpoint's ID
+}
+
+// clientTotals are AWS's metrics of an endpoint. They are not added up from
+// connections: those are forgotten after an hour, and a counter must not fall.
+type clientTotals struct {
+	connections, failures         uint64
+	ingressBytes, egressBytes     uint64
+	ingressPackets, egressPackets uint64
+}
+
+func (s *clientSessions) total(endpointID string) *clientTotals {
+	t := s.totals[endpointID]
+	if t == nil {
+		t = &clientTotals{}
+		s.totals[endpointID] = t
+	}
+	return t
 }
 
 // clientSession is what is known of a client since it came to its endpoint.
@@ -86,7 +104,7 @@ type clientSession struct {
 }
 
 func newClientSessions(log *connectionLogs) *clientSessions {
-	return &clientSessions{log: log, states: map[port.WireGuardKey]*clientSession{}}
+	return &clientSessions{log: log, states: map[port.WireGuardKey]*clientSession{}, totals: map[string]*clientTotals{}}
 }
 
 // observe takes what an endpoint's end knows of a client, and returns why the
@@ -113,7 +131,7 @@ func (s *clientSessions) observe(w *control.World, client string, stats port.Wir
 		return ""
 	}
 	state.current.logged = e.ConnectionLog
-	state.update(stats)
+	state.update(stats, s.total(state.current.EndpointID))
 	switch active := s.active(c.Endpoint); {
 	case !fresh:
 		s.end(state, "the client has not been heard of for "+ClientSilence.String(), now)
@@ -150,7 +168,9 @@ func (s *clientSessions) begin(state *clientSession, w *control.World, client st
 		Status: ConnectionActive, Established: stats.LastHandshake,
 	}
 	state.current.logged = w.ClientVPNEndpoints[c.Endpoint].ConnectionLog
-	state.update(stats)
+	total := s.total(state.current.EndpointID)
+	total.connections++
+	state.update(stats, total)
 	s.log.connected(*state.current)
 }
 
@@ -162,11 +182,17 @@ func connectionID(client string, established time.Time) string {
 	return connectionPrefix + hex.EncodeToString(sum[:])[:17]
 }
 
-func (state *clientSession) update(stats port.WireGuardPeerStats) {
+// update brings the connection up to date, and the endpoint's totals by what is new.
+func (state *clientSession) update(stats port.WireGuardPeerStats, total *clientTotals) {
 	c, base := state.current, &state.base
+	before := *c
 	c.Peer, c.LastHandshake, c.LastReceived = stats.At, stats.LastHandshake, stats.LastReceived
 	c.IngressBytes, c.IngressPackets = stats.ReceivedBytes-base.ReceivedBytes, stats.Received-base.Received
 	c.EgressBytes, c.EgressPackets = stats.SentBytes-base.SentBytes, stats.Sent-base.Sent
+	total.ingressBytes += c.IngressBytes - before.IngressBytes
+	total.egressBytes += c.EgressBytes - before.EgressBytes
+	total.ingressPackets += c.IngressPackets - before.IngressPackets
+	total.egressPackets += c.EgressPackets - before.EgressPackets
 }
 
 // end ends the state's connection, if it has one.
@@ -198,9 +224,18 @@ func (s *clientSessions) unanswered(state *clientSession, w *control.World, clie
 	case !state.told && now.Sub(state.calling) > answerPatience:
 		state.told = true
 		c := w.VPNClients[client]
-		s.log.failed(w, c.Endpoint, failedAttempt{client: client, at: stats.At, time: now,
+		s.failed(w, c.Endpoint, failedAttempt{client: client, at: stats.At, time: now,
 			reason: "the client has not taken the answer: its pre-shared key may be another"})
 	}
+}
+
+// failed counts and logs a call that came to nothing. An endpoint's end reports so
+// many a second at most: a flood of strangers is counted as a trickle.
+func (s *clientSessions) failed(w *control.World, endpoint string, f failedAttempt) {
+	if e := w.ClientVPNEndpoints[endpoint]; e != nil {
+		s.total(e.Status.ID).failures++
+	}
+	s.log.failed(w, endpoint, f)
 }
 
 // forget ends the connections of clients that are no peers any more.

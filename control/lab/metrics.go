@@ -37,7 +37,11 @@ func (l *lab) measure(w *metrics.Writer) {
 	measureTables(w, statistics)
 	l.measurePort(w)
 	l.measureVPN(w)
+	measureClientVPN(w, l.vpn.measureClients())
+	world, _ := l.store.World()
+	measureMirrors(w, world, l.engine.TrafficMirrors())
 	l.measureFlowLogs(w)
+	measureCloudWatch(w, l.cloudWatch.service.Counts())
 }
 
 func (l *lab) measureLab(w *metrics.Writer) {
@@ -98,16 +102,6 @@ func (l *lab) measurePort(w *metrics.Writer) {
 	w.Gauge("vpcsim_port_buffer_bytes", "Socket buffers of the packet socket, as the kernel accounts for them.", "direction")
 	w.Sample(float64(s.ReceiveBuffer), "receive")
 	w.Sample(float64(s.SendBuffer), "transmit")
-}
-
-func (l *lab) measureFlowLogs(w *metrics.Writer) {
-	published, waiting, skipped := l.flowLogs.counts()
-	w.Counter("vpcsim_flow_log_records_total", "Flow log records published since the lab came up.")
-	w.Sample(float64(published))
-	w.Gauge("vpcsim_flow_log_waiting_records", "Flow log records that wait in memory for a file that takes them.")
-	w.Sample(float64(waiting))
-	w.Counter("vpcsim_flow_log_skipped_records_total", "Flow log records that found no room in files nor in memory; SKIPDATA stands for them.")
-	w.Sample(float64(skipped))
 }
 
 func measureTables(w *metrics.Writer, s *dataplane.Statistics) {

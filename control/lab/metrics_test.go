@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/cloudwatch"
 	"github.com/vpcsim/vpcsim/control/metrics"
 	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
@@ -141,9 +143,13 @@ func TestMetricsOfEveryScenarioHaveNoSeriesTwice(t *testing.T) {
 				t.Fatal(err)
 			}
 			engine := dataplane.NewEngine(dataplane.Config{MaxFlows: 1000})
-			if _, err := control.NewStore(quiet, nil, engine.Publish).Apply(t.Context(), world); err != nil {
+			store := control.NewStore(quiet, nil, engine.Publish)
+			if _, err := store.Apply(t.Context(), world); err != nil {
 				t.Fatal(err)
 			}
+			world, _ = store.World()
+			service := cloudwatch.New()
+			service.Configure(time.Unix(0, 0), world.CloudWatchConfig())
 			var w metrics.Writer
 			statistics := engine.Statistics()
 			measureInterfaces(&w, statistics)
@@ -151,6 +157,9 @@ func TestMetricsOfEveryScenarioHaveNoSeriesTwice(t *testing.T) {
 			measureGateways(&w, statistics)
 			measureNATGateways(&w, statistics, nil)
 			measureLinks(&w, engine.Links())
+			measureMirrors(&w, world, engine.TrafficMirrors())
+			measureDeliveries(&w, world)
+			measureCloudWatch(&w, service.Counts())
 			parser := expfmt.NewTextParser(model.LegacyValidation)
 			families, err := parser.TextToMetricFamilies(bytes.NewReader(w.Bytes()))
 			if err != nil {

@@ -33,6 +33,7 @@ type Delivery struct {
 	left    []*spool
 	retryAt time.Time // zero: nothing failed
 	problem error     // of left
+	made    map[string]Bucket
 }
 
 // logFiles is what one flow log writes to, and what it could not.
@@ -65,6 +66,7 @@ const (
 func New(dir string, log *slog.Logger) *Delivery {
 	d := &Delivery{
 		dir: dir, log: log, mostText: mostText, mostSpool: mostSpool, mostWaiting: mostWaiting, streams: map[string]*logFiles{},
+		made: map[string]Bucket{},
 	}
 	if dir != "" {
 		d.left = leftSpools(d.spoolDir(), log)
@@ -285,6 +287,35 @@ func (d *Delivery) Total() Status {
 		s.Message, s.Problem = message(errors.Join(problems...)), strings.Join(texts, "; ")
 	}
 	return s
+}
+
+// Bucket is what became of the records for one bucket in this process's lifetime.
+type Bucket struct {
+	// Objects were made, spools of an earlier process included, with Bytes in all.
+	Objects, Bytes uint64
+	// Spools are objects under way: their time is not over, or they cannot be made.
+	Spools int
+}
+
+// Buckets are all that had a record, by name.
+func (d *Delivery) Buckets() map[string]Bucket {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := maps.Clone(d.made)
+	count := func(s *spool) {
+		b := all[s.header.Bucket]
+		b.Spools++
+		all[s.header.Bucket] = b
+	}
+	for _, s := range d.left {
+		count(s)
+	}
+	for _, l := range d.streams {
+		for _, s := range l.spools {
+			count(s)
+		}
+	}
+	return all
 }
 
 // message is what DescribeFlowLogs says in DeliverLogsErrorMessage (F16).

@@ -16,13 +16,17 @@ import (
 // name that the spool began with, so that doing it twice makes it once.
 func (d *Delivery) complete(s *spool) error {
 	object := d.object(s)
-	if err := s.make(object); err != nil {
+	size, err := s.make(object)
+	if err != nil {
 		return explain("completing "+object, err)
 	}
 	s.close()
 	if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return explain("removing the spool of "+object, err)
 	}
+	// Counted once the spool is gone: until then the object would be made again.
+	b := d.made[s.header.Bucket]
+	d.made[s.header.Bucket] = Bucket{Objects: b.Objects + 1, Bytes: b.Bytes + uint64(size)}
 	return nil
 }
 
@@ -47,18 +51,19 @@ func (d *Delivery) probe(s *spool) error {
 	return nil
 }
 
-func (s *spool) make(object string) error {
+// make writes the object, whose size in bytes it returns.
+func (s *spool) make(object string) (size int64, err error) {
 	records, format, err := s.records()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := makeDir(filepath.Dir(object)); err != nil {
-		return err
+		return 0, err
 	}
 	making := s.path + ".making"
 	file, err := os.OpenFile(making, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	write := writeText
 	if s.header.Parquet {
@@ -68,13 +73,16 @@ func (s *spool) make(object string) error {
 	if err == nil {
 		err = file.Sync() // the spool goes next
 	}
+	if err == nil {
+		size, err = file.Seek(0, io.SeekCurrent)
+	}
 	if err = errors.Join(err, file.Close()); err == nil {
 		err = os.Rename(making, object)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(making))
+		return 0, errors.Join(err, os.Remove(making))
 	}
-	return nil
+	return size, nil
 }
 
 // writeText writes a header line and the records, gzipped.
