@@ -1,13 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // watchedFile is a lab in which every rejected connection is an alarm.
@@ -19,7 +23,9 @@ securityGroups: {none: {vpc: v}}
 instances:
   a: {subnet: s, ip: 10.0.1.10, securityGroups: [none]}
   b: {subnet: s, ip: 10.0.1.20, securityGroups: [none]}
-flowLogs: {all: {vpc: v, aggregationInterval: 1s}}
+flowLogs:
+  all: {vpc: v, aggregationInterval: 1s}
+  kept: {vpc: v, logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs/vpc/", destinationOptions: {perHourPartition: true}}
 metricFilters:
   rejects: {filterPattern: "[..., action=REJECT, status]", metricName: Rejects, metricNamespace: VPC, metricValue: "1"}
 alarms:
@@ -30,11 +36,22 @@ alarms:
 
 func (u *user) watchedLab() {
 	u.t.Helper()
+	u.watchedLabUp(watchedFile)
+	u.rejected()
+}
+
+func (u *user) watchedLabUp(file string) {
+	u.t.Helper()
 	path := filepath.Join(u.dir, "watched.yaml")
-	if err := os.WriteFile(path, []byte(watchedFile), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(file), 0o644); err != nil {
 		u.t.Fatal(err)
 	}
 	u.ok("up", "-d", path)
+}
+
+// rejected makes one record that the alarm is about.
+func (u *user) rejected() {
+	u.t.Helper()
 	u.run("exec", "a", "--", "ping", "-c", "1", "-W", "0.1", "10.0.1.20") // nobody answers
 }
 
@@ -65,6 +82,76 @@ func TestAlarmActsWithinTheLab(t *testing.T) {
 		}
 		u.watchedLabEnds()
 	})
+}
+
+// TestAlarmNotifiesOverHTTP: what AWS's SNS would send comes from the machine that the
+// action names, by either family, through its groups and routes.
+func TestAlarmNotifiesOverHTTP(t *testing.T) {
+	file := strings.NewReplacer(
+		"vpcs: {v: {cidr: 10.0.0.0/16}}", `vpcs: {v: {cidr: 10.0.0.0/16, ipv6: "2001:db8:5::/56"}}`,
+		"subnets: {s: {vpc: v, cidr: 10.0.1.0/24}}", `subnets: {s: {vpc: v, cidr: 10.0.1.0/24, ipv6: "2001:db8:5::/64"}}`,
+		"securityGroups: {none: {vpc: v}}", "securityGroups: {none: {vpc: v}, told: {vpc: v, ingress: [{protocol: tcp, ports: 8080, from: none}]}}",
+		"  b: {subnet: s, ip: 10.0.1.20, securityGroups: [none]}",
+		"  b: {subnet: s, ip: 10.0.1.20, ipv6: \"2001:db8:5::20\", securityGroups: [none]}\n  c: {subnet: s, ip: 10.0.1.30, ipv6: \"2001:db8:5::30\", securityGroups: [told]}",
+		`[{on: b, run: "echo $ALARM_NAME $ALARM_STATE > fired; ip -brief address show eth0 >> fired"}]`,
+		`[{on: b, post: "http://10.0.1.30:8080/four"}, {on: b, post: "http://[2001:db8:5::30]:8080/six"}, {on: b, post: "http://10.0.1.10:8080/rejected"}]`,
+	).Replace(watchedFile)
+	asEveryUser(t, func(t *testing.T, u *user) {
+		t.Parallel() // with the other user: it mostly waits
+		u.watchedLabUp(file)
+		receiver := u.tool("c", "receive", ":8080")
+		receiver.expect("listening")
+		u.rejected()
+		// The actions of one transition run at the same time.
+		var from []string
+		for range 2 {
+			var got receivedPost
+			if err := json.Unmarshal([]byte(receiver.expect("{")), &got); err != nil {
+				t.Fatal(err)
+			}
+			from = append(from, got.Path+" from "+got.From)
+			checkNotification(t, &got)
+		}
+		slices.Sort(from)
+		if diff := cmp.Diff([]string{"/four from 10.0.1.20", "/six from 2001:db8:5::20"}, from); diff != "" {
+			t.Errorf("posts (-want +got):\n%s", diff)
+		}
+		u.eventually("the history", func() bool {
+			return strings.Contains(u.ok("alarms", "--history").stdout, "rejects  Successfully executed action vpcsim:b:post:http://10.0.1.30:8080/four")
+		})
+		if got := u.ok("metrics").stdout; !strings.Contains(got, `vpcsim_alarm_actions_total{alarm="rejects",result="done"} 2`) {
+			t.Error("the actions are not measured")
+		}
+		u.watchedLabEnds()
+	})
+}
+
+// checkNotification holds a post against what SNS sends for an alarm.
+func checkNotification(t *testing.T, got *receivedPost) {
+	t.Helper()
+	var sns struct{ Type, MessageID, TopicArn, Subject, Message, Timestamp string }
+	if err := json.Unmarshal([]byte(got.Body), &sns); err != nil {
+		t.Fatalf("%v in %s", err, got.Body)
+	}
+	if got.MessageType != "Notification" || sns.Type != "Notification" || sns.Subject != `ALARM: "rejects" in us-east-1` || !strings.HasPrefix(sns.TopicArn, "arn:aws:sns:us-east-1:") || sns.MessageID == "" {
+		t.Errorf("the notification: %+v", got)
+	}
+	var message struct {
+		AlarmName, AlarmArn, NewStateValue, NewStateReason string
+		Trigger                                            struct {
+			MetricName, Namespace, ComparisonOperator, Statistic string
+			Period, EvaluationPeriods                            int
+			Threshold                                            float64
+		}
+	}
+	if err := json.Unmarshal([]byte(sns.Message), &message); err != nil {
+		t.Fatalf("%v in %s", err, sns.Message)
+	}
+	trigger := message.Trigger
+	if message.AlarmName != "rejects" || message.NewStateValue != "ALARM" || !strings.HasPrefix(message.NewStateReason, "Threshold Crossed: ") || !strings.HasSuffix(message.AlarmArn, ":alarm:rejects") ||
+		trigger.MetricName != "Rejects" || trigger.Namespace != "VPC" || trigger.Period != 1 || trigger.Threshold != 1 || trigger.ComparisonOperator != "GreaterThanOrEqualToThreshold" {
+		t.Errorf("the message: %s", sns.Message)
+	}
 }
 
 // TestServeAnswersOnTheMachinesOwnAddress: the daemon's network is another, and the
@@ -107,46 +194,6 @@ func TestServeAnswersOnTheMachinesOwnAddress(t *testing.T) {
 		}
 		if got := ask("GET", "/metrics", "", ""); !strings.Contains(got, "refused") {
 			t.Errorf("after the end: %.200s", got)
-		}
-		u.watchedLabEnds()
-	})
-}
-
-// TestAWSCLIReadsFlowLogsAndAlarms asks with AWS's own client, in the protocols that
-// this version of it has.
-func TestAWSCLIReadsFlowLogsAndAlarms(t *testing.T) {
-	requirePrograms(t, "aws")
-	asEveryUser(t, func(t *testing.T, u *user) {
-		t.Parallel() // with the other user: it mostly waits
-		u.watchedLab()
-		aws := func(args ...string) result {
-			cmd := u.command(append([]string{"aws"}, args...)...)
-			cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"))
-			return u.finish(cmd)
-		}
-		version := aws("--", "--version")
-		if version.code == exitNotFound || version.code == 126 {
-			u.watchedLabEnds()
-			t.Skipf("the AWS CLI is not this user's to run: %s", version)
-		}
-		const record = " 10.0.1.10 10.0.1.20 0 0 1 1 84 "
-		u.eventually("the record", func() bool {
-			r := aws("logs", "filter-log-events", "--log-group-name", "/aws/vpc/flowlogs", "--filter-pattern", "[..., action=REJECT, status]", "--query", "events[].message", "--output", "text")
-			return strings.Contains(r.stdout, record)
-		})
-		if r := aws("cloudwatch", "describe-alarms", "--query", "MetricAlarms[].AlarmName", "--output", "text"); strings.TrimSpace(r.stdout) != "rejects" {
-			t.Errorf("alarms: %s", r)
-		}
-		if r := aws("ec2", "describe-flow-logs", "--query", "FlowLogs[].LogGroupName", "--output", "text"); strings.TrimSpace(r.stdout) != "/aws/vpc/flowlogs" {
-			t.Errorf("flow logs: %s", r)
-		}
-		if r := aws("logs", "filter-log-events", "--log-group-name", "/aws/vpc/flowlogs", "--filter-pattern", "["); r.code == 0 || !strings.Contains(r.stderr, "(InvalidParameterException)") || !strings.Contains(r.stderr, "position 2") {
-			t.Errorf("a wrong pattern: %s", r)
-		}
-		if strings.HasPrefix(version.stdout, "aws-cli/2") { // version 1 has no tail
-			if r := aws("logs", "tail", "/aws/vpc/flowlogs", "--format", "short"); !strings.Contains(r.stdout, record) {
-				t.Errorf("tail: %s", r)
-			}
 		}
 		u.watchedLabEnds()
 	})

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -222,4 +224,26 @@ func (u *user) networkInterface(instance string) control.NetworkInterface {
 		u.t.Fatal(err)
 	}
 	return eni
+}
+
+// receivedPost is a request that the tool received, on one line.
+type receivedPost struct{ Path, From, MessageType, Body string }
+
+// receiveTool answers HTTP until it is killed.
+func receiveTool(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening")
+	return http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		from, _, _ := net.SplitHostPort(r.RemoteAddr)
+		line, _ := json.Marshal(receivedPost{r.URL.Path, from, r.Header.Get("X-Amz-Sns-Message-Type"), string(body)}) // texts
+		fmt.Println(string(line))
+	}))
 }

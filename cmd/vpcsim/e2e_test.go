@@ -31,7 +31,8 @@ import (
 
 // toolVariable makes the test binary a small network program: "dial ADDRESS" or
 // "listen ADDRESS", with the standard input and output as the connection's;
-// "ask ADDRESS", one UDP request and its answer; "frames INTERFACE", which sends
+// "ask ADDRESS", one UDP request and its answer; "receive ADDRESS", an HTTP server that
+// prints what is posted to it; "frames INTERFACE", which sends
 // what it reads as it is; "datagrams ADDRESS" and "eavesdrop INTERFACE", which send
 // and show UDP payloads.
 const toolVariable = "VPCSIM_TEST_TOOL"
@@ -66,6 +67,8 @@ func networkTool(verb, address string) error {
 	switch verb {
 	case "ask":
 		return askTool(address)
+	case "receive":
+		return receiveTool(address)
 	case "frames":
 		return framesTool(address)
 	case "eavesdrop":
