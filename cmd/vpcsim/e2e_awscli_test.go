@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/vpcsim/vpcsim/control"
 )
 
 // awsCLI is an installation of AWS's own client that a user can run.
@@ -121,7 +124,9 @@ func (c awsCLI) tails(record string) {
 	if r := c.run("logs", "tail", "/aws/vpc/flowlogs", "--format", "short"); r.code != exitOK || !strings.Contains(r.stdout, record) {
 		c.u.t.Errorf("tail: %s", r)
 	}
-	follower := c.u.start(c.command("logs", "tail", "/aws/vpc/flowlogs", "--format", "short", "--follow"))
+	follow := c.command("logs", "tail", "/aws/vpc/flowlogs", "--format", "short", "--follow")
+	follow.Env = append(follow.Env, "PYTHONUNBUFFERED=1") // it writes to no terminal here, and would keep 8 kB to itself
+	follower := c.u.start(follow)
 	follower.expect(record)
 	c.u.run("exec", "b", "--", "ping", "-c", "1", "-W", "0.1", "10.0.1.10") // nobody answers
 	follower.expect(" 10.0.1.20 10.0.1.10 0 0 1 1 84 ")
@@ -137,7 +142,11 @@ func TestAWSCLISeesWhoIsConnected(t *testing.T) {
 		aws := u.findAWSCLI()
 		u.ok("up", "-d", "client-vpn")
 		u.clientConnected("anna", "10.80.3.10", "10.80.1.5")
-		endpoint := strings.TrimSpace(u.ok("get", "clientVpnEndpoints", "corp", "-o", "id").stdout)
+		var staff control.ClientVPNEndpoint
+		if err := json.Unmarshal([]byte(u.ok("get", "clientVpnEndpoints", "staff", "-o", "json").stdout), &staff); err != nil {
+			t.Fatal(err)
+		}
+		endpoint := staff.Status.ID
 		got := aws.text("ec2", "describe-client-vpn-connections", "--client-vpn-endpoint-id", endpoint,
 			"--filters", "Name=username,Values=anna", "--query", "Connections[].[Username,ClientIp,Status.Code]")
 		if !strings.HasPrefix(got, "anna 172.") || !strings.HasSuffix(got, " active") {
@@ -146,7 +155,7 @@ func TestAWSCLISeesWhoIsConnected(t *testing.T) {
 		if r := aws.run("ec2", "describe-client-vpn-connections", "--client-vpn-endpoint-id", "cvpn-endpoint-none"); r.code == 0 || !strings.Contains(r.stderr, "(InvalidClientVpnEndpointId.NotFound)") {
 			t.Errorf("an endpoint that is not there: %s", r)
 		}
-		if got := u.ok("metrics").stdout; !strings.Contains(got, `vpcsim_client_vpn_connections_total{client_vpn_endpoint="corp",id="`+endpoint+`"} `) {
+		if got := u.ok("metrics").stdout; !strings.Contains(got, `vpcsim_client_vpn_connections_total{client_vpn_endpoint="staff",id="`+endpoint+`"} `) {
 			t.Error("the endpoint is not measured")
 		}
 	})
