@@ -115,6 +115,7 @@ func (s *Store) update(ctx context.Context, change func(*World) error) ([]Change
 	if problems := next.Prepare(s.world); len(problems) > 0 {
 		return nil, problems
 	}
+	next.dateRequests(s.world, start)
 	changes := Plan(s.world, next)
 	handle, err := s.assignHandles(next, changes)
 	if err != nil {

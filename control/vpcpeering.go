@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/vpcsim/vpcsim/dataplane"
 )
@@ -39,6 +40,9 @@ type VPCPeeringStatus struct {
 	Identity
 	State   PeeringState `json:"state"`
 	Message string       `json:"message"` // the state in AWS's words (QP6)
+	// ExpirationTime is when a request that waits expires; zero in every other state,
+	// and in a world that no lab runs.
+	ExpirationTime time.Time `json:"expirationTime,omitzero"`
 	// Fault is what has the peering down, or "".
 	Fault string `json:"fault,omitempty"`
 	// Requester and Accepter are the two sides.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vpcsim/vpcsim/control"
 )
@@ -67,6 +68,7 @@ func describe(w *control.World, r control.Resource, add, wide func(title, cell s
 		add("REQUESTER", r.VPC)
 		add("ACCEPTER", r.PeerVPC)
 		add("MESSAGE", r.Status.Message)
+		add("EXPIRES", expiration(r.Status.ExpirationTime))
 		wide("REQUESTER ACCOUNT", r.Status.Requester.Account.String())
 		wide("REQUESTER REGION", r.Status.Requester.Region)
 		wide("ACCEPTER ACCOUNT", r.Status.Accepter.Account.String())
@@ -232,6 +234,14 @@ func impairment(i *control.ImpairmentInForce) string {
 	add("reorder", i.Reorder, i.Reorder == 0)
 	add("bandwidth", i.Bandwidth, i.Bandwidth == 0)
 	return strings.Join(list, " ")
+}
+
+// expiration is when a request that nobody answers is over, on the reader's clock.
+func expiration(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.Local().Format(time.DateTime)
 }
 
 // dnsResolution names the sides that allow it.

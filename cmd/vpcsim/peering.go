@@ -132,8 +132,9 @@ func (a *app) peeringExpireCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "expire NAME",
 		Short: "Let the seven days of a request pass",
-		Long: `Do to a VPC peering connection that waits for acceptance what AWS does after seven
-days: it expires. A lab's own clock never does that.`,
+		Long: `Do to a VPC peering connection that waits for acceptance what AWS, and a lab that
+runs for so long, does after seven days: it expires. When that is, "vpcsim get
+vpcPeerings" says.`,
 		Example:           `  vpcsim peering expire ab`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completePeerings(),

@@ -69,6 +69,7 @@ type lab struct {
 	published *metrics.Histogram
 
 	cloudWatch *cloudWatch
+	expiry     *peeringExpiry
 	directory  atomic.Value // string: where programs start, for those who do not hold mu
 
 	listens *listenSockets
@@ -186,6 +187,10 @@ func run(ctx context.Context, o order, sockets *listenSockets, report *reporter)
 	if err != nil {
 		return err
 	}
+	l.mu.Lock() // converge reads it
+	l.expiry = l.expirePeerings()
+	l.mu.Unlock()
+	defer l.expiry.close()
 	api := newServer(l)
 	api.start(listener)
 	defer api.stop()
@@ -332,6 +337,7 @@ func (l *lab) converge(changes []control.Change) *Plan {
 	plan := newPlan(changes, revision)
 	l.directory.Store(l.file.Dir)
 	l.cloudWatch.converge(w)
+	l.expiry.poke()
 	l.flowLogs.converge(w)
 	for _, err := range []error{l.platform.converge(w), l.vpn.converge(w), l.servers.converge(w), l.programs.converge(w, l.file.Dir)} {
 		if err != nil {
