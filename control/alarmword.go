@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/vpcsim/vpcsim/control/cloudwatch"
@@ -40,11 +39,7 @@ func (s *AlarmState) parse(text string) error { return parseAWSWord(s, text, clo
 // parseAWSWord reads a word that is kept as AWS writes it.
 func parseAWSWord[T ~string](v *T, text string, words []string) error {
 	if !slices.Contains(words, text) {
-		hint := "write " + orList(words)
-		if near := closest(text, words); near != "" {
-			hint = fmt.Sprintf("did you mean %s?", near)
-		}
-		return badValue{code: "ValidationError", message: fmt.Sprintf("%q is none of %s", text, orList(words)), hint: hint}
+		return noneOf("ValidationError", text, words)
 	}
 	*v = T(text)
 	return nil

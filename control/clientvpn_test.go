@@ -103,6 +103,7 @@ func TestValidateClientVPN(t *testing.T) {
 		"C2 /27 alone is enough": {strings.Replace(endpoint(block+"associations: [full]"), "  six:", "  full: {vpc: app, cidr: 10.0.5.0/27, az: us-east-1d}\n  six:", 1), nil},
 		"a group of another VPC": {endpoint(block + "associations: [a], securityGroups: [far]"), []string{at + `securityGroups[0] [InvalidParameterValue] security group far is not in the VPC of Client VPN endpoint corp`}},
 		"C3 not associated":      {endpoint(block + "associations: [a], routes: {10.1.0.0/16: b}"), []string{at + `routes["10.1.0.0/16"] [InvalidClientVpnSubnetId.NotFound] The subnet b is not associated with the Client VPN endpoint.`}},
+		"C3 beside a mistake":    {endpoint(block + "associations: [a, none], routes: {11.1.0.0/16: a}"), []string{at + `associations[1] [InvalidSubnetID.NotFound] no subnet named "none"`}},
 		"QC7 the VPC's own":      {endpoint(block + "associations: [a], routes: {10.0.0.0/16: a}"), []string{at + `routes["10.0.0.0/16"] [InvalidClientVpnDuplicateRoute] The route for 10.0.0.0/16 by subnet a already exists.`}},
 		"QC7 a subnet twice":     {endpoint(block + "associations: [a], routes: {10.1.0.0/16: [a, a]}"), []string{at + `routes["10.1.0.0/16"][1] [InvalidClientVpnDuplicateRoute] The route for 10.1.0.0/16 by subnet a already exists.`}},
 		"QC7 a key twice":        {endpoint(block + "associations: [a, b], routes: {10.1.0.0/16: a, 10.1.2.3/16: b}"), []string{at + `routes["10.1.0.0/16"] [InvalidClientVpnDuplicateRoute] The route for 10.1.0.0/16 already exists.`}},

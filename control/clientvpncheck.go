@@ -166,7 +166,9 @@ func (e *ClientVPNEndpoint) validateTarget(v *validation, at string, d netip.Pre
 	if target == TargetLocal || v.w.Subnets[target] == nil {
 		return
 	}
-	if e.Status.association(target) == nil {
+	// By what the file says, not by what came of it: beside a bad association there are
+	// good ones, and only the bad one is to be reported.
+	if !slices.Contains(e.Associations, target) {
 		v.reportf(at, "InvalidClientVpnSubnetId.NotFound", fmt.Sprintf("add %s under associations", target),
 			"The subnet %s is not associated with the Client VPN endpoint.", target)
 		return

@@ -59,6 +59,9 @@ func TestValidateInterfaceEndpoints(t *testing.T) {
 			`vpcEndpoints.f.subnets [InvalidParameter] The parameter subnets is not valid for a gateway endpoint`,
 			`vpcEndpoints.g.state [InvalidParameter] AWS's own services accept endpoints by themselves`,
 			`vpcEndpoints.h.type [InvalidParameter] The VPC endpoint service does not support gateway endpoints`}},
+		"a misspelt service is no service of AWS": {`vpcEndpoints:
+  e: {vpc: a, service: kvx, subnets: [a1], state: available}
+`, []string{`vpcEndpoints.e.service [InvalidServiceName] The Vpc Endpoint Service 'kvx' does not exist`}},
 		"QC11 private DNS": {`vpcEndpoints:
   e: {vpc: a, service: s3, type: interface, subnets: [a1], privateDnsEnabled: true}
   f: {vpc: a, service: s3, type: interface, subnets: [a2], privateDnsEnabled: true}

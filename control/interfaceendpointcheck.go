@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
@@ -26,7 +25,7 @@ func (e *VPCEndpoint) validateInterfaces(v *validation, path, name string) {
 	if len(e.RouteTables) > 0 {
 		v.report(field(path, "routeTables"), "InvalidParameter", "The parameter routeTables is not valid for an interface endpoint", "remove it, or write type: gateway")
 	}
-	if e.State != EndpointStateUnset && e.Status.EndpointService == "" {
+	if e.State != EndpointStateUnset && e.service(v.w) != nil {
 		v.report(field(path, "state"), "InvalidParameter", "AWS's own services accept endpoints by themselves", "remove state")
 	}
 	v.validateManaged(path, e.VPC, e.Subnets, e.PrivateIPs, func(subnet string) badValue { // QC8
@@ -35,8 +34,11 @@ func (e *VPCEndpoint) validateInterfaces(v *validation, path, name string) {
 	// AWS spreads nothing over zones here: an endpoint is in zones of the service.
 	for i, subnet := range e.Subnets {
 		s, own := v.w.Subnets[subnet], v.w.VPCEndpointServices[e.Status.EndpointService]
-		if s != nil && own != nil && !slices.Contains(own.Status.AvailabilityZones, s.zone(v.w)) { // QC9
-			v.reportf(index(field(path, "subnets"), i), "InvalidParameter", fmt.Sprintf("its load balancers have nodes in %s", cmp.Or(someOf(own.Status.AvailabilityZones), "no zone")),
+		if s == nil || own == nil || len(own.Status.AvailabilityZones) == 0 { // without load balancers, which is reported there
+			continue
+		}
+		if !slices.Contains(own.Status.AvailabilityZones, s.zone(v.w)) { // QC9
+			v.reportf(index(field(path, "subnets"), i), "InvalidParameter", "its load balancers have nodes in "+someOf(own.Status.AvailabilityZones),
 				"The VPC endpoint service %s does not support the availability zone of the subnet: %s.", e.Status.ServiceName, subnet)
 		}
 	}
@@ -79,6 +81,9 @@ func (e *VPCEndpoint) validateEndpointService(v *validation, path string) {
 	hint := fmt.Sprintf("VPC %s is in %s: write s3, dynamodb or an endpoint service", e.VPC, e.Status.Region)
 	switch {
 	case own == nil:
+		if near := closest(e.Service, append(sorted(v.w.VPCEndpointServices), "s3", "dynamodb")); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
 	case own.Status.Region != e.Status.Region:
 		hint = fmt.Sprintf("endpoint service %s is in %s, VPC %s in %s", e.Status.EndpointService, own.Status.Region, e.VPC, e.Status.Region)
 	case e.Type == EndpointGateway:

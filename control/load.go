@@ -85,7 +85,7 @@ func parseYAML(src []byte) (*yaml.Node, *Problem) {
 func checkText(src []byte) *Problem {
 	if len(src) > MaxFileSize {
 		return &Problem{
-			Message: fmt.Sprintf("the file has %d bytes; a scenario has at most %d MiB", len(src), MaxFileSize>>20),
+			Message: fmt.Sprintf("the file is larger than %d MiB, the most that a scenario has", MaxFileSize>>20),
 			Hint:    "is this the right file?",
 		}
 	}

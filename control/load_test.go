@@ -118,7 +118,7 @@ func TestLoadBoundsWhatItReads(t *testing.T) {
 	billionChecks := wide(9) + "checks: *x9\n"
 	manyMerges := "name: lab\nb: &b {" + strings.Repeat("k, ", 0) + manyKeys(20000) + "}\nvpcs: {a: {<<: [" + strings.Repeat("*b, ", 1000) + "*b]}}\n"
 	for name, tc := range map[string]struct{ src, want string }{
-		"5 MiB":                           {strings.Repeat("#", 5<<20), "a scenario has at most 4 MiB"},
+		"5 MiB":                           {strings.Repeat("#", 5<<20), "larger than 4 MiB"},
 		"aliases of aliases":              {billionChecks, "where a map with keys"},
 		"aliases in merges":               {manyMerges, "aliases expand to more than"},
 		"deep brackets":                   {"name: lab\nvpcs: " + strings.Repeat("[", 100_000), "not valid YAML"},

@@ -66,6 +66,7 @@ func TestTrafficMirrorErrorsAreAWSs(t *testing.T) {
 		"M7 families":  {"trafficMirrorFilters: {f: {egress: [{rule: 1, action: accept, sourceCidr: 10.0.0.0/8, destinationCidr: '::/0'}]}}\n", "are of different address families"},
 		"M7 no blocks": {"trafficMirrorFilters: {f: {egress: [{rule: 1, action: accept, destinationCidr: '::/0'}]}}\n", "must contain the parameter sourceCidr"},
 		"M7 ports":     {"trafficMirrorFilters: {f: {egress: [{rule: 1, action: accept, destinationPorts: 80, sourceCidr: 0.0.0.0/0, destinationCidr: 0.0.0.0/0}]}}\n", "all has no ports"},
+		"M7 protocol":  {"trafficMirrorFilters: {f: {egress: [{rule: 1, action: accept, protocol: tcpp, destinationPorts: 80, sourceCidr: 0.0.0.0/0, destinationCidr: 0.0.0.0/0}]}}\n", "Unknown protocol"},
 		"M7 action":    {"trafficMirrorFilters: {f: {egress: [{rule: 1, action: allow, sourceCidr: 0.0.0.0/0, destinationCidr: 0.0.0.0/0}]}}\n", "accept"},
 		"M7 twice": {"trafficMirrorFilters: {f: {egress: [{rule: 1, action: accept, sourceCidr: 0.0.0.0/0, destinationCidr: 0.0.0.0/0}, {rule: 1, action: reject, sourceCidr: '::/0', destinationCidr: '::/0'}]}}\n",
 			"[TrafficMirrorFilterRuleAlreadyExists]"},

@@ -133,7 +133,7 @@ func (r *TrafficMirrorFilterRule) validate(v *validation, path string) {
 	}
 	for key, ports := range map[string]*PortRange{"sourcePorts": r.SourcePorts, "destinationPorts": r.DestinationPorts} {
 		switch {
-		case ports == nil || *ports == AllPorts:
+		case ports == nil || *ports == AllPorts || v.w.Source.unreadable(field(path, "protocol")):
 		case !r.Protocol.HasPorts():
 			v.reportf(field(path, key), "InvalidParameterValue", "write protocol: tcp or udp", "%s has no ports", r.protocol())
 		case ports.From > ports.To:

@@ -74,12 +74,18 @@ func (h *HostnameType) parse(text string) error { return parseWord(h, text, host
 func parseWord[T ~uint8](v *T, text string, words []string) error {
 	i := slices.Index(words, text)
 	if i < 1 {
-		return badValue{
-			code:    "InvalidParameterValue",
-			message: fmt.Sprintf("%q is none of %s", text, orList(words[1:])),
-			hint:    "write " + orList(words[1:]),
-		}
+		return noneOf("InvalidParameterValue", text, words[1:])
 	}
 	*v = T(i)
 	return nil
+}
+
+// noneOf reports a word that is none of words. The message lists them, which is what
+// to do already; the hint is the one that may have been meant.
+func noneOf(code, text string, words []string) error {
+	hint := ""
+	if near := closest(text, words); near != "" {
+		hint = fmt.Sprintf("did you mean %s?", near)
+	}
+	return badValue{code: code, message: fmt.Sprintf("%q is none of %s", text, orList(words)), hint: hint}
 }

@@ -331,6 +331,7 @@ func TestClientVPNRefusesWhatNoClientMaySend(t *testing.T) {
 	h.want("an address of the VPC", hAnna, from("10.1.2.10", syn("10.1.1.10", 80)), VerdictDrop, ReasonSourceAddress)
 	h.want("IPv6", hAnna, from("2001:db8::1", syn("2001:db8:101::10", 80)), VerdictDrop, ReasonSourceAddress)
 	h.want("multicast", hAnna, datagram("224.0.0.1", 5353), VerdictDrop, ReasonGroupAddress)
+	h.want("a report of groups is not lost, but nobody's", hAnna, packet.Spec{Tuple: packet.Tuple{Dst: addr("224.0.0.22"), Proto: protoIGMP}}, VerdictAnswer, ReasonMembership)
 	h.want("instance metadata", hAnna, syn("169.254.169.254", 80), VerdictDrop, ReasonLinkLocal)
 	gre := packet.Spec{Tuple: packet.Tuple{Dst: addr("10.1.1.10"), Proto: 47}}
 	h.want("GRE", hAnna, gre, VerdictDrop, ReasonNATProtocol)

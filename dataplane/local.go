@@ -31,16 +31,11 @@ func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled boo
 	switch {
 	case p.EtherType == packet.EtherTypeARP:
 		return w.answerARP(ni, e), true
-	case p.Family == 4 && p.Proto == protoIGMP && isGroup(p.Dst):
+	case w.reportsGroups():
 		w.takeMembership(ni)
 		return nil, true
 	case p.Family == 6 && p.Proto == packet.ProtoICMPv6:
 		switch p.ICMPType {
-		case icmp6ListenerReport, icmp6ListenerDone, icmp6ListenerReportV2:
-			if isGroup(p.Dst) {
-				w.takeMembership(ni)
-				return nil, true
-			}
 		case icmp6RouterSolicit:
 			return w.answerRouterSolicitation(ni, e), true
 		case icmp6NeighborSolicit:
@@ -52,6 +47,20 @@ func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled boo
 		return w.answerRouterPing(ni, e)
 	}
 	return nil, false
+}
+
+// reportsGroups reports whether the packet says which groups its sender listens to.
+func (w *Walk) reportsGroups() bool {
+	p := &w.pkt
+	switch {
+	case !isGroup(p.Dst):
+		return false
+	case p.Family == 4:
+		return p.Proto == protoIGMP
+	case p.Family == 6 && p.Proto == packet.ProtoICMPv6:
+		return p.ICMPType == icmp6ListenerReport || p.ICMPType == icmp6ListenerDone || p.ICMPType == icmp6ListenerReportV2
+	}
+	return false
 }
 
 // takeMembership takes what a guest's kernel says of the groups that it listens to,

@@ -154,6 +154,9 @@ func TestInsideAddressIsTheSpeakers(t *testing.T) {
 	// AWS's end answers a neighbour solicitation of nobody's.
 	s := packet.Spec{Tuple: packet.Tuple{Src: addr("fe80::1"), Dst: addr("ff02::1"), Proto: packet.ProtoICMPv6}, ICMPType: icmp6NeighborSolicit}
 	h.want("neighbour discovery in a tunnel", hOfficeTunnel1, s, VerdictDrop, ReasonGroupAddress)
+	// What a kernel says of itself on every device is no packet that anybody lost.
+	s.Dst, s.ICMPType = addr("ff02::16"), icmp6ListenerReportV2
+	h.want("a report of groups in a tunnel", hOfficeTunnel1, s, VerdictAnswer, ReasonMembership)
 }
 
 // V11: 1446 bytes; nobody is told of what is larger.

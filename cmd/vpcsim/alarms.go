@@ -25,9 +25,9 @@ With -f the history goes on as it happens: states and what actions came to. Alar
 and the metric filters that they look at stand in the scenario file:
 
   metricFilters:
-    ssh: {filterPattern: '[..., destport=22, protocol=6, packets, bytes, start, end,
-           action=REJECT, status]', metricName: RejectedSSH, metricNamespace: VPC,
-           metricValue: "1"}
+    ssh: {filterPattern: '[..., destport=22, protocol=6, packets, bytes, start,
+           end, action=REJECT, status]', metricName: RejectedSSH,
+           metricNamespace: VPC, metricValue: "1"}
   alarms:
     ssh: {metricName: RejectedSSH, namespace: VPC, statistic: Sum, period: 60s,
            evaluationPeriods: 1, threshold: 10,

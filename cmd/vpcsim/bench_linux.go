@@ -39,7 +39,7 @@ minutes, --quick less than one. Let the machine be idle.`,
 		Example: `  vpcsim bench --quick
   vpcsim bench --svg bench.svg
   vpcsim bench -o json > bench.json
-  vpcsim bench --rows kernel+nft,vpcsim --measurements tcp-1-9001 --repetitions 20`,
+  vpcsim bench --rows kernel+nft,vpcsim --measurements tcp-1-9001`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -18,7 +18,7 @@ func (a *app) captureCommand() *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:   "capture [PLACE...] [-w FILE]",
-		Short: "See the packets at any place of the network, and why they are dropped",
+		Short: "See packets at any place of the network, and what drops them",
 		Long: `See the packets that pass a place of the running lab: a line each, or a pcapng file
 for Wireshark and tcpdump, in which every place is an interface and a dropped
 packet carries what dropped it as its comment, in the words of vpcsim trace. A

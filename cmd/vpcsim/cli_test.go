@@ -47,8 +47,11 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		stderr string
 	}{
 		{"nonsense", exitUsage, `vpcsim: unknown command "nonsense" for "vpcsim"; see vpcsim --help`},
-		{"up --frobnicate", exitUsage, "vpcsim: unknown flag: --frobnicate; see vpcsim --help"},
-		{"trace web", exitUsage, "vpcsim: accepts between 2 and 3 arg(s), received 1; see vpcsim --help"},
+		{"up --frobnicate", exitUsage, "vpcsim: unknown flag: --frobnicate; see vpcsim up --help"},
+		{"trace web", exitUsage, "vpcsim: an argument is missing; write vpcsim trace {FROM TO [tcp/PORT | udp/PORT | icmp] | --live}, or see vpcsim trace --help"},
+		{"validate", exitUsage, "vpcsim: an argument is missing; write vpcsim validate FILE..., or see vpcsim validate --help"},
+		{"alarms ssh", exitUsage, `vpcsim: "ssh" is one argument too many; write vpcsim alarms, or see vpcsim alarms --help`},
+		{"peering acept ab", exitUsage, `vpcsim: unknown command "acept" for "vpcsim peering"; did you mean vpcsim peering accept?`},
 		{"ls --log-format xml", exitUsage, `vpcsim: --log-format "xml" is none; write text or json`},
 		{"ls -o csv", exitUsage, "vpcsim: -o csv is not a format of ls; use table, json, yaml"},
 		{"up nosuch.yaml", exitFailed, `vpcsim: there is no file "nosuch.yaml"; embedded scenarios: ` + embedded},

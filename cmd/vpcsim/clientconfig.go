@@ -72,7 +72,7 @@ func (a *app) clientConfig(config func(name string) (string, error), w *control.
 	if err != nil {
 		return &exitError{exitFailed, err.Error()}
 	}
-	if file == "" {
+	if file == "" || file == "-" { // "-" is the standard output wherever a command writes a file
 		fmt.Fprint(a.stdout, text)
 	} else if err := writeSecret(file, text, force); err != nil {
 		return err

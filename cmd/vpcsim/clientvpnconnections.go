@@ -113,7 +113,7 @@ func awsConnections(list []lab.ClientVPNConnection, now time.Time) any {
 func (a *app) clientVPNCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "client-vpn",
-		Short: "End connections of Client VPN clients, and read connection logs",
+		Short: "End clients' connections, and read their connection logs",
 		Long: `End connections of Client VPN clients in the running lab, and read the connection
 logs of its endpoints. Who is connected: vpcsim get clientVpnConnections.`,
 		Example: `  vpcsim get clientVpnConnections

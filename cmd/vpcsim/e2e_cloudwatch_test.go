@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -186,8 +187,16 @@ func TestServeAnswersOnTheMachinesOwnAddress(t *testing.T) {
 			t.Errorf("metrics: %.200s", got)
 		}
 		address := strings.TrimPrefix(found[1], "http://")
-		if r := u.run("serve", "--listen", address); r.code != exitFailed || !strings.Contains(r.stderr, "is taken by another program") {
-			t.Errorf("the same again: %s", r)
+		if got := u.ok("serve", "--listen", address).stdout; !strings.Contains(got, "AWS_ENDPOINT_URL=http://"+address) {
+			t.Errorf("the same again, from a second terminal: %s", got)
+		}
+		other, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		if r := u.run("serve", "--listen", other.Addr().String()); r.code != exitFailed || !strings.Contains(r.stderr, "is taken by another program") {
+			t.Errorf("a port that another program has: %s", r)
 		}
 		if got := u.ok("serve", "--stop").stdout; !strings.Contains(got, "no longer answers on "+address) {
 			t.Errorf("stop: %s", got)

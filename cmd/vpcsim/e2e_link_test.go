@@ -170,7 +170,7 @@ func TestFaultOnARunningLab(t *testing.T) {
 			{"trace a1 10.1.1.10 icmp", exitFailed, "DROP at routeTable a"},
 			{"fault nothing x", exitFailed, `"nothing" is not a kind that can break`},
 			{"fault az", exitUsage, "az of which name?"},
-			{"fault clear", exitUsage, "which fault?"},
+			{"fault clear", exitUsage, "no fault to clear"},
 			{"fault clear --all", exitOK, "packets pass again"},
 			{"exec a1 -- ping -c 1 -W 2 10.1.1.10", exitOK, " 0% packet loss"},
 		} {

@@ -14,7 +14,7 @@ func (a *app) faultCommand() *cobra.Command {
 	direction := ""
 	c := &cobra.Command{
 		Use:   "fault [KIND NAME]",
-		Short: "Break something in a running lab, and see what AWS would do about it",
+		Short: "Break something in a running lab, and see what AWS would do",
 		Long: `Break something in the running lab, or list what is broken. A fault is a state of
 the lab: routes become blackholes or move, a transit gateway uses other zones,
 instances are gone with their programs, until the fault is cleared or a file is
@@ -98,7 +98,7 @@ start their programs anew.`,
 		ValidArgsFunction: a.completeFaults(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if everything == (len(args) > 0) {
-				return usage("which fault?", "write its kind and name, or --all")
+				return usage("no fault to clear", "write its kind and name, as vpcsim fault lists them, or --all")
 			}
 			op := control.Operation{Kind: "faults", Action: "clear"}
 			if len(args) > 0 {

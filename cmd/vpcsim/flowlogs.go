@@ -35,7 +35,8 @@ Flow logs stand in the scenario file:
   flowLogs:
     all: {vpc: app, aggregationInterval: 10s}
     refused: {networkInterface: web, trafficType: REJECT}
-    kept: {vpc: app, logDestinationType: s3, logDestination: "arn:aws:s3:::kept"}`,
+    kept: {vpc: app, logDestinationType: s3,
+           logDestination: "arn:aws:s3:::kept"}`,
 		Example: `  vpcsim flowlogs
   vpcsim flowlogs refused -f
   vpcsim flowlogs --files

@@ -31,6 +31,14 @@ func writeOverview(out io.Writer, w *control.World) {
 		h := w.InternetHosts[name]
 		rows = append(rows, []string{name, "", address(h.IP), address(h.Status.IPv6), "(Internet)", "", runs(h.Serve, h.Run)})
 	}
+	for _, name := range slices.Sorted(maps.Keys(w.Sites)) {
+		s := w.Sites[name]
+		rows = append(rows, []string{name, "", address(s.Status.PublicIP), address(s.Status.IPv6), "(router)", "", ""})
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.SiteHosts)) {
+		h := w.SiteHosts[name]
+		rows = append(rows, []string{name, address(h.Status.IP), "", address(h.Status.IPv6), "(" + h.Site + ")", "", runs(h.Serve, h.Run)})
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.VPNClients)) {
 		c := w.VPNClients[name]
 		rows = append(rows, []string{name, address(c.Status.Address), address(c.Status.InternetIP), "", "(" + c.Endpoint + ")", "", runs(c.Serve, c.Run)})

@@ -15,7 +15,7 @@ const vpcPeerings = "vpcPeerings"
 func (a *app) peeringCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "peering",
-		Short: "Request, accept, reject and delete VPC peerings in a running lab",
+		Short: "Request, accept, reject and delete VPC peerings",
 		Long: `Live through a VPC peering connection as on AWS: one side requests it, the other
 accepts or rejects it, either deletes it. Each command changes the running lab at
 once, while traffic goes on, and says what it changed; AWS's errors come with AWS's
@@ -149,7 +149,7 @@ vpcPeerings" says.`,
 func (a *app) peeringDNSCommand() *cobra.Command {
 	var requester, accepter bool
 	c := &cobra.Command{
-		Use:   "dns-resolution NAME [--requester=BOOL] [--accepter=BOOL]",
+		Use:   "dns-resolution NAME [--requester] [--accepter]",
 		Short: "Allow or forbid DNS resolution across a peering",
 		Long: `Say whether public DNS names of one side's instances resolve to their private
 addresses when the other side asks. Each side allows it for its own instances; it

@@ -70,8 +70,8 @@ func TestPeeringCommandsSayWhatIsWrong(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		{"peering accept", exitUsage, "vpcsim: accepts 1 arg(s), received 0; see vpcsim --help"},
-		{"peering sever ab", exitUsage, `vpcsim: unknown command "sever" for "vpcsim peering"; see vpcsim --help`},
+		{"peering accept", exitUsage, "vpcsim: an argument is missing; write vpcsim peering accept NAME, or see vpcsim peering accept --help"},
+		{"peering sever ab", exitUsage, `vpcsim: unknown command "sever" for "vpcsim peering"; see vpcsim peering --help`},
 		{"peering dns-resolution ab", exitUsage, "vpcsim: neither side given; write --requester, --accepter or both, each with =false to forbid"},
 		{"peering accept ab", exitFailed, "vpcsim: no lab is running; start one with: vpcsim up quickstart"},
 	} {

@@ -47,10 +47,10 @@ func (a *app) main(ctx context.Context, args []string) (code int) {
 		}
 		return nil
 	}
-	err := root.ExecuteContext(ctx)
+	ended, err := root.ExecuteContextC(ctx)
 	var ours *lab.UsageError
-	if err != nil && !ran && !errors.As(err, &ours) { // cobra's own: a flag, an argument, a command
-		err = usage(strings.TrimSpace(err.Error()), "see vpcsim --help")
+	if err != nil && !ran && !errors.As(err, &ours) { // cobra's own, about a flag
+		err = usage(strings.TrimSpace(err.Error()), "see "+ended.CommandPath()+" --help")
 	}
 	return report(a.stderr, err)
 }
@@ -79,7 +79,7 @@ machine's own network is touched.`,
 	root.SetErr(a.stderr)
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.lab, "lab", "l", os.Getenv(labVariable), "the `name` of the lab, where several run (or $"+labVariable+")")
+	flags.StringVarP(&a.lab, "lab", "l", os.Getenv(labVariable), "which lab, by `name`, if several run (or $"+labVariable+")")
 	flags.Lookup("lab").DefValue = "" // help must not depend on the environment
 	flags.StringVar(&a.logFormat, "log-format", "text", "how logs are written: text or json")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say more")
@@ -104,6 +104,8 @@ machine's own network is touched.`,
 	add(groupTool, a.doctorCommand(), a.benchCommand(), a.versionCommand(), a.completionCommand())
 	root.SetHelpCommandGroupID(groupTool)
 	root.AddCommand(a.docsCommand())
+	explainArguments(root)
+	a.fitHelp(root)
 	return root
 }
 

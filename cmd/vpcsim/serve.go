@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -18,7 +20,7 @@ func (a *app) serveCommand() *cobra.Command {
 	listen, stop := defaultListen, false
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Let AWS's own clients ask a lab: CloudWatch Logs, metrics, alarms",
+		Short: "Let AWS's own clients ask a lab: logs, metrics, alarms",
 		Long: `Answer AWS's clients (aws, boto3, Terraform's data sources) on an address of this
 machine, until the lab ends: CloudWatch Logs with the records of flow logs,
 CloudWatch with metrics and alarms, and EC2's DescribeFlowLogs. The same address has
@@ -53,15 +55,22 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listenFor(listen)
+	served, err := client.Served(ctx)
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // the lab has its own
-	if _, err := client.Serve(ctx, listener, true); err != nil {
-		return err
+	address := addressOf(listen)
+	if address == nil || !slices.Contains(served, address.String()) { // a second terminal wants the variables, not an error
+		listener, err := listenFor(listen)
+		if err != nil {
+			return err
+		}
+		defer listener.Close() // the lab has its own
+		if _, err := client.Serve(ctx, listener, true); err != nil {
+			return err
+		}
+		address = listener.Addr().(*net.TCPAddr)
 	}
-	address := listener.Addr().(*net.TCPAddr)
 	fmt.Fprintf(a.stderr, "Lab %s answers AWS's clients on http://%s until it ends, or: vpcsim serve --stop\n", client.Name(), address)
 	if !address.IP.IsLoopback() {
 		fmt.Fprintln(a.stderr, "Whoever reaches that address can read the lab's flow logs: there is no password.")
@@ -86,6 +95,16 @@ func (a *app) serveStop(ctx context.Context) error {
 		fmt.Fprintf(a.stdout, "Lab %s no longer answers on %s.\n", client.Name(), address)
 	}
 	return nil
+}
+
+// addressOf is what --listen says, if it says it in full: an address and a port that is
+// not 0; nil otherwise.
+func addressOf(listen string) *net.TCPAddr {
+	at, err := netip.ParseAddrPort(listen)
+	if err != nil || at.Port() == 0 {
+		return nil
+	}
+	return net.TCPAddrFromAddrPort(at)
 }
 
 // listenFor opens an address of the machine that the user sits at.

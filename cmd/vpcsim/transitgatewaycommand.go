@@ -19,7 +19,7 @@ func (a *app) transitGatewayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "transit-gateway",
 		Aliases: []string{"tgw"},
-		Short:   "Share transit gateways, attach to them, accept and reject in a running lab",
+		Short:   "Share transit gateways, attach to them, accept and reject",
 		Long: `Live through a transit gateway that other accounts use, as on AWS: its owner shares
 it, the account accepts the invitation and attaches a VPC, and the owner accepts the
 attachment, unless the gateway does so by itself. Each command changes the running
@@ -92,7 +92,7 @@ func (a *app) transitAttachCommand() *cobra.Command {
 	var gateway, vpc, peer string
 	var subnets []string
 	c := &cobra.Command{
-		Use:   "attach NAME --transit-gateway GATEWAY (--vpc VPC --subnets SUBNETS | --peer GATEWAY)",
+		Use:   "attach NAME --transit-gateway GATEWAY",
 		Short: "Attach a VPC to a transit gateway, or ask for a peering of two",
 		Long: `Attach a VPC to a transit gateway. If the VPC is of another account than the gateway,
 that has to be shared with it, and the attachment waits for the owner's acceptance

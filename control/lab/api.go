@@ -38,6 +38,7 @@ import (
 //	POST /v1/fetch   FetchQuery → FetchResult
 //	POST /v1/exec    ExecRequest → 101, then files and execEvents, see exec.go
 //	POST /v1/serve   ServeRequest → 101, then a listener, see serve.go
+//	GET  /v1/serve   → []string, the addresses that are served and kept
 //	POST /v1/serve/stop → []string, the addresses that were served
 //	POST /v1/down    → 202, and the lab ends
 //

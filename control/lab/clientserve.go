@@ -57,6 +57,12 @@ func (c *Client) Serve(ctx context.Context, listener *net.TCPListener, keep bool
 	return close, nil
 }
 
+// Served are the addresses on which the lab answers AWS's clients until it ends.
+func (c *Client) Served(ctx context.Context) ([]string, error) {
+	var list []string
+	return list, c.call(ctx, http.MethodGet, "/v1/serve", nil, &list)
+}
+
 // ServeStop ends what Serve has started with keep, and returns the addresses.
 func (c *Client) ServeStop(ctx context.Context) ([]string, error) {
 	var list []string

@@ -153,6 +153,10 @@ func (s *awsServers) close() {
 	s.stopKept()
 }
 
+// served lists where the lab answers until it ends: whoever asks for an address that
+// the lab has already needs no second one.
+func (s *apiServer) served(w http.ResponseWriter, _ *http.Request) { reply(w, s.aws.addresses()) }
+
 func (s *apiServer) serveStop(w http.ResponseWriter, _ *http.Request) { reply(w, s.aws.stopKept()) }
 
 func (s *apiServer) serve(w http.ResponseWriter, r *http.Request) {

@@ -65,6 +65,7 @@ func newServer(l *lab) *apiServer {
 	mux.HandleFunc("POST /v1/fetch", s.fetch)
 	mux.HandleFunc("POST /v1/exec", s.exec)
 	mux.HandleFunc("POST /v1/serve", s.serve)
+	mux.HandleFunc("GET /v1/serve", s.served)
 	mux.HandleFunc("POST /v1/serve/stop", s.serveStop)
 	mux.HandleFunc("POST /v1/down", s.down)
 	s.aws = newAWSServers(l, mux)

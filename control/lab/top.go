@@ -143,7 +143,10 @@ func topFlow(f *dataplane.WatchedFlow, rate func(uint64) float64) TopFlow {
 		From: nameOf(f.From), Addresses: f.Addresses, Verdict: f.Verdict.String(),
 		PacketsPerSecond: rate(f.Packets), BitsPerSecond: 8 * rate(f.Bytes), DropsPerSecond: rate(f.Dropped),
 	}
-	if f.To.Kind != dataplane.KindNone {
+	// A packet that a gateway drops in the middle was at an interface of the gateway,
+	// which is nobody that it was for.
+	underWay := f.Drop != nil && f.To.Kind == dataplane.KindTransitGatewayInterface
+	if f.To.Kind != dataplane.KindNone && !underWay {
 		row.To = nameOf(f.To)
 	}
 	if f.Drop != nil {
