@@ -290,18 +290,8 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	if problem != packet.ProblemNone {
 		return w.drop(StageParse, ReasonMalformed, ni.handle, uint32(problem)), nil
 	}
-	switch ni.kind {
-	case KindVPNTunnel, KindVPNClient, KindTransitGatewayConnectPeer:
-		// Nobody there asks the platform for neighbours, and frames have no MAC
-		// addresses of their own to check. But kernels report groups into tunnels, too.
-		if w.reportsGroups() {
-			w.answer(StageLinkLayer, ReasonMembership, ni.handle)
-			return Hop{}, nil
-		}
-	default:
-		if answer, handled := w.local(ni, e); handled {
-			return Hop{}, answer
-		}
+	if answer, handled := w.local(ni, e); handled {
+		return Hop{}, answer
 	}
 	if w.pkt.LaterFragment && !w.adoptFragment(ni) {
 		return Hop{}, nil

@@ -28,6 +28,16 @@ const (
 // when the frame is a packet to be walked. The answer, if any, is in frame.
 func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled bool) {
 	p := &w.pkt
+	switch ni.kind {
+	case KindVPNTunnel, KindVPNClient, KindTransitGatewayConnectPeer:
+		// Nobody there asks the platform for neighbours, and frames have no MAC
+		// addresses of their own to check. But kernels report groups into tunnels, too.
+		if w.reportsGroups() {
+			w.answer(StageLinkLayer, ReasonMembership, ni.handle)
+			return nil, true
+		}
+		return nil, false
+	}
 	switch {
 	case p.EtherType == packet.EtherTypeARP:
 		return w.answerARP(ni, e), true
