@@ -277,7 +277,7 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 		return w.drop(StageParse, ReasonUnknownLink, Handle(f.Link), 0), nil
 	}
 	ni := &w.snap.interfaces[index]
-	if ni.kind == KindNATGateway || ni.kind == KindTransitGatewayInterface || ni.kind == KindClientVPNInterface || ni.kind == KindLoadBalancerNode { // no port has such a link: nothing runs there
+	if insideOnly.has(ni.kind) {
 		return w.drop(StageParse, ReasonUnknownLink, ni.handle, 0), nil
 	}
 	w.sender, w.origin, w.entry = index, index, ni.handle

@@ -28,8 +28,7 @@ const (
 // when the frame is a packet to be walked. The answer, if any, is in frame.
 func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled bool) {
 	p := &w.pkt
-	switch ni.kind {
-	case KindVPNTunnel, KindVPNClient, KindTransitGatewayConnectPeer:
+	if pointToPoint.has(ni.kind) {
 		// Nobody there asks the platform for neighbours, and frames have no MAC
 		// addresses of their own to check. But kernels report groups into tunnels, too.
 		if w.reportsGroups() {

@@ -29,18 +29,19 @@ type NetworkInterface struct {
 	TrackingAllowance uint32
 }
 
-// networkInterface is an ENI, or an Internet host's interface, compiled.
+// networkInterface is whatever frames come from and go to, compiled: an ENI, an
+// Internet host, an end of a tunnel, a gateway's own interface.
 type networkInterface struct {
 	handle          Handle
-	kind            Kind // KindNetworkInterface, KindNATGateway, KindTransitGatewayInterface, KindInternetHost, KindServices, KindVPNTunnel, KindBGPSpeaker, KindClientVPNInterface, KindVPNClient, KindTransitGatewayConnectPeer or KindVPCEndpoint
+	kind            Kind
 	mac             packet.MAC
 	sourceDestCheck bool
 	stopped         bool
 	forwards        bool
 	subnet, vpc     uint32      // ENI only
-	place           uint32      // among those of its kind: VPN tunnels, associations of endpoints, clients, Connect peers, gateway endpoints
+	place           uint32      // in the snapshot's slice of what its kind adds, if any
 	behind          packet.Addr // Internet host behind a NAT device only: its own address
-	gateway         Handle      // the NAT gateway or Client VPN endpoint it belongs to, if any
+	gateway         Handle      // what it belongs to and speaks for: a gateway, an endpoint, a load balancer
 	groups          *groupSet
 	addresses       []packet.Addr
 	timeouts        Timeouts

@@ -49,6 +49,22 @@ const (
 	KindLoadBalancerNode // its interface, in a subnet
 )
 
+// kinds is a set of kinds: asking it costs a packet two instructions, however many
+// are in it.
+type kinds uint64
+
+const (
+	// insideOnly are the interfaces that gateways have in subnets. Nothing runs
+	// there, so no port has such a link.
+	insideOnly kinds = 1<<KindNATGateway | 1<<KindTransitGatewayInterface | 1<<KindClientVPNInterface | 1<<KindLoadBalancerNode
+	// pointToPoint are ends of tunnels: nobody there asks for neighbours.
+	pointToPoint kinds = 1<<KindVPNTunnel | 1<<KindVPNClient | 1<<KindTransitGatewayConnectPeer
+	// translating have mappings of their own in the table of all NAT.
+	translating kinds = 1<<KindNATGateway | 1<<KindInternetHost | 1<<KindClientVPNInterface | 1<<KindVPCEndpointInterface | 1<<KindLoadBalancerNode
+)
+
+func (s kinds) has(k Kind) bool { return s>>k&1 != 0 }
+
 // String is the noun as the scenario file spells it, in the singular.
 func (k Kind) String() string {
 	switch k {

@@ -79,10 +79,7 @@ func (s *Snapshot) tracks(h Handle) bool {
 
 // translates reports that h is a gateway, an interface of an endpoint's or a load
 // balancer's, or a NAT device in front of a host, that still exists.
-func (s *Snapshot) translates(h Handle) bool {
-	kind := s.objects[h].Kind
-	return kind == KindNATGateway || kind == KindInternetHost || kind == KindClientVPNInterface || kind == KindVPCEndpointInterface || kind == KindLoadBalancerNode
-}
+func (s *Snapshot) translates(h Handle) bool { return translating.has(s.objects[h].Kind) }
 
 // Hop is where a packet goes next. It was resolved when the snapshot was
 // built and is stored directly in the route tables. The zero Hop drops.
