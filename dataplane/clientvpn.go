@@ -156,13 +156,7 @@ func (w *Walk) clientOut(ni *networkInterface) bool {
 	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, egress)
 	mapping, index, found := w.findMapping(&key)
 	if !found {
-		if w.state.nat.full() {
-			w.drop(StageClientVPN, ReasonTableFull, ni.gateway, 0)
-			return false
-		}
-		var ok bool
-		if mapping, ok = w.proposeMapping(ni, &key); !ok {
-			w.drop(StageClientVPN, ReasonNATPortAllocation, ni.gateway, 0)
+		if mapping = w.proposeMapping(ni, natMapping{key: key}); mapping == nil {
 			return false
 		}
 	}

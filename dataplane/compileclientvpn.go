@@ -58,31 +58,6 @@ func (c *compiler) clientVPNInterfaces(all []networkInterface) []networkInterfac
 	return all
 }
 
-// clientVPNMembers enters the interfaces of associations with their groups, which
-// rules may name as a source (C7).
-func (c *compiler) clientVPNMembers(members map[Handle]map[packet.Addr]struct{}) {
-	for i := range c.b.ClientVPNEndpoints {
-		for _, a := range c.b.ClientVPNEndpoints[i].Associations {
-			for _, g := range a.SecurityGroups {
-				c.resolve(a.Object, KindSecurityGroup, g)
-				if into := members[g]; into != nil {
-					memberSet(a.Addresses, into)
-				}
-			}
-		}
-	}
-}
-
-func (c *compiler) clientVPNGroups(members map[Handle]map[packet.Addr]struct{}) {
-	for i := range c.b.ClientVPNEndpoints {
-		for _, a := range c.b.ClientVPNEndpoints[i].Associations {
-			if index, ok := c.index[a.Handle]; ok {
-				c.s.interfaces[index].groups = c.groupSet(a.SecurityGroups, members)
-			}
-		}
-	}
-}
-
 func (c *compiler) clientVPN() {
 	numbers := make([]map[string]int, len(c.b.ClientVPNEndpoints)) // of the groups that rules name
 	for i := range c.b.ClientVPNEndpoints {

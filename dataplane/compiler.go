@@ -3,7 +3,6 @@ package dataplane
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/gaissmai/bart"
 
@@ -261,62 +260,6 @@ func addresses(list []netip.Addr) []packet.Addr {
 		out[i] = packet.AddrFrom(a)
 	}
 	return out
-}
-
-// groups gives every interface its rules; interfaces with the same groups
-// share one set.
-func (c *compiler) groups() {
-	members := map[Handle]map[packet.Addr]struct{}{}
-	for _, g := range c.b.SecurityGroups {
-		members[g.Handle] = map[packet.Addr]struct{}{}
-		c.s.groupTexts[g.Handle] = groupText{ingress: texts(g.Ingress), egress: texts(g.Egress)}
-	}
-	for _, n := range c.b.NetworkInterfaces {
-		for _, g := range n.SecurityGroups {
-			c.resolve(n.Object, KindSecurityGroup, g)
-			if into := members[g]; into != nil {
-				memberSet(n.Addresses, into)
-			}
-		}
-	}
-	c.clientVPNMembers(members)
-	c.endpointMembers(members)
-	for i, n := range c.b.NetworkInterfaces {
-		c.s.interfaces[i].groups = c.groupSet(n.SecurityGroups, members)
-	}
-	c.clientVPNGroups(members)
-	c.endpointGroups(members)
-}
-
-func (c *compiler) groupSet(handles []Handle, members map[Handle]map[packet.Addr]struct{}) *groupSet {
-	sorted := slices.Clone(handles)
-	slices.Sort(sorted)
-	key := fmt.Sprint(sorted)
-	if set := c.groupSets[key]; set != nil {
-		return set
-	}
-	var groups []*SecurityGroup
-	for _, h := range slices.Compact(sorted) {
-		if i, ok := c.index[h]; ok && c.s.objects[h].Kind == KindSecurityGroup {
-			groups = append(groups, &c.b.SecurityGroups[i])
-		}
-	}
-	set := compileGroupSet(groups, func(h Handle) map[packet.Addr]struct{} {
-		if m := members[h]; m != nil {
-			return m
-		}
-		return map[packet.Addr]struct{}{} // a stale reference matches nothing (S12)
-	})
-	c.groupSets[key] = &set
-	return &set
-}
-
-func texts(rules []GroupRule) []string {
-	list := make([]string, len(rules))
-	for i, r := range rules {
-		list[i] = r.Text
-	}
-	return list
 }
 
 func (c *compiler) routeTables() {

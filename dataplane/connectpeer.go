@@ -58,8 +58,8 @@ func (w *Walk) unwrapped(transport, by uint32) (hop Hop, matched bool) {
 		return Hop{}, false
 	}
 	p, a := &w.snap.connectPeers[index], &w.snap.attachments[transport]
-	if w.wireLength() > transitMTU {
-		return w.drop(StageTransitGateway, ReasonTooBig, a.handle, transitMTU), true
+	if !w.fitsWhole(transitMTU, StageTransitGateway, a.handle) {
+		return Hop{}, true
 	}
 	w.pass(StageTransitGateway, ReasonAttached, a.handle, by)
 	if p.stopped {
@@ -115,8 +115,8 @@ func (w *Walk) intoConnectPeer(index uint32) Hop {
 	if p.stopped {
 		return w.drop(StageConnectPeer, ReasonInterfaceDown, p.handle, 0)
 	}
-	if w.wireLength() > int(p.mtu) {
-		return w.drop(StageConnectPeer, ReasonTooBig, p.handle, uint32(p.mtu))
+	if !w.fitsWhole(p.mtu, StageConnectPeer, p.handle) {
+		return Hop{}
 	}
 	if p.zone != 0 && w.zone != 0 && !w.moveTo(p.zone) {
 		return Hop{}

@@ -60,8 +60,8 @@ func (w *Walk) enterEndpoint(index uint32) Hop {
 		return w.drop(StageVPCEndpoint, ReasonEndpointClosed, ni.gateway, 0)
 	case !endpointCarries(w.tuple.Proto):
 		return w.drop(StageVPCEndpoint, ReasonEndpointProtocol, ni.gateway, uint32(w.tuple.Proto))
-	case w.wireLength() > endpointMTU:
-		return w.drop(StageVPCEndpoint, ReasonTooBig, ni.gateway, endpointMTU)
+	case !w.fitsWhole(endpointMTU, StageVPCEndpoint, ni.gateway):
+		return Hop{}
 	case !w.trackSender(): // S25, E24
 		return Hop{}
 	}
@@ -80,12 +80,8 @@ func (w *Walk) leaveEndpoint(index uint32) Hop {
 	switch {
 	case w.snap.endpointInterfaces[ni.place].private: // nobody is at its link
 		return w.drop(StageParse, ReasonUnknownLink, ni.handle, 0)
-	case w.pkt.SrcMAC != ni.mac:
-		return w.drop(StageSourceCheck, ReasonSourceMAC, ni.handle, 0)
-	case w.pkt.DstMAC.IsGroup() || isGroup(w.tuple.Dst):
-		return w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
-	case w.pkt.DstMAC != ni.routerMAC:
-		return w.drop(StageLinkLayer, ReasonNoNeighbor, ni.handle, 0)
+	case !w.toItsRouter(ni):
+		return Hop{}
 	case !ni.owns(w.tuple.Src):
 		return w.drop(StageSourceCheck, ReasonSourceAddress, ni.handle, 0)
 	}
@@ -100,8 +96,8 @@ func (w *Walk) outOfEndpoint(index uint32) Hop {
 		return w.drop(StageVPCEndpoint, ReasonEndpointClosed, ni.gateway, 0)
 	case !endpointCarries(w.tuple.Proto):
 		return w.drop(StageVPCEndpoint, ReasonEndpointProtocol, ni.gateway, uint32(w.tuple.Proto))
-	case w.wireLength() > endpointMTU:
-		return w.drop(StageVPCEndpoint, ReasonTooBig, ni.gateway, endpointMTU)
+	case !w.fitsWhole(endpointMTU, StageVPCEndpoint, ni.gateway):
+		return Hop{}
 	}
 	w.clamp(endpointMTU)
 	w.pass(StageVPCEndpoint, ReasonService, ni.gateway, 0)

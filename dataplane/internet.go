@@ -43,18 +43,12 @@ type internet struct {
 func (w *Walk) leaveHost(index uint32) Hop {
 	host := &w.snap.interfaces[index]
 	switch {
-	case w.pkt.SrcMAC != host.mac:
-		return w.drop(StageSourceCheck, ReasonSourceMAC, host.handle, 0)
-	case w.pkt.DstMAC.IsGroup() || isGroup(w.tuple.Dst):
-		return w.drop(StageSourceCheck, ReasonGroupAddress, host.handle, 0)
-	case w.pkt.DstMAC != host.routerMAC:
-		return w.drop(StageLinkLayer, ReasonNoNeighbor, host.handle, 0)
+	case !w.toItsRouter(host):
+		return Hop{}
 	case !host.has(w.tuple.Src) && isPrivate(w.tuple.Dst):
 		return w.drop(StageInternet, ReasonNotOnInternet, w.snap.internet.handle, 0)
 	case !host.has(w.tuple.Src):
 		return w.drop(StageInternet, ReasonSourceAddress, w.snap.internet.handle, 0)
-	case w.announces():
-		return w.drop(StageLinkLayer, ReasonAnnouncement, host.handle, 0)
 	}
 	w.pass(StageSourceCheck, ReasonOK, host.handle, 0)
 	if !w.cross(host.sends) {
@@ -64,6 +58,26 @@ func (w *Walk) leaveHost(index uint32) Hop {
 		return Hop{}
 	}
 	return Hop{Kind: hopInternet}
+}
+
+// toItsRouter holds what is asked of everybody who is alone with a router on a link, as
+// hosts of the Internet, services and BGP speakers are: its own MAC address (A26), to
+// the router's and no group (A34), and no word on who has which address (A30). Whose
+// addresses it may bear is the caller's to say.
+func (w *Walk) toItsRouter(ni *networkInterface) bool {
+	switch {
+	case w.pkt.SrcMAC != ni.mac:
+		w.drop(StageSourceCheck, ReasonSourceMAC, ni.handle, 0)
+	case w.pkt.DstMAC.IsGroup() || isGroup(w.tuple.Dst):
+		w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
+	case w.pkt.DstMAC != ni.routerMAC:
+		w.drop(StageLinkLayer, ReasonNoNeighbor, ni.handle, 0)
+	case w.announces():
+		w.drop(StageLinkLayer, ReasonAnnouncement, ni.handle, 0)
+	default:
+		return true
+	}
+	return false
 }
 
 // acrossInternet carries a packet to whoever has the public address.

@@ -80,7 +80,7 @@ func (w *Walk) internetGatewayIn(index uint32) Hop {
 	if !w.tuple.Dst.Is4() {
 		w.pass(StageInternetGatewayIn, ReasonNotTranslated, igw.handle, 0)
 		w.through(igw.handle, ingress)
-		return w.edgeRoute(igw)
+		return w.edgeRoute(igw.edge, igw.vpc)
 	}
 	private, ok := igw.private.get(w.tuple.Dst)
 	if !ok {
@@ -94,16 +94,16 @@ func (w *Walk) internetGatewayIn(index uint32) Hop {
 	}
 	w.translated(StageInternetGatewayIn, ReasonTranslated, igw.handle)
 	w.through(igw.handle, ingress)
-	return w.edgeRoute(igw)
+	return w.edgeRoute(igw.edge, igw.vpc)
 }
 
-// edgeRoute routes what came in by the gateway's own table, after the
-// translation; without one the VPC delivers (R10).
-func (w *Walk) edgeRoute(igw *internetGateway) Hop {
-	if igw.edge < 0 {
-		return Hop{hopVPC, igw.vpc}
+// edgeRoute routes what came into a VPC by its gateway's own table, after the
+// translation; without one, edge -1, the VPC delivers (R10).
+func (w *Walk) edgeRoute(edge int, vpc uint32) Hop {
+	if edge < 0 {
+		return Hop{hopVPC, vpc}
 	}
-	rt := &w.snap.routeTables[igw.edge]
+	rt := &w.snap.routeTables[edge]
 	entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
 	return w.take(rt, entry, ok)
 }

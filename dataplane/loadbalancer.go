@@ -116,9 +116,6 @@ func (w *Walk) proposeProxied(ni *networkInterface, key *flowKey) *natMapping {
 	case n.groups != nil && !balancer.ignorePrivateLink && n.groups.find(ingress, w.tuple.Src, w.tuple.Proto, w.tuple.DstPort, 0) == nil:
 		w.drop(StageLoadBalancer, ReasonNoRule, n.gateway, 0) // E20
 		return nil
-	case w.state.nat.full():
-		w.drop(StageLoadBalancer, ReasonTableFull, n.gateway, 0)
-		return nil
 	}
 	to, ok := w.chooseTarget(l)
 	if !ok {
@@ -127,12 +124,7 @@ func (w *Walk) proposeProxied(ni *networkInterface, key *flowKey) *natMapping {
 	}
 	// The node's own port, so that the answer finds its way: it is unique per node,
 	// target and protocol, which bounds the connections as on AWS.
-	w.newMapping = natMapping{key: *key, node: n.handle, target: to.address, targetPort: to.port}
-	if !w.freePort(n, key.hash(w.state.nat.inside.seed, 0)) {
-		w.drop(StageLoadBalancer, ReasonNATPortAllocation, n.gateway, 0)
-		return nil
-	}
-	return &w.newMapping
+	return w.proposeMapping(n, natMapping{key: *key, node: n.handle, target: to.address, targetPort: to.port})
 }
 
 // pick is one of n, the same for every packet of a flow.

@@ -76,21 +76,27 @@ func (w *Walk) sendOn(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	w.sender = int(index)
 	w.leaves(index)
-	sub := &w.snap.subnets[ni.subnet]
-	w.zone = sub.zone
+	w.zone = w.snap.subnets[ni.subnet].zone
 	if ni.groups != nil && !w.securityGroups(ni, egress) {
 		return Hop{}
 	}
-	if sub.contains(w.tuple.Dst) {
-		peer, ok := sub.byAddress.get(w.tuple.Dst)
-		if !ok {
-			return w.drop(StageLinkLayer, ReasonNoNeighbor, sub.handle, 0)
-		}
-		w.routed = false
-		w.pass(StageLinkLayer, ReasonSameSubnet, sub.handle, 0)
-		return Hop{hopEnterInterface, peer}
+	return w.outOf(ni.subnet)
+}
+
+// outOf finds the way of what an interface of the platform's own sends: to a neighbour
+// directly, else through the router.
+func (w *Walk) outOf(subnet uint32) Hop {
+	sub := &w.snap.subnets[subnet]
+	if !sub.contains(w.tuple.Dst) {
+		return w.leaveSubnet(subnet)
 	}
-	return w.leaveSubnet(ni.subnet)
+	peer, ok := sub.byAddress.get(w.tuple.Dst)
+	if !ok {
+		return w.drop(StageLinkLayer, ReasonNoNeighbor, sub.handle, 0)
+	}
+	w.routed = false
+	w.pass(StageLinkLayer, ReasonSameSubnet, sub.handle, 0)
+	return Hop{hopEnterInterface, peer}
 }
 
 // natOut translates a packet from inside: by its connection's mapping, or a new
@@ -119,13 +125,7 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 			w.drop(StageNATGateway, ReasonNATExpired, ni.gateway, 0)
 			return false
 		}
-		if w.state.nat.full() {
-			w.drop(StageNATGateway, ReasonTableFull, ni.gateway, 0)
-			return false
-		}
-		var ok bool
-		if mapping, ok = w.proposeMapping(ni, &key); !ok {
-			w.drop(StageNATGateway, ReasonNATPortAllocation, ni.gateway, 0)
+		if mapping = w.proposeMapping(ni, natMapping{key: key}); mapping == nil {
 			return false
 		}
 	}
@@ -188,8 +188,11 @@ func (w *Walk) natErrorIn(ni *networkInterface) bool {
 
 // natStage is where an interface that translates belongs.
 func (ni *networkInterface) natStage() Stage {
-	if ni.kind == KindClientVPNInterface {
+	switch ni.kind {
+	case KindClientVPNInterface:
 		return StageClientVPN
+	case KindLoadBalancerNode:
+		return StageLoadBalancer
 	}
 	return StageNATGateway
 }
@@ -197,7 +200,7 @@ func (ni *networkInterface) natStage() Stage {
 // natTranslated notes that the packet has its new addresses, of remote's family.
 func (w *Walk) natTranslated(ni *networkInterface, remote packet.Addr, reason Reason) bool {
 	if !w.becomeFamily(remote) {
-		w.drop(StageNATGateway, ReasonNATProtocol, ni.gateway, uint32(w.tuple.Proto))
+		w.drop(ni.natStage(), ReasonNATProtocol, ni.gateway, uint32(w.tuple.Proto))
 		return false
 	}
 	w.translated(ni.natStage(), reason, ni.gateway)

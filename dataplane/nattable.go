@@ -124,14 +124,21 @@ func (w *Walk) findMappingIn(key *flowKey) (*natMapping, uint32, bool) {
 	return nil, 0, false
 }
 
-// proposeMapping finds an address and port for a new connection without taking
-// it: commit does. Where the search starts follows from the connection, so a
-// trace proposes what the packet would get. False: every port towards this
-// destination is in use (R42).
-func (w *Walk) proposeMapping(ni *networkInterface, key *flowKey) (*natMapping, bool) {
-	h := key.hash(w.state.nat.inside.seed, 0)
-	w.newMapping = natMapping{key: *key}
-	return &w.newMapping, w.freePort(ni, h)
+// proposeMapping completes m, a new connection, with an address of ni's and a port
+// without taking them: commit does. Where the search starts follows from the connection,
+// so a trace proposes what the packet would get. It returns nil, and the packet is
+// dropped, when the table is full or every port towards the destination in use (R42).
+func (w *Walk) proposeMapping(ni *networkInterface, m natMapping) *natMapping {
+	w.newMapping = m
+	switch {
+	case w.state.nat.full():
+		w.drop(ni.natStage(), ReasonTableFull, ni.gateway, 0)
+	case !w.freePort(ni, m.key.hash(w.state.nat.inside.seed, 0)):
+		w.drop(ni.natStage(), ReasonNATPortAllocation, ni.gateway, 0)
+	default:
+		return &w.newMapping
+	}
+	return nil
 }
 
 // freePort completes the proposed mapping with an address of ni's and a port that

@@ -251,20 +251,11 @@ func (e *Engine) sendMirrors(snap *Snapshot, now int64, out []packet.Frame) []pa
 // past the source's own security groups (M5) and its flow log.
 func (w *Walk) leaveMirrored(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
-	sub := &w.snap.subnets[ni.subnet]
-	w.zone = sub.zone
+	w.zone = w.snap.subnets[ni.subnet].zone
 	if !w.cross(ni.sends) { // the instance's bandwidth is the copies', too (M10)
 		return Hop{}
 	}
-	if !sub.contains(w.tuple.Dst) {
-		return w.leaveSubnet(ni.subnet)
-	}
-	peer, ok := sub.byAddress.get(w.tuple.Dst)
-	if !ok {
-		return w.drop(StageLinkLayer, ReasonNoNeighbor, sub.handle, 0)
-	}
-	w.pass(StageLinkLayer, ReasonSameSubnet, sub.handle, 0)
-	return Hop{hopEnterInterface, peer}
+	return w.outOf(ni.subnet)
 }
 
 func (m *mirrors) of(session Handle) *TrafficMirrorStatistics {

@@ -150,8 +150,8 @@ func (w *Walk) transit(index, by uint32) Hop {
 	a := &w.snap.attachments[index]
 	w.entersTransit(index)
 	switch {
-	case w.wireLength() > transitMTU:
-		return w.drop(StageTransitGateway, ReasonTooBig, a.handle, transitMTU)
+	case !w.fitsWhole(transitMTU, StageTransitGateway, a.handle):
+		return Hop{}
 	case !w.hop():
 		return w.drop(StageTransitGateway, ReasonTTLExpired, a.handle, 0)
 	case a.table < 0:

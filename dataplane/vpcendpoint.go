@@ -47,8 +47,8 @@ func (w *Walk) gatewayEndpoint(index uint32) Hop {
 		return w.drop(StageVPCEndpoint, ReasonNotFromItsVPC, ni.handle, uint32(w.snap.vpcs[ni.vpc].handle))
 	case !ni.owns(w.tuple.Dst): // in the service's range, where it has one address
 		return w.drop(StageVPCEndpoint, ReasonNoHost, ni.handle, 0)
-	case w.wireLength() > endpointMTU:
-		return w.drop(StageVPCEndpoint, ReasonTooBig, ni.handle, endpointMTU)
+	case !w.fitsWhole(endpointMTU, StageVPCEndpoint, ni.handle):
+		return Hop{}
 	case e.tracked && !w.trackSender():
 		return Hop{}
 	}
@@ -62,18 +62,12 @@ func (w *Walk) gatewayEndpoint(index uint32) Hop {
 func (w *Walk) leaveGatewayEndpoint(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	switch {
-	case w.pkt.SrcMAC != ni.mac:
-		return w.drop(StageSourceCheck, ReasonSourceMAC, ni.handle, 0)
-	case w.pkt.DstMAC.IsGroup() || isGroup(w.tuple.Dst):
-		return w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
-	case w.pkt.DstMAC != ni.routerMAC:
-		return w.drop(StageLinkLayer, ReasonNoNeighbor, ni.handle, 0)
+	case !w.toItsRouter(ni):
+		return Hop{}
 	case !ni.owns(w.tuple.Src):
 		return w.drop(StageSourceCheck, ReasonSourceAddress, ni.handle, 0)
-	case w.announces():
-		return w.drop(StageLinkLayer, ReasonAnnouncement, ni.handle, 0)
-	case w.wireLength() > endpointMTU:
-		return w.drop(StageVPCEndpoint, ReasonTooBig, ni.handle, endpointMTU)
+	case !w.fitsWhole(endpointMTU, StageVPCEndpoint, ni.handle):
+		return Hop{}
 	}
 	w.clamp(endpointMTU)
 	w.routed = true

@@ -70,12 +70,7 @@ func (w *Walk) fromVPN(index uint32) Hop {
 		w.routed = true
 		w.pass(StageVPNGateway, ReasonOK, g.handle, 0)
 		w.through(g.handle, ingress)
-		if g.edge < 0 {
-			return Hop{hopVPC, uint32(g.vpc)}
-		}
-		rt := &w.snap.routeTables[g.edge]
-		entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
-		return w.take(rt, entry, ok)
+		return w.edgeRoute(g.edge, uint32(g.vpc))
 	}
 	entry, ok := g.table.Lookup(w.tuple.Dst.Netip())
 	if !ok || !entry.learned {
@@ -147,11 +142,8 @@ func (w *Walk) leaveTunnel(index uint32) Hop {
 // tunnel whose inside address it bears.
 func (w *Walk) leaveSpeaker(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
-	if w.pkt.SrcMAC != ni.mac {
-		return w.drop(StageSourceCheck, ReasonSourceMAC, ni.handle, 0)
-	}
-	if w.pkt.DstMAC.IsGroup() || isGroup(w.tuple.Dst) {
-		return w.drop(StageSourceCheck, ReasonGroupAddress, ni.handle, 0)
+	if !w.toItsRouter(ni) {
+		return Hop{}
 	}
 	tunnel, ok := w.snap.speakerTunnels[speakerAddress{index, w.tuple.Src}]
 	if !ok {

@@ -316,6 +316,16 @@ func (w *Walk) fits(mtu uint16, stage Stage, object Handle) bool {
 	return true
 }
 
+// fitsWhole is fits where nothing is cut: what is too large is dropped whatever its
+// sender allows (T20, E24).
+func (w *Walk) fitsWhole(mtu uint16, stage Stage, object Handle) bool {
+	if w.wireLength() <= int(mtu) {
+		return true
+	}
+	w.drop(stage, ReasonTooBig, object, uint32(mtu))
+	return false
+}
+
 // hop takes one off the packet's hop limit, if it has more than one left.
 func (w *Walk) hop() bool {
 	if w.pkt.TTL <= w.hops+1 {

@@ -1,0 +1,103 @@
+package dataplane
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vpcsim/vpcsim/dataplane/packet"
+)
+
+// This file gives interfaces the rules of their security groups.
+
+// groups gives every interface its rules; interfaces with the same groups
+// share one set.
+func (c *compiler) groups() {
+	members := map[Handle]map[packet.Addr]struct{}{}
+	for _, g := range c.b.SecurityGroups {
+		members[g.Handle] = map[packet.Addr]struct{}{}
+		c.s.groupTexts[g.Handle] = groupText{ingress: texts(g.Ingress), egress: texts(g.Egress)}
+	}
+	for n := range c.grouped {
+		for _, g := range n.groups {
+			c.resolve(n.owner, KindSecurityGroup, g)
+			if into := members[g]; into != nil {
+				memberSet(n.addresses, into)
+			}
+		}
+	}
+	for n := range c.grouped {
+		if i := c.index[n.handle]; int(i) < len(c.s.interfaces) { // else its handle is taken
+			c.s.interfaces[i].groups = c.groupSet(n.groups, members)
+		}
+	}
+}
+
+// grouped yields every interface that security groups judge.
+func (c *compiler) grouped(yield func(groupedInterface) bool) {
+	for _, n := range c.b.NetworkInterfaces {
+		if !yield(groupedInterface{n.Object, n.Handle, n.SecurityGroups, n.Addresses}) {
+			return
+		}
+	}
+	for _, e := range c.b.ClientVPNEndpoints {
+		for _, n := range e.Associations { // C7
+			if !yield(groupedInterface{n.Object, n.Handle, n.SecurityGroups, n.Addresses}) {
+				return
+			}
+		}
+	}
+	for _, e := range c.b.InterfaceEndpoints {
+		for _, n := range e.Interfaces { // E13
+			if !yield(groupedInterface{n.Object, n.Handle, n.SecurityGroups, n.Addresses}) {
+				return
+			}
+		}
+	}
+	for _, b := range c.b.LoadBalancers {
+		for _, n := range b.Nodes {
+			// A load balancer may have no groups, and then nothing judges its nodes.
+			if len(b.SecurityGroups) > 0 && !yield(groupedInterface{b.Object, n.Handle, b.SecurityGroups, n.Addresses}) {
+				return
+			}
+		}
+	}
+}
+
+type groupedInterface struct {
+	owner     Object
+	handle    Handle
+	groups    []Handle
+	addresses []netip.Addr
+}
+
+func (c *compiler) groupSet(handles []Handle, members map[Handle]map[packet.Addr]struct{}) *groupSet {
+	sorted := slices.Clone(handles)
+	slices.Sort(sorted)
+	key := fmt.Sprint(sorted)
+	if set := c.groupSets[key]; set != nil {
+		return set
+	}
+	var groups []*SecurityGroup
+	for _, h := range slices.Compact(sorted) {
+		if i, ok := c.index[h]; ok && c.s.objects[h].Kind == KindSecurityGroup {
+			groups = append(groups, &c.b.SecurityGroups[i])
+		}
+	}
+	set := compileGroupSet(groups, func(h Handle) map[packet.Addr]struct{} {
+		if m := members[h]; m != nil {
+			return m
+		}
+		return map[packet.Addr]struct{}{} // a stale reference matches nothing (S12)
+	})
+	c.groupSets[key] = &set
+	return &set
+}
+
+func texts(rules []GroupRule) []string {
+	list := make([]string, len(rules))
+	for i, r := range rules {
+		list[i] = r.Text
+	}
+	return list
+}
