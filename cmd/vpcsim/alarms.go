@@ -12,7 +12,8 @@ import (
 	"github.com/vpcsim/vpcsim/control/lab"
 )
 
-// alarmPoll is how long one question waits for news.
+// alarmPoll is how long one question waits for news; the lab answers after 25 seconds
+// in any case.
 const alarmPoll = 20 * time.Second
 
 func (a *app) alarmsCommand() *cobra.Command {
@@ -73,6 +74,8 @@ func (a *app) alarms(ctx context.Context, asJSON bool) error {
 	return nil
 }
 
+// alarmHistory tells the end of a lab from an error: a lab that goes down while it is
+// watched is what its user did, and the history up to then was shown.
 func (a *app) alarmHistory(ctx context.Context, follow, asJSON bool) error {
 	client, err := a.connect()
 	if err != nil {
@@ -103,6 +106,8 @@ func (a *app) alarmHistory(ctx context.Context, follow, asJSON bool) error {
 	}
 }
 
+// writeAlarmHistory writes an entry a line, in JSON too, so that a program can read what
+// is followed.
 func (a *app) writeAlarmHistory(h lab.AlarmHistory, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(h)

@@ -16,7 +16,8 @@ import (
 	"github.com/vpcsim/vpcsim/control/lab"
 )
 
-// flowLogPoll is how long one question waits for records.
+// flowLogPoll is how long one question waits for records; the lab answers after 25
+// seconds in any case.
 const flowLogPoll = 20 * time.Second
 
 func (a *app) flowLogsCommand() *cobra.Command {
@@ -63,6 +64,9 @@ Flow logs stand in the scenario file:
 	return c
 }
 
+// flowLogs shows what is in the lab's memory, page by page, and waits for more only if
+// told to follow. That the oldest are gone is worth a word only to a follower: whoever
+// begins asks for what there is.
 func (a *app) flowLogs(ctx context.Context, name string, follow, asJSON bool) error {
 	client, err := a.connect()
 	if err != nil {
@@ -133,6 +137,8 @@ func flowLogNamed(w *control.World, name string) error {
 	return &exitError{exitFailed, fmt.Sprintf("no flow log %q; %s", name, hint)}
 }
 
+// writeFlowLogs writes lines as they are in the files, byte by byte: what reads one
+// reads the other.
 func (a *app) writeFlowLogs(answer *lab.FlowLogs, asJSON bool) error {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetEscapeHTML(false)

@@ -23,9 +23,11 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Let AWS's own clients ask a lab: logs, metrics, alarms",
 		Long: `Answer AWS's clients (aws, boto3, Terraform's data sources) on an address of this
 machine, until the lab ends: CloudWatch Logs with the records of flow logs,
-CloudWatch with metrics and alarms, and EC2's DescribeFlowLogs. The same address has
-/metrics for Prometheus. What is printed on the standard output is for the shell;
-clients may have any credentials, which nobody looks at.
+CloudWatch with metrics and alarms, and EC2's DescribeFlowLogs and
+DescribeClientVpnConnections. The same address has /metrics for Prometheus. What is
+printed on the standard output is for the shell; clients may have any credentials,
+which nobody looks at. AWS_ENDPOINT_URL is known to the AWS CLI from 2.13 and 1.29
+on; vpcsim aws works with older ones, too.
 
 A lab's network is not this machine's: nothing else of the lab can be reached here.`,
 		Example: `  eval "$(vpcsim serve)"
@@ -46,6 +48,7 @@ A lab's network is not this machine's: nothing else of the lab can be reached he
 	return c
 }
 
+// serve writes for people to the standard error, and for eval to the standard output.
 func (a *app) serve(ctx context.Context, listen string) error {
 	client, err := a.connect()
 	if err != nil {
@@ -107,7 +110,8 @@ func addressOf(listen string) *net.TCPAddr {
 	return net.TCPAddrFromAddrPort(at)
 }
 
-// listenFor opens an address of the machine that the user sits at.
+// listenFor opens an address of the machine that the user sits at: a lab's own network
+// has no way to it, which is why the lab is lent the socket.
 func listenFor(address string) (*net.TCPListener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -117,6 +121,8 @@ func listenFor(address string) (*net.TCPListener, error) {
 	switch {
 	case err == nil:
 		return listener.(*net.TCPListener), nil
+	// Each says what to write instead: whoever starts a server for the first time meets
+	// one of these.
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, &exitError{exitFailed, fmt.Sprintf("port %s of %s is taken by another program, or another lab; take another: vpcsim serve --listen %s", port, host, net.JoinHostPort(host, "0"))}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

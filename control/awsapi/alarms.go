@@ -98,6 +98,8 @@ type describeAlarmsOutput struct {
 	NextToken string        `json:"NextToken,omitempty"`
 }
 
+// describeAlarms answers with an empty list of composite alarms, which boto3 users index
+// without asking whether it is there.
 func (h *Handler) describeAlarms(in *describeAlarmsInput) (any, *Error) {
 	if len(in.Names) > 0 && in.Prefix != "" {
 		return nil, refuse("InvalidParameterCombination", "AlarmNamePrefix and AlarmNames can't be specified together")
@@ -124,6 +126,7 @@ func (h *Handler) describeAlarms(in *describeAlarmsInput) (any, *Error) {
 	return describeAlarmsOutput{shown, []string{}, next}, err
 }
 
+// stateWord is worded as AWS's validation, whose list is in no order.
 func stateWord(word string) *Error {
 	if !slices.Contains(cloudwatch.StateWords(), word) {
 		return refuse("ValidationError", "1 validation error detected: Value '%s' at 'stateValue' failed to satisfy constraint: Member must satisfy enum value set: [INSUFFICIENT_DATA, ALARM, OK]", word)
@@ -169,6 +172,7 @@ func (h *Handler) setAlarmState(in *setAlarmStateInput) (any, *Error) {
 	if !ok {
 		return nil, &Error{Code: "ResourceNotFound", Message: "There is no alarm named " + strconv.Quote(in.Name), Status: 404}
 	}
+	// Without a change nobody acts: AWS runs actions on transitions, and not on states.
 	if t != nil && h.config.Transition != nil {
 		h.config.Transition(*t)
 	}
@@ -198,6 +202,8 @@ type describeAlarmHistoryOutput struct {
 	NextToken string        `json:"NextToken,omitempty"`
 }
 
+// describeAlarmHistory has the newest first unless asked otherwise, as AWS does. A
+// token counts from there: entries that come between two pages shift the rest.
 func (h *Handler) describeAlarmHistory(in *describeAlarmHistoryInput) (any, *Error) {
 	all, _, _ := h.config.CloudWatch.History(0)
 	list := []historyItem{}

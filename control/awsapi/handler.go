@@ -39,7 +39,10 @@ type Handler struct {
 	busy   chan struct{}
 }
 
-// Bounds on what clients may ask for.
+// Bounds on what clients may ask for. Whoever reaches the address can ask, and the
+// process that answers is the one that forwards packets: a loop of queries over
+// 100,000 events must not take its time and memory. Nothing that AWS's clients ask of
+// a lab comes near either bound.
 const (
 	maxBody = 1 << 20 // bytes
 	maxBusy = 32      // requests at a time
@@ -73,6 +76,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is no request to CloudWatch Logs, CloudWatch or EC2: vpcsim emulates no other service of AWS here", http.StatusNotFound)
 		return
 	}
+	// Refused, and not queued: AWS's clients know Throttling and come again by
+	// themselves, with pauses that grow.
 	select {
 	case h.busy <- struct{}{}:
 		defer func() { <-h.busy }()
@@ -131,7 +136,9 @@ func unwelcome(r *http.Request) string {
 	return ""
 }
 
-// operation is one of AWS's, without its protocol.
+// operation is one of AWS's, without its protocol. Which protocol a client speaks
+// depends on its version (CloudWatch's clients have changed twice), so no operation may
+// depend on that.
 type operation func(h *Handler, c *call) (any, *Error)
 
 // take makes an operation of a function that knows its input.
@@ -152,12 +159,15 @@ const (
 	serviceEC2        = "ec2"
 )
 
-// unknownOperation is what a service calls one that it does not have.
+// unknownOperation is what a service calls one that it does not have, where that is not
+// InvalidAction.
 var unknownOperation = map[string]string{
 	serviceLogs: "UnknownOperationException",
 	serviceEC2:  "UnsupportedOperation",
 }
 
+// operations only read, but for SetAlarmState, which on AWS, too, lasts until the next
+// evaluation: what a lab is must not depend on who asked it something.
 var operations = map[string]map[string]operation{
 	serviceLogs: {
 		"DescribeLogGroups":     take((*Handler).describeLogGroups),

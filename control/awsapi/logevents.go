@@ -7,7 +7,8 @@ import (
 	"github.com/vpcsim/vpcsim/control/cloudwatch"
 )
 
-// Limits of CloudWatch Logs on one answer.
+// Limits of CloudWatch Logs on one answer. Clients page by themselves when they are met,
+// so that keeping to them costs nobody anything, and bounds the memory of an answer.
 const (
 	mostEvents     = 10_000
 	mostEventBytes = 1 << 20
@@ -23,6 +24,7 @@ type logEvent struct {
 	ID        string `json:"eventId,omitempty"`
 }
 
+// eventsOf is a list even if it is empty: aws logs tail loops over it unasked.
 func eventsOf(list []cloudwatch.Event, filtered bool) []logEvent {
 	out := make([]logEvent, 0, len(list))
 	for i := range list {
@@ -52,6 +54,7 @@ func fitting(list []cloudwatch.Event, newest bool) int {
 	return len(list)
 }
 
+// eventLimit is worded as AWS's validation is, since clients show it as it is.
 func eventLimit(limit int) (int, *Error) {
 	if limit < 0 || limit > mostEvents {
 		return 0, refuse("InvalidParameterException", "1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value less than or equal to %d", limit, mostEvents)

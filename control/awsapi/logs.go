@@ -17,7 +17,8 @@ type page struct {
 }
 
 // cut returns a page of a list, and the token of the next one, "" at the end. A
-// token is where the page begins.
+// token is where the page begins: lists are sorted, and a client that pages while a
+// lab is changed sees the change, as it would on AWS.
 func cut[T any](list []T, p page, usual int) ([]T, string, *Error) {
 	at := 0
 	if p.NextToken != "" {
@@ -61,6 +62,7 @@ type describeLogGroupsOutput struct {
 	NextToken string     `json:"nextToken,omitempty"`
 }
 
+// describeLogGroups knows no account but the lab's: all VPCs log there.
 func (h *Handler) describeLogGroups(in *describeLogGroupsInput) (any, *Error) {
 	if in.Prefix != "" && in.Pattern != "" {
 		return nil, refuse("InvalidParameterException", "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
@@ -77,6 +79,8 @@ func (h *Handler) describeLogGroups(in *describeLogGroupsInput) (any, *Error) {
 	return describeLogGroupsOutput{shown, next}, err
 }
 
+// groupARN is the ARN without ":*", which AWS has behind it in some fields and not in
+// others; groupNamed takes both.
 func (h *Handler) groupARN(name string) string {
 	p := h.config.Place()
 	return "arn:aws:logs:" + p.Region + ":" + p.Account + ":log-group:" + name
@@ -128,6 +132,8 @@ type describeLogStreamsOutput struct {
 	NextToken string      `json:"nextToken,omitempty"`
 }
 
+// describeLogStreams has streams of which no event is in memory any more, too: their
+// times tell that there were some.
 func (h *Handler) describeLogStreams(in *describeLogStreamsInput) (any, *Error) {
 	g, err := h.groupNamed(in.Group, in.Identifier)
 	if err != nil {
@@ -224,6 +230,8 @@ type testMetricFilterOutput struct {
 	Matches []testMatch `json:"matches"`
 }
 
+// testMetricFilter shows nothing of values: which fields a pattern extracts is AWS's to
+// name, and patterns here are tested for what they match.
 func (h *Handler) testMetricFilter(in *testMetricFilterInput) (any, *Error) {
 	p, err := parsePattern(in.Pattern)
 	if err != nil {

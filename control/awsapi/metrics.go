@@ -83,6 +83,8 @@ type getMetricStatisticsOutput struct {
 // mostDatapoints is how many one answer of GetMetricStatistics has.
 const mostDatapoints = 1440
 
+// getMetricStatistics leaves out periods without values, as AWS does. A unit that is
+// asked for is not looked at: one metric has one unit here.
 func (h *Handler) getMetricStatistics(in *getMetricStatisticsInput) (any, *Error) {
 	if err := checkSpan(in.Start, in.End, in.Period, mostDatapoints); err != nil {
 		return nil, err
@@ -130,6 +132,8 @@ func (h *Handler) statistics(id cloudwatch.MetricID, start, end instant, period 
 // longestPeriod is a period of metrics at most, in seconds.
 const longestPeriod = 30 * 86400
 
+// checkSpan bounds the work of an answer before it begins: every period of the span is
+// looked at, whether or not it has a value.
 func checkSpan(start, end instant, period, most int) *Error {
 	switch {
 	case start.IsZero() || end.IsZero():
@@ -185,6 +189,9 @@ const (
 	mostValues  = 100_800
 )
 
+// getMetricData shares its limit among the queries. Without metric math a query that
+// returns nothing is for nobody, and is answered by leaving it out. The newest value
+// comes first unless asked otherwise, as in AWS.
 func (h *Handler) getMetricData(in *getMetricDataInput) (any, *Error) {
 	if len(in.Queries) == 0 || len(in.Queries) > mostQueries {
 		return nil, refuse("ValidationError", "The parameter MetricDataQueries must have 1 to %d members, not %d.", mostQueries, len(in.Queries))

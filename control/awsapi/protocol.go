@@ -75,7 +75,8 @@ func callOf(w http.ResponseWriter, r *http.Request) *call {
 	return c
 }
 
-// read takes the whole request.
+// read takes the whole request, before anything is done for it: the query protocol
+// says in the body what is asked.
 func (c *call) read() *Error {
 	var err error
 	if c.body, err = io.ReadAll(c.r.Body); err != nil {
@@ -91,6 +92,8 @@ func (c *call) read() *Error {
 	return nil
 }
 
+// decode reads the input. An unknown member is no error: a client that is younger than
+// this program may send some, and AWS adds them all the time.
 func (c *call) decode(into any) *Error {
 	if err := c.protocol.decode(c, into); err != nil {
 		return refuse("SerializationException", "%v", err)
@@ -112,6 +115,7 @@ func (c *call) fail(err *Error) {
 	c.write(err.status(), contentType, body)
 }
 
+// write sends a number of the request along: clients expect it in every answer.
 func (c *call) write(status int, contentType string, body []byte) {
 	header := c.w.Header()
 	header.Set("Content-Type", contentType)
@@ -123,7 +127,7 @@ func (c *call) write(status int, contentType string, body []byte) {
 // requestID is a number of its own for each request, in the form of AWS's.
 func requestID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand ends the program instead)
 	text := hex.EncodeToString(b[:])
 	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
 }

@@ -42,7 +42,8 @@ func (queryProtocol) decode(c *call, into any) error {
 	return c.fill(reflect.ValueOf(into).Elem(), "")
 }
 
-// Bounds on what a form can make us do.
+// Bounds on what a form can make us do: every parameter is compared with every member
+// that it could belong to.
 const (
 	longestForm = 10_000 // parameters
 	longestList = 1000   // elements
@@ -90,6 +91,8 @@ func (c *call) fill(v reflect.Value, name string) error {
 	return nil
 }
 
+// fillFields finds members by the names in JSON: AWS's models have one name for all
+// protocols, but for EC2's lists, which are in the singular.
 func (c *call) fillFields(v reflect.Value, name string) error {
 	for i := range v.NumField() {
 		member := name // of what is embedded the fields are members
@@ -103,6 +106,8 @@ func (c *call) fillFields(v reflect.Value, name string) error {
 	return nil
 }
 
+// fillList numbers from 1 without gaps, as clients do: "Filter.1.Value.2" of EC2,
+// "MetricNames.member.1" of CloudWatch.
 func (c *call) fillList(v reflect.Value, name string) error {
 	if c.service != serviceEC2 {
 		name += ".member"
@@ -136,6 +141,8 @@ func memberName(f reflect.StructField) string {
 	return name
 }
 
+// reply makes CloudWatch's XML from the names in JSON, which are the same there; EC2's
+// are others, and its answers bring their XML along.
 func (queryProtocol) reply(c *call, answer any) (string, []byte, error) {
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
@@ -183,6 +190,8 @@ func element(b *bytes.Buffer, name string, v reflect.Value) {
 	fmt.Fprintf(b, "</%s>", name)
 }
 
+// fail is an error as the service spells it: EC2 has a list of them in an element of its
+// own, and a client that looks for the other's finds none and tells the user "unknown".
 func (queryProtocol) fail(c *call, err *Error) (string, []byte) {
 	var code, message bytes.Buffer
 	_ = xml.EscapeText(&code, []byte(err.Code)) // a Buffer takes everything

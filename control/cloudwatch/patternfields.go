@@ -17,11 +17,15 @@ type fields struct {
 // condition is about one field, or an event in JSON.
 type condition func(get values) bool
 
+// match counts fields first: a pattern without "..." is about events with exactly as
+// many fields as it names (section 8), which is what makes a flow log's pattern blind to
+// records of another format.
 func (f *fields) match(message string) (values, bool) {
 	list := splitFields(message)
 	if f.rest < 0 && len(list) != len(f.names) || len(list) < len(f.names) {
 		return nil, false
 	}
+	// Whatever "..." stands for has no name, and so no condition looks at it.
 	if f.rest >= 0 { // the unnamed ones go
 		list = slices.Delete(list, f.rest, f.rest+len(list)-len(f.names))
 	}
@@ -41,6 +45,8 @@ func (f *fields) match(message string) (values, bool) {
 	return get, true
 }
 
+// selects is asked when a filter is written, so that a value that no event can have is
+// an error in the file and not a metric that stays empty.
 func (f *fields) selects(selector string) bool {
 	name, ok := strings.CutPrefix(selector, "$")
 	return ok && slices.Contains(f.names, name)
@@ -131,6 +137,8 @@ func (f *fields) element(s *scanner) error {
 	return err
 }
 
+// fieldName takes what AWS does, and a hyphen within a name: fields of flow logs have
+// some.
 func (s *scanner) fieldName() string {
 	start := s.at
 	for s.at < len(s.text) && (isWord(s.text[s.at]) || s.at > start && s.text[s.at] == '-') {

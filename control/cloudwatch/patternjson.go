@@ -9,6 +9,9 @@ import (
 // object is the syntax for events in JSON: { $.port = 443 && $.user NOT EXISTS }.
 type object struct{ condition condition }
 
+// match takes an event that is one JSON value and nothing behind it: AWS looks into no
+// text around it. Numbers stay as they are written, since a float64 would round the
+// account numbers and sequence numbers that patterns compare.
 func (o *object) match(message string) (values, bool) {
 	decoder := json.NewDecoder(strings.NewReader(message))
 	decoder.UseNumber()
@@ -28,6 +31,7 @@ func (o *object) match(message string) (values, bool) {
 	}, true
 }
 
+// selects cannot know what events look like: any selector that reads as one may.
 func (o *object) selects(selector string) bool {
 	s := &scanner{text: selector}
 	_, err := s.selector()
@@ -73,6 +77,8 @@ func plainText(literal string) string {
 	return literal
 }
 
+// parseJSON reads the braces; in between there are conditions and parentheses, the same
+// as in brackets, and each names its own selector.
 func parseJSON(s *scanner) (form, error) {
 	s.at++ // the brace
 	c, err := s.either(s.jsonCondition)
@@ -164,6 +170,8 @@ func (s *scanner) jsonCondition() (condition, error) {
 			return func(get values) bool { return word.holds(get(selector)) }, nil
 		}
 	}
+	// Only a scalar has a value to compare. AWS does not compare objects and lists either,
+	// and what is null is neither equal to anything nor different from it.
 	c, err := s.comparison(")}")
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ type term struct {
 	expression *regexp.Regexp
 }
 
+// in looks anywhere in the event, within words as well (our choice: AWS does not say).
 func (t term) in(message string) bool {
 	if t.expression != nil {
 		return t.expression.MatchString(message)
@@ -25,6 +26,7 @@ func (t term) in(message string) bool {
 	return strings.Contains(message, t.text)
 }
 
+// match asks the cheap question first: most events lack one of the terms.
 func (t *terms) match(message string) (values, bool) {
 	contains := func(x term) bool { return x.in(message) }
 	for _, x := range t.all {
@@ -39,6 +41,8 @@ func (t *terms) match(message string) (values, bool) {
 	return noValues, !slices.ContainsFunc(t.none, contains)
 }
 
+// selects: text without structure has no values, so that a metric filter on it can only
+// count.
 func (t *terms) selects(string) bool { return false }
 
 func parseTerms(s *scanner) (form, error) {
@@ -82,6 +86,7 @@ func (s *scanner) term() (x term, err error) {
 	if x.text == "" {
 		return x, s.errorf("a term is missing")
 	}
+	// AWS refuses these, too: without quotation marks they could be meant as syntax.
 	for i := range len(x.text) {
 		if !isWord(x.text[i]) {
 			return x, s.errorAt(start+i, "Invalid character(s) in term '%s': put it in quotation marks", x.text)

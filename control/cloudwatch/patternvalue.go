@@ -51,6 +51,7 @@ func (s *scanner) comparison(stop string) (c comparison, err error) {
 // bare reads a value without quotation marks.
 func (s *scanner) bare(c *comparison, stop string) error {
 	start := s.at
+	// A condition may follow without a space: [a=1&&a!=2].
 	for s.at < len(s.text) && !isSpace(s.text[s.at]) && strings.IndexByte(stop, s.text[s.at]) < 0 &&
 		!strings.HasPrefix(s.text[s.at:], "&&") && !strings.HasPrefix(s.text[s.at:], "||") {
 		s.at++
@@ -80,6 +81,8 @@ func (c *comparison) holds(value string) bool {
 	if c.expression != nil {
 		return c.expression.MatchString(value) == (c.operator == "=")
 	}
+	// Numbers compare as numbers only if both sides are one: "443" and "443.0" are equal,
+	// and "-", which a flow log writes for what it does not know, is no number.
 	if got, ok := number(value); ok && c.numeric {
 		switch c.operator {
 		case "=":
@@ -115,6 +118,8 @@ func like(value, pattern string) bool {
 	if !strings.HasPrefix(value, parts[0]) {
 		return false
 	}
+	// The first place for each part is as good as any later one, so that no pattern takes
+	// more than one pass; the last part has to be at the end.
 	value = value[len(parts[0]):]
 	for _, part := range parts[1:last] {
 		_, rest, found := strings.Cut(value, part)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Groups are all log groups with their streams, by name.
+// Groups are all log groups with their streams, by name. They are copies: a request may
+// take its time with them while records come in.
 func (s *Service) Groups() []Group {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,8 +40,9 @@ func (s *Service) Group(name string) (Group, bool) {
 	return Group{}, false
 }
 
-// Events answers a query, in the order of the events' timestamps. More says that the
-// limit cut some off.
+// Events answers a query. It looks at every event: an index would cost every record
+// something, and 100,000 of them take less time than a client takes to start. Events
+// are in the order of their timestamps. More says that the limit cut some off.
 func (s *Service) Events(q Query) (events []Event, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// Reasons are worded as AWS's are, to the blank: people know them, and programs on AWS
+// take them apart with regular expressions.
+
 // listedPoints is how many data points a reason names where they were.
 const listedPoints = 5
 
@@ -16,6 +19,7 @@ func (a *Alarm) reason(e *evaluation) string {
 	case len(e.points) == 0:
 		return fmt.Sprintf("Threshold Crossed: no datapoints were received for %s and %s.", plural(a.EvaluationPeriods, "period", "", ""), a.treated(e.filled))
 	}
+	// AWS lists the data points that made the state, and not the others.
 	var listed []string
 	for i := range e.points {
 		p := &e.points[i]
@@ -35,6 +39,8 @@ func (a *Alarm) reason(e *evaluation) string {
 	if e.filled > 0 && (a.Missing == MissingBreaching || a.Missing == MissingNotBreaching) {
 		return fmt.Sprintf("Threshold Crossed: %s %s %s and %s.", plural(len(listed), "datapoint", "", ""), values, crossed, a.treated(e.filled))
 	}
+	// With data points that were filled in AWS does not say how many of how many: of those
+	// some never were. So M out of N is for the others.
 	count := fmt.Sprintf("Threshold Crossed: %d out of the last %d datapoints", len(listed), len(e.points))
 	if len(listed) > listedPoints {
 		return fmt.Sprintf("%s %s. The most recent datapoints which crossed the threshold: %s%s.", count, crossed, values, a.minimum(e.state))

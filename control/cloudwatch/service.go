@@ -40,7 +40,8 @@ type alarm struct {
 	done, failed uint64           // actions
 }
 
-// keptHistory bounds the alarms' history.
+// keptHistory bounds the alarms' history. AWS keeps 30 days; an alarm that flaps every
+// second fills this in three hours.
 const keptHistory = 10_000 // entries
 
 // New returns a service that has nothing yet.
@@ -116,7 +117,8 @@ func sameAlarm(a, b *Alarm) bool {
 		maps.EqualFunc(a.Actions, b.Actions, slices.Equal)
 }
 
-// record adds to the history.
+// record adds to the history, and wakes everybody who waits for more of it. The channel
+// is closed and replaced rather than sent to: nobody needs to know who waits.
 func (s *Service) record(h History) {
 	s.last++
 	h.Sequence = s.last
@@ -128,7 +130,9 @@ func (s *Service) record(h History) {
 	s.changed = make(chan struct{})
 }
 
-// Put takes events that came at a time. Their metrics have the events' own times.
+// Put takes events that came at a time. Their metrics have the events' own times, as in
+// AWS: an alarm whose period is shorter than the interval of a flow log sees its data
+// when their period is over, and has to be told to wait (treatMissingData, M of N).
 func (s *Service) Put(now time.Time, events []Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +146,9 @@ func (s *Service) Put(now time.Time, events []Event) {
 	}
 }
 
-// metric is the metric of that name, made if need be; nil if there are too many.
+// metric is the metric of that name, made if need be; nil if there are too many. A
+// filter whose dimensions are addresses makes one for each, and AWS ends such a filter
+// at 1,000 as well: what it had made goes on.
 func (s *Service) metric(id MetricID) *metric {
 	key := id.key()
 	m := s.metrics[key]
@@ -177,6 +183,8 @@ func (s *Service) Evaluate(now time.Time) []Transition {
 		if a.next.After(now) {
 			continue
 		}
+		// One evaluation, however many were missed: a machine that slept has no history of
+		// the time in between to invent.
 		next := a.due(now)
 		e := a.evaluate(a.points(s.metrics[a.Metric.key()], next.Add(-a.tick())))
 		a.next = next

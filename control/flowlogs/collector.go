@@ -110,6 +110,8 @@ func (c *Collector) adopt(config *Config) {
 	}
 }
 
+// withOld keeps what is mentioned: an interface that was deleted a moment ago has records
+// in a window that is not over, and they need its ID and addresses.
 func withOld[T any](now, old map[dataplane.Handle]*T, mentioned map[dataplane.Handle]bool) map[dataplane.Handle]*T {
 	all := make(map[dataplane.Handle]*T, len(now))
 	for h, x := range old {
@@ -130,7 +132,8 @@ func (c *Config) log(id dataplane.Handle) *Log {
 	return nil
 }
 
-// begin starts the first window of a log.
+// begin starts the first window of a log. Logs that begin together stay together: one
+// window for them all keeps every flow once.
 func (c *Collector) begin(l *Log, now int64) {
 	for _, w := range c.windows {
 		if w.start == now && w.interval == int64(l.Interval) {
@@ -176,9 +179,12 @@ func (c *Collector) Flush(now int64) []Entry {
 }
 
 // maxCatchUp is how many windows that nobody asked for in time are published one by
-// one.
+// one. A daemon that was stopped for a night has 30,000 windows of a second behind it, each
+// of which would be a NODATA record of every interface; the rest of them is left out.
 const maxCatchUp = 1000
 
+// collect takes what the engine has counted, all of it, and lets every window have its
+// share: the engine counts once, however many logs there are.
 func (c *Collector) collect(now int64) []Entry {
 	records, skipped := c.source.FlowRecords(c.records[:0])
 	var entries []Entry
@@ -227,6 +233,8 @@ func (c *Collector) publish(w *window, id dataplane.Handle, end int64, over bool
 	return entries
 }
 
+// entry writes the line at once, with the format and the names of now: what the record
+// is about may be gone when somebody reads it.
 func (c *Collector) entry(l *Log, at dataplane.Handle, r record, start, end int64) Entry {
 	from, to := c.epoch.Add(time.Duration(start)), c.epoch.Add(time.Duration(end))
 	r.config, r.start, r.end = c.config, from.Unix(), to.Unix()

@@ -34,6 +34,7 @@ func defaultFields(transitGateway bool) []string {
 	return names
 }
 
+// add has the version of a record follow from its fields, as in AWS: nobody writes it.
 func (f *Format) add(x *field) {
 	f.fields = append(f.fields, *x)
 	f.version = max(f.version, x.version)
@@ -72,7 +73,8 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("character %d: %s", e.Position, e.Message)
 }
 
-// ParseFormat reads a format such as "${version} ${srcaddr}": fields of AWS's in
+// ParseFormat is as strict as AWS, which refuses two spaces and one at the end: a file
+// that is right here has to be right there. It reads a format such as "${version} ${srcaddr}": fields of AWS's in
 // any order, one space in between. Errors are *FormatError.
 func ParseFormat(text string, transitGateway bool) (Format, error) {
 	f := Format{transit: transitGateway}

@@ -18,7 +18,9 @@ type window struct {
 	skipped map[dataplane.Handle]bool
 }
 
-// flowKey is what makes two records one.
+// flowKey is what makes two records one. The action is part of it: packets of one flow
+// that were accepted and rejected are two records (section 4), and so are its two
+// directions at one interface.
 type flowKey struct {
 	tuple    packet.Tuple
 	at, pair dataplane.Handle
@@ -36,6 +38,8 @@ func newWindow(start, interval int64) *window {
 	return w
 }
 
+// begin makes new maps rather than clearing the old ones: a window after a flood would
+// keep the flood's memory for good.
 func (w *window) begin(start int64) {
 	w.start, w.flows, w.order, w.skipped = start, map[flowKey]*dataplane.FlowRecord{}, nil, map[dataplane.Handle]bool{}
 }
@@ -66,6 +70,9 @@ func (w *window) take(records []dataplane.FlowRecord) (later []dataplane.FlowRec
 	return later
 }
 
+// merge adds to a flow what the engine counted since it was last asked: it is asked at
+// the end of every window of any log, and its records end then, whatever window they
+// belong to here.
 func merge(known, more *dataplane.FlowRecord) {
 	known.First, known.Last = min(known.First, more.First), max(known.Last, more.Last)
 	known.Packets += more.Packets
@@ -76,6 +83,8 @@ func merge(known, more *dataplane.FlowRecord) {
 	}
 }
 
+// skip notes where the engine had no room for a flow. It does not say which flow that
+// was, so that every log of the place has a SKIPDATA record (F10).
 func (w *window) skip(places []dataplane.Handle) {
 	for _, h := range places {
 		w.skipped[h] = true

@@ -35,7 +35,9 @@ type alarmActions struct {
 	closed bool
 }
 
-// Bounds on actions: an alarm that flaps must not fill the machine with them.
+// Bounds on actions: an alarm that flaps must not fill the machine with them. What does
+// not get a slot fails, and says so in the history; it does not wait, since it would
+// then tell of a state that is long over.
 const (
 	maxActions  = 16 // at a time
 	actionLimit = 30 * time.Second
@@ -46,7 +48,9 @@ func newAlarmActions(l *lab, log *slog.Logger) *alarmActions {
 	return &alarmActions{lab: l, log: log, ctx: ctx, cancel: cancel, slots: make(chan struct{}, maxActions)}
 }
 
-// act starts what a transition asks for, and does not wait for it.
+// act starts what a transition asks for, and does not wait for it: it is called between
+// two evaluations, and a command of 30 seconds must not keep the other alarms from
+// theirs. The mutex makes sure that close sees every action that was started.
 func (a *alarmActions) act(t cloudwatch.Transition) {
 	w, _ := a.lab.store.World()
 	alarm := w.Alarms[t.Name]
@@ -74,7 +78,7 @@ func (a *alarmActions) act(t cloudwatch.Transition) {
 	}
 }
 
-// close ends what is under way, and waits.
+// close ends what is under way, and waits: nodes go next, and nothing may run in one.
 func (a *alarmActions) close() {
 	a.mu.Lock()
 	a.closed = true
@@ -170,7 +174,10 @@ func (a *alarmActions) post(ctx context.Context, t *cloudwatch.Transition, url, 
 	return nil
 }
 
-// clientIn asks from within a node, and follows nobody elsewhere.
+// clientIn asks from within a node, and follows nobody elsewhere. The socket is made on
+// a thread inside the node and belongs to its network from then on; what is read and
+// written later needs no such thread. There is no proxy: the user's is in another
+// network.
 func (l *lab) clientIn(node string) *http.Client {
 	dial := func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 		err = l.host.In(node, func() (err error) {
@@ -185,7 +192,10 @@ func (l *lab) clientIn(node string) *http.Client {
 	}
 }
 
-// notification is an alarm as SNS delivers it, without a signature.
+// notification is an alarm as SNS delivers it, without a signature: the alarm is JSON in
+// a text inside JSON, and programs that read one on AWS unpack it twice. The signature
+// would need AWS's certificate at an address that no lab reaches. Data are those of the
+// transition, and not asked for again: by now the alarm may be in another state.
 func notification(t *cloudwatch.Transition, at awsapi.Place) []byte {
 	type trigger struct {
 		MetricName, Namespace            string

@@ -36,7 +36,8 @@ type AlarmHistory struct {
 	Reason  string    `json:"reason,omitempty"`
 }
 
-// alarms answers with the history after a sequence number, and waits for some if
+// alarms is a long poll, so that vpcsim alarms -f shows a transition when it happens
+// without asking all the time. It answers with the history after a sequence number, and waits for some if
 // there is none.
 func (s *apiServer) alarms(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
@@ -57,6 +58,8 @@ func (s *apiServer) alarms(w http.ResponseWriter, r *http.Request) {
 	reply(w, s.lab.cloudWatch.since(r.Context(), after, wait))
 }
 
+// since ends with the client's request, too: a client that has gone must not keep a
+// request of the lab open until the next alarm.
 func (c *cloudWatch) since(ctx context.Context, after uint64, wait time.Duration) Alarms {
 	ctx, cancel := context.WithTimeout(ctx, min(wait, longestPoll))
 	defer cancel()

@@ -26,6 +26,8 @@ func (c *Client) Serve(ctx context.Context, listener *net.TCPListener, keep bool
 	if err != nil {
 		return nil, err
 	}
+	// The connection is the lease: when it is closed, or this process ends, the lab
+	// stops answering, unless it was asked to keep on.
 	close := func() { _ = conn.Close() }
 	defer func() {
 		if err != nil {

@@ -18,7 +18,7 @@ type cloudWatch struct {
 	log     *slog.Logger
 	act     func(cloudwatch.Transition) // nil: nobody acts
 
-	turned chan struct{} // other alarms to wait for
+	turned chan struct{} // other alarms to wait for; holds one, since one look sees them all
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -34,6 +34,7 @@ func newCloudWatch(act func(cloudwatch.Transition), log *slog.Logger) *cloudWatc
 // run waits for one evaluation after the other.
 func (c *cloudWatch) run(ctx context.Context) {
 	for {
+		// An hour stands for never: without alarms only turned has news.
 		patience := time.Hour
 		if next, ok := c.service.Next(); ok {
 			patience = max(time.Until(next), 0)
@@ -61,7 +62,8 @@ func (c *cloudWatch) transition(t cloudwatch.Transition) {
 	}
 }
 
-// converge puts the filters and alarms of a world in force.
+// converge puts the filters and alarms of a world in force. It does not evaluate: an
+// alarm that has just been made is INSUFFICIENT_DATA until it is due, as on AWS.
 func (c *cloudWatch) converge(w *control.World) {
 	c.service.Configure(time.Now(), w.CloudWatchConfig())
 	select {
@@ -70,11 +72,14 @@ func (c *cloudWatch) converge(w *control.World) {
 	}
 }
 
-// put takes published records.
+// put takes published records. Their metrics count at the records' own times, so that it
+// does not matter how late delivery is (section 8).
 func (c *cloudWatch) put(entries []flowlogs.Entry) {
 	c.service.Put(time.Now(), control.CloudWatchEvents(entries))
 }
 
+// close waits for an evaluation that is under way. Actions are not its to wait for:
+// alarmActions does, and is closed first.
 func (c *cloudWatch) close() {
 	c.cancel()
 	c.done.Wait()

@@ -38,7 +38,9 @@ type FlowLogEntry struct {
 	flowlogs.Entry
 }
 
-// Bounds on what is kept in memory, and on one answer.
+// Bounds on what is kept in memory, and on one answer. Whoever falls behind is told how
+// much he missed: files have everything, memory is for looking. A poll ends before any
+// client or proxy on the way would give up on it.
 const (
 	keptFlowLogs   = 100_000 // records
 	answerFlowLogs = 5_000   // records
@@ -127,7 +129,8 @@ func (l *flowLogs) wake() {
 	}
 }
 
-// flush publishes what the windows under way have so far.
+// flush is for the end, which no window waits for, and comes while the API still
+// answers, so that whoever follows sees the last records. It publishes what the windows under way have so far.
 func (l *flowLogs) flush() { l.publish(l.collector.Flush(l.clock())) }
 
 // close publishes what is left, and ends. Nothing may be forwarded any more.

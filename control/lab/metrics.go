@@ -44,6 +44,8 @@ func (l *lab) measure(w *metrics.Writer) {
 	measureCloudWatch(w, l.cloudWatch.service.Counts())
 }
 
+// measureLab has texts as labels of series that are always 1, as is Prometheus's way: a
+// query joins them with the others.
 func (l *lab) measureLab(w *metrics.Writer) {
 	world, revision := l.store.World()
 	version := "unknown"
@@ -72,8 +74,11 @@ func (l *lab) observePublishing() {
 	l.store.ObservePublishing(func(took time.Duration) { l.published.Observe(took.Seconds()) })
 }
 
+// seconds is Unix time, exact to the microsecond: more than that a float64 does not hold.
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
+// measurePort tells what was lost outside the core, where no trace sees it: a lab that
+// drops without a reason drops here.
 func (l *lab) measurePort(w *metrics.Writer) {
 	if l.port == nil { // a lab without namespaces, of a test
 		return
@@ -104,6 +109,8 @@ func (l *lab) measurePort(w *metrics.Writer) {
 	w.Sample(float64(s.SendBuffer), "transmit")
 }
 
+// measureTables has limits as series of their own, so that an alert needs not know how
+// the lab was started.
 func measureTables(w *metrics.Writer, s *dataplane.Statistics) {
 	t := &s.Tables
 	rows := []struct {

@@ -10,6 +10,8 @@ import (
 	"github.com/vpcsim/vpcsim/dataplane"
 )
 
+// measurePackets counts frames, and not packets: the core does not look into superframes
+// to count them. Whoever wants packets adds up interfaces.
 func measurePackets(w *metrics.Writer, s *dataplane.Statistics) {
 	w.Counter("vpcsim_received_frames_total", "Frames that the forwarding core took; a superframe is one.")
 	w.Sample(float64(s.Counters.Received))
@@ -104,7 +106,8 @@ func measureTraffic(w *metrics.Writer, prefix, of string, list []dataplane.Objec
 	}
 }
 
-// measureDrops adds up over rules: who wants those asks top, or the journal.
+// measureDrops adds up over rules: who wants those asks top, or the journal. With rules
+// there would be as many series as rules, and each change of a file would end some.
 func measureDrops(w *metrics.Writer, snapshot *dataplane.Snapshot, drops []dataplane.DropCount, others map[dataplane.Reason]uint64) {
 	type key struct{ reason, stage, kind, object, id string }
 	sums := map[key]uint64{}
@@ -129,7 +132,9 @@ func measureDrops(w *metrics.Writer, snapshot *dataplane.Snapshot, drops []datap
 	}
 }
 
-// measureNATGateways uses the words of AWS's metrics of NAT gateways.
+// measureNATGateways uses the words of AWS's metrics of NAT gateways. What AWS counts as
+// dropped is what the core dropped in the gateway's name, so that both come from the
+// same counters and cannot differ.
 func measureNATGateways(w *metrics.Writer, s *dataplane.Statistics, drops []dataplane.DropCount) {
 	var list []dataplane.ObjectTraffic
 	for _, g := range s.Gateways {
@@ -199,6 +204,8 @@ func measureNATTraffic(w *metrics.Writer, s *dataplane.Statistics, list []datapl
 	}
 }
 
+// measureLinks names directions as the file does: forward is from from to to, or
+// what a place with a link of its own sends.
 func measureLinks(w *metrics.Writer, links []dataplane.LinkStatus) {
 	for _, family := range []struct {
 		name, help string

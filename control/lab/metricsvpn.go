@@ -21,7 +21,7 @@ func (v *vpn) measure() (list []tunnelMeasurement) {
 	if v == nil { // a lab without namespaces, of a test
 		return nil
 	}
-	v.mu.Lock()
+	v.mu.Lock() // tunnels and their state belong to one world
 	defer v.mu.Unlock()
 	if v.world == nil || v.closed {
 		return nil
@@ -44,6 +44,8 @@ func (v *vpn) measure() (list []tunnelMeasurement) {
 	return list
 }
 
+// measureVPN leaves out what a tunnel does not have, rather than writing 0: a handshake
+// in 1970 and a session that is down are alerts, and a static tunnel deserves none.
 func (l *lab) measureVPN(w *metrics.Writer) {
 	tunnels := l.vpn.measure()
 	each := func(value func(t *tunnelMeasurement) (float64, bool)) {

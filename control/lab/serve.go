@@ -80,7 +80,8 @@ func newAWSServers(l *lab, api http.Handler) *awsServers {
 	return &awsServers{handler: handler, log: l.log}
 }
 
-// start answers on a listener, which is the server's from now on.
+// start answers on a listener, which is the server's from now on. The listener is of the
+// user's network, the daemon's own is another; a socket stays where it was made.
 func (s *awsServers) start(listener net.Listener) *awsServer {
 	server := &awsServer{address: listener.Addr().String(), http: &http.Server{
 		Handler:           s.handler,
@@ -100,7 +101,8 @@ func (s *awsServers) start(listener net.Listener) *awsServer {
 	return server
 }
 
-// stop lets answers be finished that are under way.
+// stop lets answers be finished that are under way, for a second: none takes longer, but
+// a client may keep its connection open for the next request.
 func (s *awsServer) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -133,7 +135,8 @@ func (s *awsServers) addresses() []string {
 	return list
 }
 
-// stopKept stops the servers that are kept, and returns their addresses.
+// stopKept stops the servers that are kept, and returns their addresses. It waits for
+// them without the lock, so that nobody who asks for the addresses waits, too.
 func (s *awsServers) stopKept() []string {
 	list := s.addresses()
 	s.mu.Lock()
