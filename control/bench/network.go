@@ -88,7 +88,8 @@ const (
 	wayGateways            // a NAT gateway (for IPv6: an egress-only one) and the Internet
 	wayPeering             // two VPCs, peered
 	wayTransit             // two VPCs at a transit gateway
-	wayTunnel              // a customer's site at a transit gateway, by a VPN tunnel
+	wayTunnel              // a customer's site at a virtual private gateway, by a VPN tunnel
+	wayClient              // somebody's machine, by Client VPN
 )
 
 // The blocks of the two ends' VPCs, where they are not in one.
@@ -100,6 +101,12 @@ var (
 
 	otherServer4 = netip.MustParsePrefix("10.78.2.10/24")
 	otherServer6 = netip.MustParsePrefix("2001:db8:78:2::10/64")
+
+	// Where clients of Client VPN come from: a pool of their own, and the subnet of
+	// the interface that sends for them (C7).
+	clientPool4 = netip.MustParsePrefix("10.79.0.0/22")
+	clientDoor4 = netip.MustParsePrefix("10.78.1.0/24")
+	clientDoor6 = netip.MustParsePrefix("2001:db8:78:1::/64")
 )
 
 // scenario is the network as a lab: node client, node server, and the rules on the
@@ -115,6 +122,8 @@ func scenario(w way) string {
 		writeTwoVPCs(line, w == wayTransit)
 	case wayTunnel:
 		writeSite(line)
+	case wayClient:
+		writeVPNClient(line)
 	}
 	return b.String()
 }
@@ -170,12 +179,28 @@ func writeSite(line func(string, ...any)) {
 	line("customerGateways: {site: {site: site}}")
 	line("vpnConnections: {site: {customerGateway: site, vpnGateway: vgw, staticRoutes: [%s]}}", clientBlock4)
 	line("routeTables: {server: {vpc: other, propagate: [vgw]}}")
+	line("subnets:")
+	writeOtherServer(line, clientPrefix4.Masked(), clientPrefix6.Masked())
+}
+
+// writeVPNClient has the client on the Internet, connected by Client VPN, IPv4 alone.
+func writeVPNClient(line func(string, ...any)) {
+	line("vpcs: {other: {cidr: %s, ipv6: %q}}", otherBlock4, otherBlock6)
+	line("clientVpnEndpoints: {bench: {clientCidr: %s, associations: [door], authorizationRules: [{cidr: %s, groups: all}]}}", clientPool4, otherBlock4)
+	line("vpnClients: {client: {endpoint: bench}}")
+	line("routeTables: {server: {vpc: other}}")
+	line("subnets:")
+	line("  door: {vpc: other, cidr: %s, ipv6: %q}", clientDoor4, clientDoor6)
+	writeOtherServer(line, clientDoor4, clientDoor6)
+}
+
+// writeOtherServer is the server of a client that is in no VPC. The subnets have begun.
+func writeOtherServer(line func(string, ...any), from4, from6 netip.Prefix) {
+	writeSubnet(line, "server", "other", otherServer4, otherServer6)
 	line("networkAcls:")
 	writeACL(line, "server", "other")
-	line("subnets:")
-	writeSubnet(line, "server", "other", otherServer4, otherServer6)
 	line("securityGroups:")
-	writeServerGroup(line, "other")
+	writeServerGroup(line, "other", from4, from6)
 	line("instances:")
 	writeServer(line, otherServer4, otherServer6)
 }
@@ -192,16 +217,16 @@ func writeEnds(line func(string, ...any), clientVPC, serverVPC string, server4, 
 	line("securityGroups:")
 	line("  client:\n    vpc: %s\n    ingress: []\n    egress:", clientVPC)
 	writeGroupRules(line, "to", to4, to6)
-	writeServerGroup(line, serverVPC)
+	writeServerGroup(line, serverVPC, clientPrefix4.Masked(), clientPrefix6.Masked())
 }
 
 func writeSubnet(line func(string, ...any), name, vpc string, p4, p6 netip.Prefix) {
 	line("  %s: {vpc: %s, cidr: %s, ipv6: %q, routeTable: %s, networkAcl: %s}", name, vpc, p4.Masked(), p6.Masked(), name, name)
 }
 
-func writeServerGroup(line func(string, ...any), vpc string) {
+func writeServerGroup(line func(string, ...any), vpc string, from4, from6 netip.Prefix) {
 	line("  server:\n    vpc: %s\n    egress: []\n    ingress:", vpc)
-	writeGroupRules(line, "from", clientPrefix4.Masked(), clientPrefix6.Masked())
+	writeGroupRules(line, "from", from4, from6)
 }
 
 func writeClient(line func(string, ...any)) {

@@ -11,7 +11,7 @@ import (
 func TestScenariosHold(t *testing.T) {
 	for name, source := range map[string]string{
 		"routed": scenario(wayRouted), "gateways": scenario(wayGateways), "peering": scenario(wayPeering),
-		"transit gateway": scenario(wayTransit), "tunnel": scenario(wayTunnel),
+		"transit gateway": scenario(wayTransit), "tunnel": scenario(wayTunnel), "client": scenario(wayClient),
 		"scale of 2": scaleScenario(2, 0), "scale of the most": scaleScenario(MaxInstances, 3),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -19,7 +19,7 @@ func TestScenariosHold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if w.Instances[clientNode] == nil && w.SiteHosts[clientNode] == nil || w.Instances[serverNode] == nil && w.InternetHosts[serverNode] == nil {
+			if w.Instances[clientNode] == nil && w.SiteHosts[clientNode] == nil && w.VPNClients[clientNode] == nil || w.Instances[serverNode] == nil && w.InternetHosts[serverNode] == nil {
 				t.Error("a node is missing")
 			}
 		})

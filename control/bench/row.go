@@ -49,6 +49,7 @@ func rows() []row {
 	peering := &labNetwork{scenario: scenario(wayPeering), server4: otherServer4.Addr(), server6: otherServer6.Addr()}
 	transit := &labNetwork{scenario: scenario(wayTransit), server4: otherServer4.Addr(), server6: otherServer6.Addr()}
 	tunnel := &labNetwork{scenario: scenario(wayTunnel), server4: otherServer4.Addr(), mtu: ethernetMTU}
+	byClient := &labNetwork{scenario: scenario(wayClient), server4: otherServer4.Addr(), mtu: ethernetMTU}
 	return []row{
 		{name: "direct", network: networkDirect, about: "client and server on one veth pair, no router: the limit of this machine"},
 		{name: rowKernel, network: networkKernel, about: "Linux forwards between two veth pairs"},
@@ -60,6 +61,7 @@ func rows() []row {
 		{name: "vpcsim+peering", lab: peering, rules: true, about: "a lab: the same between two VPCs, peered"},
 		{name: "vpcsim+tgw", lab: transit, rules: true, about: "a lab: the same between two VPCs at a transit gateway"},
 		{name: "vpcsim+vpn", lab: tunnel, rules: true, about: "a lab: from a customer's site by a Site-to-Site VPN tunnel, WireGuard in user space at both ends"},
+		{name: "vpcsim+client-vpn", lab: byClient, rules: true, about: "a lab: from a machine on the Internet that is connected by Client VPN, WireGuard in user space at both ends"},
 	}
 }
 
