@@ -84,6 +84,9 @@ func TestTransitGatewayConnect(t *testing.T) {
 					return !strings.Contains(u.ok("get", "transitGatewayRouteTable", "hub/default").stdout, "10.80.0.0/16")
 				})
 				u.expectOutput("shop", "ping -c 1 -W 2 10.82.0.1", `1 received`)
+				// A peer that goes takes its device along, of whichever sort.
+				u.ok("apply", u.example("tgw-connect", "  sdwan2: {attachment", "  # {attachment", "fault: transitGatewayConnectPeer sdwan2", "fault: transitGatewayConnectPeer sdwan1", "serve: [tcp/443]", "serve: [http/443]"))
+				u.expectOutput("sdwan2", "ip -brief link | cut -d' ' -f1 | cut -d@ -f1 | grep -v '^lo$' | sort | tr '\\n' ' '", `^eth0 $`)
 			})
 		})
 	}

@@ -23,7 +23,8 @@ type Config struct {
 	MTU           int // of packets inside, in bytes
 }
 
-// Tunnel is a tunnel that runs.
+// Tunnel is a tunnel that runs: two goroutines of its own, one for each direction, which
+// share nothing but the two files, and which Close ends and waits for.
 type Tunnel struct {
 	link   link
 	socket *net.IPConn
@@ -56,6 +57,8 @@ func Open(c Config) (*Tunnel, error) {
 	}
 	t := &Tunnel{link: device, socket: socket}
 	t.close = sync.OnceFunc(func() {
+		// Both goroutines sleep in a read of one and write to the other: either file
+		// that is closed ends one of them, so that both have to be.
 		_, _ = socket.Close(), device.Close()
 		t.done.Wait()
 	})
@@ -83,7 +86,7 @@ func (t *Tunnel) wrap() {
 	size := t.link.BatchSize()
 	buffers, sizes := make([][]byte, size), make([]int, size)
 	for i := range buffers {
-		buffers[i] = make([]byte, room+largest)
+		buffers[i] = make([]byte, room+largest) // a device may hand over more than its MTU, uncut
 	}
 	for failures := 0; failures < 100; {
 		n, err := t.link.Read(buffers, sizes, room)
@@ -99,6 +102,7 @@ func (t *Tunnel) wrap() {
 			if sizes[i] == 0 {
 				continue
 			}
+			// In place: the header goes where the room before the packet ends.
 			b := buffers[i][room-headerLen : room+sizes[i]]
 			putHeader(b)
 			// What cannot be sent is lost, as on any link: who sent it will notice.

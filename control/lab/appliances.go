@@ -27,23 +27,30 @@ type appliances struct {
 	running map[string]*appliance // by instance
 }
 
+// appliance routes as a site's router does, but for its tunnels: they are GRE, run in
+// the daemon itself, and are closed by the appliance.
 type appliance struct {
 	*siteRouter
 	open map[string]*openGRE // by Connect peer
+	made int                 // pairs so far: no two that live have one name
 }
 
 // openGRE is a tunnel that is open, and what it and its device were made of.
 type openGRE struct {
+	// config is as the world wants it, without PairEnd, so that it can be compared.
 	config    gre.Config
-	addresses string
+	addresses string // that the device was given last
 	tunnel    *gre.Tunnel
+	paired    bool // the device is a veth pair, which Close leaves
 }
 
 func newAppliances(h *host.Host, dir string, log *slog.Logger) *appliances {
 	return &appliances{host: h, dir: dir, log: log, running: map[string]*appliance{}}
 }
 
-// converge makes the appliances those of w.
+// converge makes the appliances those of w. An appliance whose node is another one was
+// replaced, or is back from a fault: its devices went with the old namespace, and what
+// still runs has sockets in it that lead nowhere.
 func (a *appliances) converge(w *control.World) error {
 	for name, running := range a.running {
 		if i := w.Instances[name]; i == nil || i.Status.Appliance == nil || running.node != nodeName(w, name) {
@@ -60,7 +67,7 @@ func (a *appliances) converge(w *control.World) error {
 		running := a.running[name]
 		if running == nil {
 			if len(i.Status.Appliance.ConnectPeers) == 0 {
-				continue
+				continue // nobody to speak with; one that lost its peers is kept below, and falls silent
 			}
 			running = &appliance{open: map[string]*openGRE{}, siteRouter: &siteRouter{
 				node: nodeName(w, name), host: a.host, log: a.log.With("appliance", name),
@@ -90,10 +97,12 @@ func (a *appliance) converge(w *control.World, name, dir string) error {
 			Name: devices[peer], Local: p.PeerAddress, Remote: p.Status.TransitGatewayAddress, MTU: dataplane.TransitGatewayMTU - packet.GREOverhead(outer),
 		}
 	}
+	// First all that go: a device's name or an address may be another peer's now.
 	for peer, o := range a.open {
 		if config, keep := wanted[peer]; !keep || config != o.config {
-			o.tunnel.Close()
-			delete(a.open, peer)
+			if err := a.shut(peer); err != nil {
+				return err
+			}
 		}
 	}
 	a.setNextHops(w, name, devices)
@@ -102,27 +111,43 @@ func (a *appliance) converge(w *control.World, name, dir string) error {
 	if err := a.install(); err != nil {
 		return err
 	}
-	for place, peer := range status.ConnectPeers {
-		if err := a.setTunnel(w.TransitGatewayConnectPeers[peer], peer, place, wanted[peer], status.LAN); err != nil {
+	for _, peer := range status.ConnectPeers {
+		if err := a.setTunnel(w.TransitGatewayConnectPeers[peer], peer, wanted[peer], status.LAN); err != nil {
 			return err
 		}
 	}
+	// Last: a session's first packets come from addresses that the devices have now.
 	return a.route(w, name, dir)
+}
+
+// shut ends a tunnel. A TUN device goes with it; a pair would stay, and swallow what
+// its routes lead into it.
+func (a *appliance) shut(peer string) error {
+	o := a.open[peer]
+	o.tunnel.Close()
+	delete(a.open, peer)
+	if !o.paired {
+		return nil
+	}
+	return a.host.RemovePair(a.node, o.config.Name)
 }
 
 // setTunnel opens a tunnel unless it is open, and gives its device its addresses: the
 // appliance's own in its networks come first, since that is what its packets come from.
-func (a *appliance) setTunnel(p *control.TransitGatewayConnectPeer, peer string, place int, config gre.Config, lan []netip.Prefix) error {
+func (a *appliance) setTunnel(p *control.TransitGatewayConnectPeer, peer string, config gre.Config, lan []netip.Prefix) error {
 	o := a.open[peer]
 	if o == nil {
 		made := config
 		if !host.TUNAllowed() {
-			made.PairEnd = fmt.Sprintf("pair%d", place)
+			made.PairEnd = fmt.Sprintf("pair%d", a.made)
+			a.made++
 			if err := a.host.Pair(a.node, made.Name, made.PairEnd, made.MTU); err != nil {
 				return err
 			}
 		}
-		o = &openGRE{config: config}
+		o = &openGRE{config: config, paired: made.PairEnd != ""}
+		// The device and the socket stay in the namespace of the thread that opened
+		// them, whoever uses them later.
 		err := a.host.In(a.node, func() (err error) {
 			o.tunnel, err = gre.Open(made)
 			return err
@@ -152,6 +177,7 @@ func (a *appliance) setTunnel(p *control.TransitGatewayConnectPeer, peer string,
 // setNextHops notes which device leads to AWS's inside addresses, and the way that the
 // tunnels' own packets take.
 func (a *appliance) setNextHops(w *control.World, name string, devices map[string]string) {
+	// Sessions of the built-in router that go on report while this is changed.
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.byPeer)
@@ -221,11 +247,12 @@ func (a *appliance) route(w *control.World, name, dir string) error {
 }
 
 func (a *appliance) close() {
-	a.siteRouter.close()
-	for _, o := range a.open {
-		o.tunnel.Close()
+	a.siteRouter.close() // BGP first, while its good-byes still have a way
+	for peer := range a.open {
+		if err := a.shut(peer); err != nil {
+			a.log.Error("GRE tunnel", "connectPeer", peer, "error", err)
+		}
 	}
-	a.open = map[string]*openGRE{}
 }
 
 func (a *appliances) close() {

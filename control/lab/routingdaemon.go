@@ -208,7 +208,7 @@ func (d *routingDaemon) stop() {
 	if d.process == nil {
 		return
 	}
-	d.stopping.Store(true)
+	d.stopping.Store(true) // before the signal: an end that is wanted is no news
 	_ = d.process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.process.Done():
@@ -216,6 +216,8 @@ func (d *routingDaemon) stop() {
 		_ = d.process.Kill()
 		<-d.process.Done()
 	}
+	// What the daemon left running may hold the pipe's other end open, so that its
+	// reader is ended here; then both goroutines are waited for.
 	_ = d.output.Close()
 	d.done.Wait()
 	d.process = nil

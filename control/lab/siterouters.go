@@ -173,6 +173,9 @@ func (r *siteRouter) converge(w *control.World, name string, tunnels []customerT
 			PersistentKeepalive: keepalive,
 		})
 	}
+	// The process makes its devices in its own time, and neither addresses nor routes
+	// can be given to what is not there. Only then BGP, whose sessions come from these
+	// addresses, and whose routes lead into these devices.
 	if err := errors.Join(r.tunnels.set(state), r.tunnels.await()); err != nil {
 		return err
 	}
@@ -289,7 +292,9 @@ func (r *siteRouter) speak(kind control.Router, state bgp.State, dir string) err
 	}
 }
 
-// bgpEvent takes over the best paths of the built-in router.
+// bgpEvent takes over the best paths of the built-in router. A goroutine of its
+// sessions calls it, so that it holds mu for the maps alone: stopRouting waits for
+// those goroutines, and install asks the kernel.
 func (r *siteRouter) bgpEvent(e bgp.Event) {
 	if len(e.Best) == 0 && len(e.NoBest) == 0 {
 		return
@@ -310,9 +315,11 @@ func (r *siteRouter) bgpEvent(e bgp.Event) {
 	}
 }
 
+// stopRouting ends whatever speaks BGP, and forgets what it has learned; the caller
+// gives the kernel what is left, or the node is gone.
 func (r *siteRouter) stopRouting() {
 	if r.builtin != nil {
-		r.builtin.Close()
+		r.builtin.Close() // no event comes after it, so that best stays empty
 		r.builtin = nil
 	}
 	if r.daemon != nil {
@@ -324,6 +331,7 @@ func (r *siteRouter) stopRouting() {
 	r.mu.Unlock()
 }
 
+// close says good-bye by BGP while the tunnels still carry it.
 func (r *siteRouter) close() {
 	r.stopRouting()
 	if r.tunnels != nil { // an appliance has others

@@ -65,6 +65,7 @@ func (s *speakers) converge(w *control.World) error {
 			return fmt.Errorf("BGP of %s: %w", g.name, err)
 		}
 	}
+	// Close waits for the sessions, which report to event meanwhile: s.mu is free.
 	for handle, server := range s.servers {
 		if !wanted[handle] {
 			server.Close()
@@ -147,7 +148,9 @@ func learned(r bgp.Route) control.BGPRoute {
 	return route
 }
 
-// event notes what a session reports. It is called by the sessions.
+// event notes what a session reports. It is called by goroutines of the sessions, which
+// converge and close wait for: it must not want what their callers hold, and only
+// leaves word that there is news.
 func (s *speakers) event(e bgp.Event) {
 	if e.Error != "" {
 		s.log.Error("BGP", "error", e.Error)

@@ -97,7 +97,9 @@ func (v *vpn) apply() error {
 		v.routers.converge(v.world), v.clients.converge(v.world), v.appliances.converge(v.world))
 }
 
-// watch looks at tunnels and sessions until it is stopped.
+// watch looks at tunnels and sessions until it is stopped: sessions leave word when
+// something happens, but WireGuard says nothing by itself, and that a peer has fallen
+// silent is no event at all.
 func (v *vpn) watch(ctx context.Context) {
 	defer close(v.done)
 	ticker := time.NewTicker(tunnelPause)
@@ -119,7 +121,9 @@ func (v *vpn) watch(ctx context.Context) {
 }
 
 // look makes known what has changed: control chooses its routes anew, and what
-// AWS announces follows from them.
+// AWS announces follows from them. That may be news again, for which the next look is;
+// it ends when nothing differs any more. The lab's own lock is held by whoever calls
+// converge, and not wanted here.
 func (v *vpn) look() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -137,6 +141,8 @@ func (v *vpn) look() {
 		return
 	}
 	v.rib = rib
+	// Store's, not what was looked at: a file may have been applied meanwhile, whose
+	// converge waits for us.
 	v.world, _ = v.store.World()
 	if err := v.apply(); err != nil {
 		v.log.Error("learned routes", "error", err)
@@ -177,6 +183,9 @@ func (v *vpn) traffic() map[string]TunnelTraffic {
 	return v.tunnels.traffic()
 }
 
+// close ends the customers' ends before AWS's, so that none calls where nobody is any
+// more, and no log of the last moment is about that. The watcher is waited for without
+// the lock, which it wants.
 func (v *vpn) close() {
 	v.stop()
 	<-v.done

@@ -72,6 +72,8 @@ func (p *wireGuardProcess) command(directories map[string]string, args ...string
 	process, err := p.host.Command(p.node, host.ProcessSpec{
 		Args: args, Stdin: pipes[0][0], Stdout: pipes[1][1], Stderr: pipes[2][1], Files: host.NodeFiles{Directories: directories},
 	})
+	// The process has its own copies. With ours open we would never read an end of its
+	// output, nor it one of its input.
 	for _, theirs := range []*os.File{pipes[0][0], pipes[1][1], pipes[2][1]} {
 		_ = theirs.Close()
 	}
@@ -87,6 +89,9 @@ func (p *wireGuardProcess) command(directories map[string]string, args ...string
 	return pipes[0][1], pipes[1][0], nil
 }
 
+// event is called by the goroutine that reads what the process says, which ends with
+// the process. Whoever awaits is woken, and looks for himself: a channel of one is
+// enough, and never holds the reader up.
 func (p *wireGuardProcess) event(e wireguard.Event) {
 	p.mu.Lock()
 	switch {
@@ -112,6 +117,8 @@ func (p *wireGuardProcess) event(e wireguard.Event) {
 // set makes state the one in force, with pairs where there can be no TUN devices. The
 // devices are there once await has returned.
 func (p *wireGuardProcess) set(state wireguard.State) error {
+	// Before the process has the state: what failed last time must not be taken for
+	// its answer.
 	p.mu.Lock()
 	clear(p.failed)
 	p.mu.Unlock()
@@ -173,7 +180,8 @@ func (p *wireGuardProcess) await() error {
 	}
 }
 
-// close ends the process, and the devices with it.
+// close ends the process, and the devices with it. Its pipes come last: the reader has
+// read to their ends by then.
 func (p *wireGuardProcess) close() {
 	_ = p.remote.Close()
 	p.wanted = nil

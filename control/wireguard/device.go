@@ -39,6 +39,8 @@ func openDevice(t Tunnel, socketDirectory string, log *slog.Logger) (*tunnelDevi
 		Verbosef: device.DiscardLogf,
 		Errorf:   func(format string, args ...any) { log.Debug("wireguard", "message", fmt.Sprintf(format, args...)) },
 	})
+	// Keys before Up: what arrives at a socket without any is lost, and the other end
+	// would wait five seconds before it calls again.
 	if err := errors.Join(d.device.IpcSet(t.settings(nil)), d.device.Up()); err != nil {
 		d.device.Close()
 		return nil, err
@@ -123,7 +125,9 @@ func (d *tunnelDevice) listen(directory string) error {
 	return nil
 }
 
-// serve answers wg(8), which may as well change what is set.
+// serve answers wg(8), which may as well change what is set. A client that was accepted
+// while close runs would be waited for without anybody to end it: so whether there is
+// still somebody to note it, and the noting, are one step under mu.
 func (d *tunnelDevice) serve() {
 	for {
 		client, err := d.socket.Accept()
@@ -149,7 +153,8 @@ func (d *tunnelDevice) serve() {
 	}
 }
 
-// close removes the device and waits for everything.
+// close removes the device and waits for everything. Those who ask go first: their
+// handlers use the device.
 func (d *tunnelDevice) close() {
 	if d.socket != nil {
 		_ = d.socket.Close() // removes the file, too

@@ -52,6 +52,9 @@ func openPair(name, other string, mtu int) (tun.Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", other, err)
 	}
+	// It neither spins, since there may be a hundred of these on a machine, nor dozes in
+	// a system call that Go's scheduler does not know of: that costs a processor for a
+	// tick of the kernel's clock each time.
 	p, err := port.OpenAFPacket(port.AFPacketConfig{Spin: -1, NoDoze: true})
 	if err != nil {
 		return nil, err
@@ -61,6 +64,8 @@ func openPair(name, other string, mtu int) (tun.Device, error) {
 		return nil, err
 	}
 	d := &pairDevice{name: name, mtu: mtu, port: p, events: make(chan tun.Event, 1)}
+	// The inner end has ARP off and knows no neighbours: it takes what is for its own
+	// address, and what it sends we read whatever the address.
 	copy(d.header[:], inner.HardwareAddr)
 	copy(d.header[6:], outer.HardwareAddr)
 	d.events <- tun.EventUp
@@ -71,6 +76,7 @@ func openPair(name, other string, mtu int) (tun.Device, error) {
 func (d *pairDevice) Read(buffers [][]byte, sizes []int, offset int) (n int, err error) {
 	for n < len(buffers) {
 		if !d.cutting {
+			// Close wakes it; the second is only so that no wait is for ever.
 			wait := time.Second
 			if n > 0 {
 				wait = 0

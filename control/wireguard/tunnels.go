@@ -69,6 +69,8 @@ func (t *Tunnels) Set(state State) error {
 	for i := range state.Tunnels {
 		wanted[state.Tunnels[i].Name] = &state.Tunnels[i]
 	}
+	// Those that go come first, since a new one may want their port or address. An MTU
+	// is the device's from its making on.
 	for name, d := range t.devices {
 		if w := wanted[name]; w == nil || w.mtu() != d.tunnel.mtu() {
 			t.remove(d, w == nil)
@@ -156,6 +158,7 @@ func (t *Tunnels) Close() {
 	if closed {
 		return
 	}
+	// The goroutine that looks takes mu: it is waited for without it.
 	close(t.stop)
 	t.done.Wait()
 	t.mu.Lock()
