@@ -87,9 +87,9 @@ func (a *app) alarmHistory(ctx context.Context, follow, asJSON bool) error {
 		var remote *lab.RemoteError
 		switch {
 		case err == nil:
-		case ctx.Err() != nil && !first:
+		case ctx.Err() != nil && !first: // Ctrl-C is how following ends
 			return nil
-		case first || errors.As(err, &remote):
+		case first || errors.As(err, &remote): // the lab is there, and says no
 			return err
 		default:
 			fmt.Fprintf(a.stderr, "Lab %s has ended.\n", client.Name())

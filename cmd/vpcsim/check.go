@@ -65,6 +65,8 @@ type checks struct {
 	close func()
 }
 
+// check reports each result as it comes, for a person; whatever a program reads is
+// written at the end, as one document.
 func (a *app) check(ctx context.Context, args []string, driver, format string) error {
 	how, err := a.chooseChecks(ctx, args, driver)
 	if err != nil {

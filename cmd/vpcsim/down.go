@@ -11,7 +11,8 @@ import (
 	"github.com/vpcsim/vpcsim/control/lab"
 )
 
-// downLimit is how long a lab may take to end.
+// downLimit is how long a lab may take to end. Most of it is for flow logs and
+// connection logs that have to be in their files; without them it takes milliseconds.
 const downLimit = 15 * time.Second
 
 func (a *app) downCommand() *cobra.Command {
@@ -37,7 +38,7 @@ touched.`,
 			if err != nil {
 				return err
 			}
-			var errs []error
+			var errs []error // one lab that does not end must not keep the others up
 			for _, name := range names {
 				errs = append(errs, a.takeDown(cmd.Context(), name))
 			}
@@ -48,6 +49,8 @@ touched.`,
 	return c
 }
 
+// labsToTakeDown are named by an argument or --lab. None running is no mistake with
+// --all, which scripts call to be sure.
 func (a *app) labsToTakeDown(args []string, all bool) ([]string, error) {
 	if all {
 		if len(args) > 0 {

@@ -45,6 +45,8 @@ drops by reason, and the counters of the packet socket.`,
 	return c
 }
 
+// labStatuses asks every lab, and waits for none for long: a list that hangs because one
+// lab does would hide the others.
 func labStatuses(ctx context.Context) ([]*lab.Status, error) {
 	names, err := lab.Names()
 	list := []*lab.Status{}

@@ -12,7 +12,7 @@ import (
 // anything has changed; "" is nothing to say.
 func (a *app) operate(ctx context.Context, op control.Operation, format string, say func(w *control.World, changed bool) string) error {
 	for name, value := range op.Parameters {
-		if value == "" {
+		if value == "" { // a flag that was not given: control knows what stands for it
 			delete(op.Parameters, name)
 		}
 	}

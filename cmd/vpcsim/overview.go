@@ -33,6 +33,7 @@ func writeOverview(out io.Writer, w *control.World) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Sites)) {
 		s := w.Sites[name]
+		// A site is a machine, too: its name is its router's in exec, trace and checks.
 		rows = append(rows, []string{name, "", address(s.Status.PublicIP), address(s.Status.IPv6), "(router)", "", ""})
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.SiteHosts)) {

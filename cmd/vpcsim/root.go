@@ -77,7 +77,7 @@ machine's own network is touched.`,
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.CompletionOptions.DisableDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true // ours is in a group, and says how to use it
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.lab, "lab", "l", os.Getenv(labVariable), "which lab, by `name`, if several run (or $"+labVariable+")")
 	flags.Lookup("lab").DefValue = "" // help must not depend on the environment

@@ -85,7 +85,7 @@ their own. What comes faster than --rate is counted, not shown.`,
 			default:
 				writeTrace(a.stdout, t)
 			}
-			if err == nil && !t.Passed {
+			if err == nil && !t.Passed { // scripts ask by the exit code
 				return exitWith(exitFailed)
 			}
 			return err
@@ -100,6 +100,8 @@ their own. What comes faster than --rate is counted, not shown.`,
 	return c
 }
 
+// trace asks the lab that runs, whose state counts: a tracked connection passes where a
+// new one would not. A file has no state, so its answer is that of a lab just started.
 func (a *app) trace(cmd *cobra.Command, path string, query lab.TraceQuery) (*lab.Trace, error) {
 	if path != "" {
 		file, err := a.openScenario(path)
@@ -153,7 +155,7 @@ func writeLeg(w io.Writer, leg lab.TraceLeg, word string, width int) {
 		object := step.Object()
 		pad := strings.Repeat(" ", width-utf8.RuneCountInString(object))
 		fmt.Fprintf(w, "  %s  %s%s  %s", verdict, object, pad, step.Text)
-		if step.After != now {
+		if step.After != now { // addresses only where they change: else every line would have them
 			fmt.Fprintf(w, "  [now %s]", step.After)
 			now = step.After
 		}

@@ -47,7 +47,7 @@ func (a *app) up(ctx context.Context, file lab.File, detach bool) error {
 		return explainRunning(err)
 	}
 	if !detach {
-		defer running.Stop()
+		defer running.Stop() // whatever fails from here on, a lab in the foreground goes with its command
 	}
 	client, err := lab.Connect(running.Name)
 	if err != nil {
@@ -83,13 +83,14 @@ func (a *app) attend(ctx context.Context, running *lab.Running) error {
 	case <-ctx.Done():
 		running.Stop()
 		<-ended
-		if isTerminal(a.stdout) {
+		if isTerminal(a.stdout) { // on a line of its own, behind the terminal's ^C
 			fmt.Fprintf(a.stdout, "\nLab %s is down.\n", running.Name)
 		}
 		return nil
 	}
 }
 
+// explainRunning adds the three ways on from a lab that is up already.
 func explainRunning(err error) error {
 	var running *lab.AlreadyRunningError
 	if errors.As(err, &running) {

@@ -30,6 +30,9 @@ started, and no lab is needed. Exit code 0: all files are valid; 1: one is not.`
 	return c
 }
 
+// validate reads every file before it ends, whatever the first has: CI wants all
+// problems of all files in one run. They go to the standard output, being what was
+// asked for.
 func (a *app) validate(arguments []string, asJSON bool) error {
 	all := []lab.Problem{}
 	for _, argument := range arguments {
