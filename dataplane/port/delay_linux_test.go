@@ -195,8 +195,10 @@ func TestPingTakesAsLongAsTheLinkSays(t *testing.T) {
 		all := d.ping(family, 50, 2*time.Millisecond)
 		got := medianTime(all)
 		t.Logf("family %d: %s without the link, %s with 20 ms (%s to %s)", family, near, got, slices.Min(all), slices.Max(all))
-		if slices.Min(all) < 20*time.Millisecond || got > 21*time.Millisecond {
-			t.Errorf("family %d: %s with a link of 20 ms", family, got)
+		// None may come too early. How late they come is up to a busy machine, but
+		// for the luckiest.
+		if luckiest := slices.Min(all); luckiest < 20*time.Millisecond || luckiest > 21*time.Millisecond {
+			t.Errorf("family %d: %s with a link of 20 ms", family, luckiest)
 		}
 	}
 }
