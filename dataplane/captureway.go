@@ -58,6 +58,7 @@ func (c *Capture) NextWay(visit func(*Way)) bool {
 
 // takeWay keeps what w decided, if the capture wants it.
 func (c *Capture) takeWay(w *Walk, link uint32) {
+	// The platform's own answer has the link of whom it answers.
 	if w.pkt.Frame == &c.engine.answerFrame {
 		link = 0
 	}
@@ -80,6 +81,8 @@ func (c *Capture) wantsWay(w *Walk, from Handle) bool {
 	if w.pkt.Family == 0 || w.reason == ReasonNeighbor || w.reason == ReasonMembership || w.nSteps == 0 {
 		return false
 	}
+	// A filter for an address has to match a NAT gateway's inside as well as its
+	// outside: whoever wrote it knows only one of them.
 	subject := filterSubject{length: len(w.pkt.Frame.Data), verdict: w.verdict, reason: w.reason}
 	for i := range w.tuples[:w.nTuples] {
 		subject.tuple, subject.family = &w.tuples[i], 6

@@ -76,11 +76,14 @@ type clientVPNAssociation struct {
 	table    *bart.Table[clientVPNRoute]
 }
 
+// clientVPNRoute leads to the association's subnet, whose own routes say the rest (C8),
+// or, local, to other clients.
 type clientVPNRoute struct {
 	index uint32 // in the endpoint's texts
 	local bool
 }
 
+// vpnClient is what the place of a client's interface leads to.
 type vpnClient struct {
 	endpoint    uint32
 	association int // index of the interface it landed on, or -1
@@ -109,6 +112,8 @@ func (w *Walk) leaveClient(index uint32) Hop {
 	if !w.hop() {
 		return w.drop(StageClientVPN, ReasonTTLExpired, e.handle, 0)
 	}
+	// Both directions are clamped where they meet the tunnel: neither end is told when a
+	// packet is too large for it.
 	w.clamp(ClientVPNMTU)
 	out := &w.snap.interfaces[client.association]
 	route, ok := w.snap.clientVPNAssociations[out.place].table.Lookup(w.tuple.Dst.Netip())
@@ -137,6 +142,8 @@ func (w *Walk) intoVPC(index uint32) Hop {
 	if !translate(ni) {
 		return Hop{}
 	}
+	// The interface owns the address that the packet bears now, so that rules which name
+	// its group match (C7).
 	w.sender, w.origin = int(index), int(index)
 	if service, ok := w.serviceFor(ni); ok {
 		return w.toService(ni, service) // the VPC's resolver
@@ -207,6 +214,8 @@ func (w *Walk) toClient(e *clientVPNEndpoint, association int) Hop {
 		return w.drop(StageClientVPN, ReasonNotConnected, e.handle, 0)
 	}
 	ni := &w.snap.interfaces[index]
+	// A client that reconnected to another zone has another interface's address in the
+	// VPC; answers to the old one are lost, as on AWS.
 	landed := w.snap.vpnClients[ni.place].association
 	if landed < 0 || association >= 0 && landed != association {
 		return w.drop(StageClientVPN, ReasonNotConnected, e.handle, 0)

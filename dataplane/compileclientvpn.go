@@ -28,10 +28,15 @@ func (c *compiler) registerClientVPN(add func(Object, int)) {
 	}
 }
 
+// firstClientVPN is the place of the first association's interface.
 func (c *compiler) firstClientVPN() int {
 	return c.firstConnectPeer() + 2*len(c.b.TransitGatewayConnectPeers)
 }
 
+// clientVPNInterfaces makes interfaces in the order that registerClientVPN gave places
+// in. Those of associations are attached to their subnets, so that answers find them by
+// the local route, as AWS's network interfaces there (C2, C6). Clients are attached to
+// nothing: no VPC has a way to them but by an answer (C9).
 func (c *compiler) clientVPNInterfaces(all []networkInterface) []networkInterface {
 	place := uint32(0)
 	for i := range c.b.ClientVPNEndpoints {
@@ -42,6 +47,8 @@ func (c *compiler) clientVPNInterfaces(all []networkInterface) []networkInterfac
 				subnet: c.resolve(a.Object, KindSubnet, a.Subnet), addresses: addresses(a.Addresses),
 				timeouts: DefaultTimeouts, routerMAC: routerMAC(a.Subnet),
 			}
+			// An unresolved subnet has index 0: attaching there would report more that is
+			// wrong than is.
 			if len(c.errs) == 0 {
 				c.attach(&ni, uint32(len(all)))
 			}
@@ -58,6 +65,9 @@ func (c *compiler) clientVPNInterfaces(all []networkInterface) []networkInterfac
 	return all
 }
 
+// clientVPN compiles routes, rules and clients. Groups are numbered per endpoint, in the
+// order that its rules name them, so that asking for membership is a comparison of bits
+// however many groups a client is in.
 func (c *compiler) clientVPN() {
 	numbers := make([]map[string]int, len(c.b.ClientVPNEndpoints)) // of the groups that rules name
 	for i := range c.b.ClientVPNEndpoints {
@@ -70,6 +80,7 @@ func (c *compiler) clientVPN() {
 					numbers[i][g] = len(numbers[i])
 				}
 			}
+			// Rules of one CIDR lie together: only those of the longest count (C4).
 			same, _ := out.rules.Get(r.CIDR.Masked())
 			out.rules.Insert(r.CIDR.Masked(), append(same, authorizationRule{uint32(j), r.All, groupBitsOf(r.Groups, numbers[i])}))
 			out.ruleTexts = append(out.ruleTexts, r.Text)
@@ -83,6 +94,8 @@ func (c *compiler) clientVPN() {
 		}
 	}
 	for _, x := range c.b.VPNClients {
+		// A client without an association is known all the same: what it sends is
+		// dropped with the endpoint's state as the reason (C2).
 		client := vpnClient{endpoint: c.resolve(x.Object, KindClientVPNEndpoint, x.Endpoint), association: -1}
 		if x.Association != 0 {
 			client.association = int(c.resolve(x.Object, KindClientVPNInterface, x.Association))
@@ -93,6 +106,8 @@ func (c *compiler) clientVPN() {
 			if client.association >= 0 && c.s.interfaces[client.association].gateway != e.handle {
 				c.errs = append(c.errs, fmt.Errorf("%s: its association is of another endpoint", x.Object))
 			}
+			// The endpoint gives every address once; two owners would make it chance
+			// who gets an answer.
 			address := packet.AddrFrom(x.Address)
 			if other, taken := e.clients.get(address); taken {
 				c.errs = append(c.errs, fmt.Errorf("%s: address %s is taken by %s", x.Object, x.Address, c.s.objects[c.s.interfaces[other].handle]))

@@ -9,10 +9,13 @@ import (
 // This file compiles Connect peers. Each has two interfaces, its inside and its
 // outside, behind those of VPN tunnels and BGP speakers.
 
+// firstConnectPeer is the place of the first peer's inside; its outside follows it.
 func (c *compiler) firstConnectPeer() int {
 	return c.firstTunnel() + len(c.b.VPNTunnels) + len(c.b.BGPSpeakers)
 }
 
+// registerConnectPeers gives both ends of every tunnel a place. The outside is the same
+// object by another handle: users know of one thing only.
 func (c *compiler) registerConnectPeers(add func(Object, int)) {
 	at := c.firstConnectPeer()
 	for _, x := range c.b.TransitGatewayConnectPeers {
@@ -24,6 +27,9 @@ func (c *compiler) registerConnectPeers(add func(Object, int)) {
 	}
 }
 
+// connectPeerInterfaces makes the ends. Only the inside has addresses, AWS's own (T17):
+// the outside is recognized by both outer addresses (T18), one of which two peers may
+// have in common.
 func (c *compiler) connectPeerInterfaces(all []networkInterface) []networkInterface {
 	for i, x := range c.b.TransitGatewayConnectPeers {
 		for _, handle := range []Handle{x.Handle, x.Outside} {
@@ -40,6 +46,7 @@ func (c *compiler) connectPeerInterfaces(all []networkInterface) []networkInterf
 	return all
 }
 
+// connectPeers resolves what the tunnels are founded on.
 func (c *compiler) connectPeers() {
 	c.s.connectEnds = map[connectEnd]uint32{}
 	for i := range c.b.TransitGatewayConnectPeers {
@@ -54,6 +61,7 @@ func (c *compiler) connectPeers() {
 			stopped: x.Stopped,
 		}
 		p.mtu = uint16(transitMTU - packet.GREOverhead(p.local))
+		// VPCs' attachments come first among all. A VPN's cannot be a transport (T17).
 		if int(p.transport) >= len(c.b.TransitGatewayAttachments) {
 			c.errs = append(c.errs, fmt.Errorf("%s: %s cannot carry GRE packets: it is not a VPC's", x.Object, c.s.objects[x.Transport]))
 			continue
@@ -61,6 +69,7 @@ func (c *compiler) connectPeers() {
 		if p.local.Is4() != p.remote.Is4() {
 			c.errs = append(c.errs, fmt.Errorf("%s: %s and %s are of different families", x.Object, p.local, p.remote))
 		}
+		// Two peers with the same ends could not be told apart by what arrives.
 		end := connectEnd{p.transport, p.local, p.remote}
 		if other, taken := c.s.connectEnds[end]; taken {
 			c.errs = append(c.errs, fmt.Errorf("%s: its ends are those of %s", x.Object, c.s.objects[c.s.connectPeers[other].handle]))
@@ -68,12 +77,15 @@ func (c *compiler) connectPeers() {
 		c.s.connectEnds[end] = uint32(i)
 		if len(c.errs) == 0 {
 			vpc := c.resolve(x.Object, KindVPC, c.b.TransitGatewayAttachments[p.transport].VPC)
+			// The appliance may be on premises, behind the transport, and has no zone then.
 			if owner, ok := c.s.vpcs[vpc].owners.get(p.remote); ok {
 				p.zone = c.s.subnets[c.s.interfaces[owner].subnet].zone
 			}
 		}
 		if x.Speaker != 0 {
 			p.speaker = int(c.resolve(x.Object, KindBGPSpeaker, x.Speaker))
+			// What the speaker sends goes into the tunnel whose address it bears, as with
+			// VPN tunnels.
 			for _, a := range x.Addresses {
 				c.s.speakerTunnels[speakerAddress{uint32(p.speaker), packet.AddrFrom(a)}] = p.set
 			}

@@ -9,6 +9,9 @@ import (
 // This file compiles VPC endpoints and load balancers. Their interfaces follow all
 // others: those of gateway endpoints, of interface endpoints, of load balancers.
 
+// registerEndpoints gives places in the order that endpointInterfaces makes interfaces
+// in. Interface endpoints and load balancers are objects of their own besides: they
+// speak for all their interfaces.
 func (c *compiler) registerEndpoints(add func(Object, int)) {
 	at := c.firstEndpoint()
 	for _, e := range c.b.GatewayEndpoints {
@@ -31,6 +34,7 @@ func (c *compiler) registerEndpoints(add func(Object, int)) {
 	}
 }
 
+// firstEndpoint is the place of the first gateway endpoint, behind all VPN clients.
 func (c *compiler) firstEndpoint() int {
 	n := c.firstClientVPN() + len(c.b.VPNClients)
 	for i := range c.b.ClientVPNEndpoints {
@@ -39,6 +43,8 @@ func (c *compiler) firstEndpoint() int {
 	return n
 }
 
+// endpointInterfaces makes the interfaces. A gateway endpoint's has its service's public
+// addresses and is attached to no subnet: only routes lead to it (E2).
 func (c *compiler) endpointInterfaces(all []networkInterface) []networkInterface {
 	for i, e := range c.b.GatewayEndpoints {
 		all = append(all, networkInterface{
@@ -90,8 +96,11 @@ func (c *compiler) endpoints() {
 	}
 	for _, b := range c.b.LoadBalancers {
 		for _, n := range b.Nodes {
+			// Targets stay in control's order: which of them a flow goes to follows from
+			// their addresses, so that a publication moves no flow (see chooseTarget).
 			out := loadBalancerNode{ignorePrivateLink: b.IgnorePrivateLink}
 			for _, l := range n.Listeners {
+				// The walk takes the first that matches; a second would never be asked.
 				if out.listener(l.Protocol, l.Port) != nil {
 					c.errs = append(c.errs, fmt.Errorf("%s: two listeners for %s/%d", b.Object, protocolName(l.Protocol), l.Port))
 				}

@@ -18,6 +18,8 @@ func (c *compiler) groups() {
 		members[g.Handle] = map[packet.Addr]struct{}{}
 		c.s.groupTexts[g.Handle] = groupText{ingress: texts(g.Ingress), egress: texts(g.Egress)}
 	}
+	// All members before the first set: a rule may name a group that only a later
+	// interface carries (S9).
 	for n := range c.grouped {
 		for _, g := range n.groups {
 			c.resolve(n.owner, KindSecurityGroup, g)
@@ -64,13 +66,17 @@ func (c *compiler) grouped(yield func(groupedInterface) bool) {
 	}
 }
 
+// groupedInterface is what groups need to know of an interface, whatever it is of.
 type groupedInterface struct {
+	// owner names the groups: of a node its load balancer, else itself.
 	owner     Object
 	handle    Handle
 	groups    []Handle
 	addresses []netip.Addr
 }
 
+// groupSet is shared by all interfaces that carry the same groups, in whatever order: in
+// a large lab rules take most of a snapshot's memory.
 func (c *compiler) groupSet(handles []Handle, members map[Handle]map[packet.Addr]struct{}) *groupSet {
 	sorted := slices.Clone(handles)
 	slices.Sort(sorted)

@@ -16,9 +16,11 @@ func (c *compiler) trafficMirrors() {
 	slices.SortStableFunc(sessions, func(a, b TrafficMirrorSession) int { return cmp.Compare(a.Number, b.Number) })
 	for _, x := range sessions {
 		source, target := c.primary(x.Object, x.Source), c.primary(x.Object, x.Target)
+		// VXLAN goes over IPv4, whatever it carries: no address, no session (M4).
 		if source.IsZero() || target.IsZero() {
 			continue
 		}
+		// One test per packet in a lab without mirroring.
 		c.s.mirrored = true
 		ni := &c.s.interfaces[c.index[x.Source]]
 		ni.mirrors = append(ni.mirrors, mirrorSession{
@@ -41,6 +43,7 @@ func (c *compiler) primary(of Object, h Handle) packet.Addr {
 	return a
 }
 
+// mirrorRules sorts rules by number, the first of which decides (M7).
 func mirrorRules(rules []TrafficMirrorRule) []mirrorRule {
 	rules = slices.Clone(rules)
 	slices.SortStableFunc(rules, func(a, b TrafficMirrorRule) int { return cmp.Compare(a.Number, b.Number) })

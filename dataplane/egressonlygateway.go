@@ -30,6 +30,7 @@ func (w *Walk) egressOnlyGateway(index uint32) Hop {
 	if !w.trackSender() { // R35
 		return Hop{}
 	}
+	// An error is about a connection that is there or is not; it makes none (R34).
 	if !w.pkt.ICMPError {
 		key := tupleFlowKey(gateway.handle, &w.tuple, w.icmpType, egress)
 		if slot, found := w.findFlow(&key); found {
@@ -56,6 +57,8 @@ func (w *Walk) fromInternet6(vpcIndex uint32) Hop {
 	return w.internetGatewayIn(uint32(v.internetGateway))
 }
 
+// answersByEgressOnly asks the route table of the destination's subnet for the way back
+// to the source: a VPC may have both gateways, and a subnet uses one of them (R37).
 func (w *Walk) answersByEgressOnly(v *vpc) bool {
 	owner, ok := v.owners.get(w.tuple.Dst)
 	if !ok {
@@ -66,6 +69,7 @@ func (w *Walk) answersByEgressOnly(v *vpc) bool {
 	return ok && entry.hop.Kind == hopEgressOnlyGateway
 }
 
+// egressOnlyGatewayIn lets in what answers something that went out here (R33).
 func (w *Walk) egressOnlyGatewayIn(v *vpc) Hop {
 	gateway := &w.snap.egressOnlyGateways[v.egressOnly]
 	var key flowKey

@@ -10,6 +10,8 @@ import (
 
 // This file words what a Client VPN endpoint says.
 
+// explainClientVPN tells the two things apart that a packet needs, a route and a rule
+// (C3): most questions about Client VPN are about one taken for the other.
 func (s *Snapshot) explainClientVPN(t *TraceStep, step Step, before, after packet.Tuple) {
 	e := s.clientVPNEndpointOf(step.Object)
 	switch {
@@ -19,6 +21,8 @@ func (s *Snapshot) explainClientVPN(t *TraceStep, step Step, before, after packe
 		}
 		t.Text = t.Rule
 	case step.Stage == StageClientVPNRoute:
+		// Routes are per association, so the one the client landed on is part of the
+		// answer: the route may be there for another zone (C3).
 		t.Text = fmt.Sprintf("no route matches %s for clients that landed on %s", after.Dst, s.subnetOf(Handle(step.Detail)))
 	case step.Stage == StageAuthorization:
 		s.explainAuthorization(t, e, step, after)
@@ -45,6 +49,8 @@ func (s *Snapshot) subnetOf(h Handle) string {
 	return "an association that is gone"
 }
 
+// explainAuthorization names the rules that were asked. Where a longer CIDR took the
+// client's rule away (C4), they are what a user looks for.
 func (s *Snapshot) explainAuthorization(t *TraceStep, e *clientVPNEndpoint, step Step, tuple packet.Tuple) {
 	if e != nil && step.Reason != ReasonNoRule {
 		t.Rule = e.rulesBeside(step.Detail)

@@ -10,6 +10,7 @@ import (
 // ones, belong to no attachment's traffic but the Connect attachment's; what carries
 // them is another.
 func (s *Snapshot) explainConnectPeer(step Step, before, after packet.Tuple) string {
+	// An index may be of a snapshot that is gone by now.
 	carrier := func(index uint32) Object {
 		if int(index) < len(s.attachments) {
 			return s.objectOf(s.attachments[index].handle)
@@ -19,6 +20,7 @@ func (s *Snapshot) explainConnectPeer(step Step, before, after packet.Tuple) str
 	switch {
 	case step.Reason == ReasonOK:
 		return fmt.Sprintf("a GRE packet from %s to %s: traffic of %s, not of what carries it", after.Src, after.Dst, carrier(step.Detail))
+	// Detail tells the outside, where the GRE packet starts, from the inside.
 	case step.Reason == ReasonEncapsulated && step.Detail > 0:
 		return fmt.Sprintf("its GRE packet from %s to %s goes by %s", after.Src, after.Dst, carrier(step.Detail-1))
 	case step.Reason == ReasonEncapsulated:

@@ -13,14 +13,17 @@ func (s *Snapshot) explainEndpoint(step Step, before, after packet.Tuple) string
 		return fmt.Sprintf("a gateway endpoint serves its own VPC only, and %s is not of %s", after.Src, s.objectOf(Handle(step.Detail)))
 	case ReasonNotFromInternet:
 		return "the addresses of an endpoint cannot be reached from the Internet"
+	// The route covers the service's whole range, in which it has few addresses (E2).
 	case ReasonNoHost:
 		return fmt.Sprintf("nobody at the service has %s", after.Dst)
+	// AWS says the same in no packet: silence is all that a client gets (E16).
 	case ReasonEndpointClosed:
 		return "the endpoint is not available: it drops what comes to it"
 	case ReasonEndpointProtocol:
 		return fmt.Sprintf("%s: an interface endpoint carries TCP and UDP only, and answers no ping", protocolName(uint8(step.Detail)))
 	case ReasonTooBig:
 		return "larger than 8500 bytes: an endpoint drops it and tells nobody"
+	// Those of NAT have their words in explainPlace; here nobody thinks of NAT.
 	case ReasonNATExpired:
 		return "inside a connection the endpoint does not know, or forgot after 350 s: answered with a TCP reset"
 	case ReasonNoListener:
@@ -45,6 +48,8 @@ func (s *Snapshot) explainEndpoint(step Step, before, after packet.Tuple) string
 
 // explainService says which way a packet passes an endpoint.
 func (s *Snapshot) explainService(step Step, t packet.Tuple) string {
+	// By search: the step names the endpoint, which may have an interface in each zone,
+	// and the packet's addresses say which of them it is at.
 	for i := range s.interfaces {
 		ni := &s.interfaces[i]
 		service := ""

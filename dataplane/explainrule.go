@@ -35,6 +35,8 @@ func traffic(stage Stage, t packet.Tuple, port uint16) string {
 	return fmt.Sprintf("%s %s %s", what, stageDirections[stage][1], remote)
 }
 
+// explainGroup names the rule of the group that allowed the packet, or all groups that
+// did not: a refusal is nobody's rule, for groups have no deny (S1).
 func (s *Snapshot) explainGroup(t *TraceStep, step Step, tuple packet.Tuple, port uint16) {
 	dir := stageDirections[step.Stage][0]
 	switch step.Reason {
@@ -56,10 +58,12 @@ func (s *Snapshot) explainGroup(t *TraceStep, step Step, tuple packet.Tuple, por
 		t.Text = fmt.Sprintf("%s: an ICMP error about a connection of this interface", dir)
 	case ReasonTableFull:
 		t.Text = fmt.Sprintf("%s: the lab tracks as many connections as it can", dir)
+		// AWS's own name for the counter that an instance's ethtool shows (S30).
 		if step.Detail > 0 {
 			t.Text = fmt.Sprintf("%s: the interface tracks %d connections, its allowance (conntrack_allowance_exceeded)", dir, step.Detail)
 		}
 	default:
+		// The step names the interface: rules of all its groups are one list (S1).
 		if groups := s.groupsOf(step.Object); len(groups) > 0 {
 			t.Objects = groups
 		}
@@ -84,6 +88,8 @@ func (s *Snapshot) groupsOf(h Handle) []Object {
 	return list
 }
 
+// explainACL names the rule by its number, the way users know it. Rule * is the default
+// that nobody wrote and nobody can remove (S35).
 func (s *Snapshot) explainACL(t *TraceStep, step Step, tuple packet.Tuple, port uint16) {
 	dir := direction(ingress)
 	if step.Stage == StageNetworkACLOut {
@@ -106,6 +112,9 @@ func (s *Snapshot) explainACL(t *TraceStep, step Step, tuple packet.Tuple, port 
 	}
 }
 
+// explainRoute covers the tables of subnets and gateways, of transit gateways and of
+// virtual private gateways, which all name a route by its index. Handles are unique, so
+// that at most one of them has the step's object.
 func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
 	unavailable := ""
 	for i := range s.routeTables {
@@ -125,6 +134,7 @@ func (s *Snapshot) explainRoute(t *TraceStep, step Step, tuple packet.Tuple) {
 		}
 	}
 	switch step.Reason {
+	// No route decided in these three cases, whatever index the step has.
 	case ReasonOK:
 		t.Rule, t.Text = "", fmt.Sprintf("%s is in its VPC", tuple.Dst)
 	case ReasonRouted:

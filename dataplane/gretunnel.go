@@ -25,6 +25,8 @@ func (e *Engine) throughTunnels(w *Walk, out []packet.Frame, first int) []packet
 
 func (e *Engine) walkOn(w *Walk, out []packet.Frame, first int) []packet.Frame {
 	snap := w.snap
+	// A tunnel may lead into another (a Connect attachment over a VPC that another one
+	// reaches): each round takes all frames one tunnel further.
 	for depth := 0; ; depth++ {
 		t := &e.tunnels
 		t.frames = t.frames[:0]
@@ -62,6 +64,8 @@ func (e *Engine) throughTunnel(w *Walk, f *packet.Frame, depth int, out []packet
 	}
 	if index == p.outside {
 		inner, ok := w.unwrap(f, p)
+		// Not a local variable: the walk keeps a pointer to its frame, which would
+		// move it to the heap.
 		if e.tunnels.passing = inner; ok {
 			out = e.forward(w, &e.tunnels.passing, out)
 		}

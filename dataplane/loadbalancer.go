@@ -40,6 +40,8 @@ type LoadBalancerTarget struct {
 	Port    uint16
 }
 
+// loadBalancerNode is what the place of its interface leads to. Health of targets is
+// control's to know: those out of service are not in the snapshot.
 type loadBalancerNode struct {
 	ignorePrivateLink bool
 	listeners         []listener
@@ -70,6 +72,7 @@ func (w *Walk) privateLink(index uint32) Hop {
 	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, egress)
 	mapping, place, found := w.findMapping(&key)
 	if !found {
+		// A balancer is a proxy: without its own state there is nothing to go on with.
 		if w.tuple.Proto == packet.ProtoTCP && !opens(&w.pkt) {
 			return w.drop(StageVPCEndpoint, ReasonNATExpired, ni.handle, 0) // idle for too long: reset
 		}
@@ -163,11 +166,13 @@ func (w *Walk) enterLoadBalancer(index uint32) Hop {
 	if back < 0 || w.snap.interfaces[back].kind != KindVPCEndpointInterface {
 		return w.drop(StageLoadBalancer, ReasonNATNoMapping, ni.gateway, 0)
 	}
+	// The answer counts for the idle time too, and closes what both sides closed.
 	w.noteMapping(mapping, place, found, ingress)
 	e := &w.snap.interfaces[back]
 	if !w.moveTo(w.snap.subnets[e.subnet].zone) {
 		return Hop{}
 	}
+	// Nothing of the provider's stays in the packet, neither address nor port (E18).
 	k := &mapping.key
 	w.tuple.Src, w.tuple.SrcPort, w.tuple.Dst, w.tuple.DstPort = k.remote, k.remotePort, k.local, k.localPort
 	w.translated(StageLoadBalancer, ReasonNATIn, ni.gateway)

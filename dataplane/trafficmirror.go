@@ -204,6 +204,8 @@ func (e *Engine) encapsulate(w *Walk, s *mirrorSession, ni *networkInterface, in
 		most = min(most, s.length)
 	}
 	inner = inner[:min(len(inner), most)]
+	// The payload is scratch of this session's packet: Append copies it into the arena,
+	// where it lives until the next batch.
 	m.payload = append(m.payload[:0], 8, 0, 0, 0) // the flag of a valid network ID
 	m.payload = binary.BigEndian.AppendUint32(m.payload, s.network<<8)
 	m.payload = append(m.payload, inner...)
@@ -226,6 +228,7 @@ func (e *Engine) sendMirrors(snap *Snapshot, now int64, out []packet.Frame) []pa
 	v.copied = true
 	for i := range m.copies {
 		c := &m.copies[i]
+		// The core built it: there is nothing that could be wrong with it.
 		packet.Parse(&v.pkt, &c.frame)
 		v.begin()
 		v.lag, v.underWay = c.lag, c.lag > 0
@@ -241,6 +244,7 @@ func (e *Engine) sendMirrors(snap *Snapshot, now int64, out []packet.Frame) []pa
 		if v.verdict == VerdictPass {
 			m.of(c.session.handle).Delivered++
 		}
+		// Frames are the arena's, and must not be kept past the batch.
 		*c = mirrorCopy{}
 	}
 	m.copies = m.copies[:0]
