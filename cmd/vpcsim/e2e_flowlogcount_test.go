@@ -45,13 +45,23 @@ func TestFlowLogsCountWhatProgramsCounted(t *testing.T) {
 	for _, to := range []string{"10.0.2.20", "2001:db8:1:2::20"} {
 		u.ok("exec", "a", "--", "ping", "-q", "-i", "0.01", "-c", strconv.Itoa(pings), "-s", strconv.Itoa(pingSize), to)
 	}
-	tcp := u.iperf("a", "-c", "10.0.2.20", "-n", "20M")
+	// What was sent again passed twice; what the server no longer waited for never
+	// passed. Only a run without either says what the records must say.
+	tcp := u.iperf("a", "-c", "10.0.2.20", "-n", "5M")
+	for tries := 1; tcp.retransmits > 0 || tcp.received != tcp.bytes; tries++ {
+		if tries == 20 {
+			t.Fatalf("of %d runs of iperf3 none went without retransmission to its end; the last: %+v", tries, tcp)
+		}
+		tcp = u.iperf("a", "-c", "10.0.2.20", "-n", "5M")
+	}
 	udp := u.iperf("a", "-c", "2001:db8:1:2::20", "-u", "-n", "2M", "-b", "200M", "-l", "1200")
 	segments := map[string]int{"a": u.segmentsSent("a"), "b": u.segmentsSent("b")}
 	u.ok("down")
 
 	// A connection's segments have 20 bytes of IP, 20 of TCP and 12 of its options;
 	// the first of each side has 20 of these. Iperf3 sends a cookie of 37 bytes first.
+	// Acknowledgements have more options when segments overtook each other: of them
+	// only the number is foreseen, and that by the kernel.
 	const cookie = 37
 	count := func(total, payload int) traffic { return traffic{total, payload + 52*total + 8} }
 	for _, who := range []string{"a", "b"} {
@@ -61,7 +71,7 @@ func TestFlowLogsCountWhatProgramsCounted(t *testing.T) {
 		}
 		got := u.flowTraffic("counted", who)
 		key := func(direction string, words ...any) string { return fmt.Sprint(append(words, direction)...) }
-		toServer, toClient := key(there, "tcp ", tcp.port, " 5201 "), key(back, "tcp 5201 ", tcp.port, " ")
+		toServer := key(there, "tcp ", tcp.port, " 5201 ")
 		want := map[string]traffic{
 			key(there, "icmp "):                    {pings, pings * (20 + 8 + pingSize)},
 			key(back, "icmp "):                     {pings, pings * (20 + 8 + pingSize)},
@@ -70,9 +80,7 @@ func TestFlowLogsCountWhatProgramsCounted(t *testing.T) {
 			key(there, "udp ", udp.port, " 5201 "): {udp.packets + 1, udp.bytes + 4 + (udp.packets+1)*48}, // it says hello first
 			key(back, "udp 5201 ", udp.port, " "):  {1, 4 + 48},
 		}
-		if tcp.retransmits == 0 { // else a payload passed twice
-			want[toServer], want[toClient] = count(got[toServer].Packets, tcp.bytes+cookie), count(got[toClient].Packets, 0)
-		}
+		want[toServer] = count(got[toServer].Packets, tcp.bytes+cookie)
 		for key, w := range want {
 			if diff := cmp.Diff(w, got[key]); diff != "" {
 				t.Errorf("%s of the records of %s (-iperf3 and ping +records):\n%s", key, who, diff)
@@ -90,8 +98,8 @@ func TestFlowLogsCountWhatProgramsCounted(t *testing.T) {
 }
 
 // iperfRun is what iperf3 says of a test: the port of the connection that had the
-// data, what was sent, and for UDP in how many datagrams.
-type iperfRun struct{ port, packets, bytes, retransmits int }
+// data, what was sent and received, and for UDP in how many datagrams.
+type iperfRun struct{ port, packets, bytes, received, retransmits int }
 
 // iperf runs a client in an instance.
 func (u *user) iperf(instance string, args ...string) iperfRun {
@@ -103,8 +111,9 @@ func (u *user) iperf(instance string, args ...string) iperfRun {
 			}
 		}
 		End struct {
-			Sent struct{ Bytes, Packets, Retransmits int } `json:"sum_sent"`
-			Sum  struct{ Bytes, Packets int }
+			Sent     struct{ Bytes, Packets, Retransmits int } `json:"sum_sent"`
+			Received struct{ Bytes int }                       `json:"sum_received"`
+			Sum      struct{ Bytes, Packets int }
 		}
 		Error string
 	}
@@ -114,7 +123,7 @@ func (u *user) iperf(instance string, args ...string) iperfRun {
 		u.t.Fatalf("iperf3: %v\n%s", err, r)
 	}
 	end := answer.End
-	return iperfRun{answer.Start.Connected[0].LocalPort, end.Sum.Packets, max(end.Sent.Bytes, end.Sum.Bytes), end.Sent.Retransmits}
+	return iperfRun{answer.Start.Connected[0].LocalPort, end.Sum.Packets, max(end.Sent.Bytes, end.Sum.Bytes), end.Received.Bytes, end.Sent.Retransmits}
 }
 
 // segmentsSent is what an instance's kernel says of TCP, all of it.

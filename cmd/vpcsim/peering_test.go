@@ -31,13 +31,13 @@ func TestGetShowsPeerings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ args, format, want string }{
-		{"vpcPeerings", formatTable, `NAME  ID    STATE               REQUESTER  ACCEPTER  MESSAGE
-ab    ID-A  deleted             a          b         Deleted by 123456789012
-ac    ID-B  pending-acceptance  a          c         Pending Acceptance by 210987654321
-bc    ID-C  active              b          c         Active
+		{"vpcPeerings", formatTable, `NAME  ID    STATE               REQUESTER  ACCEPTER  MESSAGE                             EXPIRES
+ab    ID-A  deleted             a          b         Deleted by 123456789012             -
+ac    ID-B  pending-acceptance  a          c         Pending Acceptance by 210987654321  -
+bc    ID-C  active              b          c         Active                              -
 `},
-		{"vpcPeering bc", formatWide, `NAME  ID    STATE   REQUESTER  ACCEPTER  MESSAGE  REQUESTER ACCOUNT  REQUESTER REGION  ACCEPTER ACCOUNT  ACCEPTER REGION  DNS RESOLUTION      FAULT
-bc    ID-C  active  b          c         Active   123456789012       us-east-1         210987654321      eu-west-1        requester,accepter  -
+		{"vpcPeering bc", formatWide, `NAME  ID    STATE   REQUESTER  ACCEPTER  MESSAGE  EXPIRES  REQUESTER ACCOUNT  REQUESTER REGION  ACCEPTER ACCOUNT  ACCEPTER REGION  DNS RESOLUTION      FAULT
+bc    ID-C  active  b          c         Active   -        123456789012       us-east-1         210987654321      eu-west-1        requester,accepter  -
 `},
 	} {
 		var out bytes.Buffer
