@@ -69,7 +69,7 @@ var kinds = []Kind{
 		return &w.TransitGatewayRouteTables
 	}),
 	kind("clientVpnEndpoints", "clientVpnEndpoint", "Client VPN endpoint", "cvpn-endpoint", "InvalidClientVpnEndpointId.NotFound", func(w *World) *map[string]*ClientVPNEndpoint { return &w.ClientVPNEndpoints }),
-	kind("vpnClients", "vpnClient", "VPN client", "cvpn-connection", "InvalidClientVpnConnection.IdNotFound", func(w *World) *map[string]*VPNClient { return &w.VPNClients }),
+	kind("vpnClients", "vpnClient", "VPN client", "cvpn-client", "InvalidClientVpnConnection.IdNotFound", func(w *World) *map[string]*VPNClient { return &w.VPNClients }),
 	kind("instances", "instance", "instance", "i", "InvalidInstanceID.NotFound", func(w *World) *map[string]*Instance { return &w.Instances }),
 	kind("targetGroups", "targetGroup", "target group", "tg", "TargetGroupNotFound", func(w *World) *map[string]*TargetGroup { return &w.TargetGroups }),
 	kind("loadBalancers", "loadBalancer", "load balancer", "nlb", "LoadBalancerNotFound", func(w *World) *map[string]*LoadBalancer { return &w.LoadBalancers }),

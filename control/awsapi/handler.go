@@ -73,7 +73,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := callOf(w, r)
 	if c == nil {
-		http.Error(w, "this is no request to CloudWatch Logs, CloudWatch or EC2: vpcsim emulates no other service of AWS here", http.StatusNotFound)
+		http.Error(w, "this is no request to CloudWatch Logs, CloudWatch, EC2 or STS: vpcsim emulates no other service of AWS here", http.StatusNotFound)
 		return
 	}
 	// Refused, and not queued: AWS's clients know Throttling and come again by
@@ -157,6 +157,7 @@ const (
 	serviceLogs       = "logs"
 	serviceCloudWatch = "cloudwatch"
 	serviceEC2        = "ec2"
+	serviceSTS        = "sts"
 )
 
 // unknownOperation is what a service calls one that it does not have, where that is not
@@ -189,5 +190,8 @@ var operations = map[string]map[string]operation{
 	serviceEC2: {
 		"DescribeClientVpnConnections": take((*Handler).describeClientVPNConnections),
 		"DescribeFlowLogs":             take((*Handler).describeFlowLogs),
+	},
+	serviceSTS: {
+		"GetCallerIdentity": take((*Handler).getCallerIdentity),
 	},
 }

@@ -11,11 +11,11 @@ import (
 )
 
 // queryProtocol is AWS's oldest: forms, answered with XML. CloudWatch's former
-// clients speak it, and EC2's, which number lists in another way and write the
+// clients speak it, STS's, and EC2's, which number lists in another way and write the
 // answers themselves.
 type queryProtocol struct{}
 
-const cloudWatchVersion, ec2Version = "2010-08-01", "2016-11-15"
+const cloudWatchVersion, ec2Version, stsVersion = "2010-08-01", "2016-11-15", "2011-06-15"
 
 // readForm learns from the form what is asked.
 func (c *call) readForm() *Error {
@@ -32,8 +32,10 @@ func (c *call) readForm() *Error {
 		c.service = serviceCloudWatch
 	case ec2Version:
 		c.service = serviceEC2
+	case stsVersion:
+		c.service = serviceSTS
 	default:
-		return refuse("NoSuchVersion", "The requested version (%s) of the service is not one that vpcsim emulates: CloudWatch has %s, EC2 %s", version, cloudWatchVersion, ec2Version)
+		return refuse("NoSuchVersion", "The requested version (%s) of the service is not one that vpcsim emulates: CloudWatch has %s, EC2 %s, STS %s", version, cloudWatchVersion, ec2Version, stsVersion)
 	}
 	return nil
 }
@@ -150,7 +152,11 @@ func (queryProtocol) reply(c *call, answer any) (string, []byte, error) {
 		err := xml.NewEncoder(&b).Encode(answer)
 		return xmlContentType, b.Bytes(), err
 	}
-	fmt.Fprintf(&b, `<%sResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/">`, c.operation)
+	namespace := "http://monitoring.amazonaws.com/doc/" + cloudWatchVersion + "/"
+	if c.service == serviceSTS {
+		namespace = "https://sts.amazonaws.com/doc/" + stsVersion + "/"
+	}
+	fmt.Fprintf(&b, `<%sResponse xmlns="%s">`, c.operation, namespace)
 	if answer != nil {
 		element(&b, c.operation+"Result", reflect.ValueOf(answer))
 	}
