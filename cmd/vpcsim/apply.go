@@ -57,7 +57,8 @@ func (a *app) planCommand() *cobra.Command {
 		Use:   "plan FILE",
 		Short: "Show what apply would change, and why it matters",
 		Long: `Show what "vpcsim apply FILE" would change in the running lab, resource by
-resource, and what each change means for packets. Nothing is changed.`,
+resource, and what each change means for packets. Nothing is changed. What stands in
+brackets, such as (S23), is AWS's behaviour by its row in docs/fidelity.md.`,
 		Example: `  vpcsim plan my-lab.yaml
   vpcsim plan my-lab.yaml -o json`,
 		Args:              cobra.ExactArgs(1),

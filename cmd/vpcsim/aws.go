@@ -28,7 +28,8 @@ lab, on an address that exists for as long as it runs. What a lab answers:
   aws cloudwatch  describe-alarms, describe-alarms-for-metric,
                   describe-alarm-history, set-alarm-state, list-metrics,
                   get-metric-statistics, get-metric-data
-  aws ec2         describe-flow-logs, describe-client-vpn-connections`,
+  aws ec2         describe-flow-logs, describe-client-vpn-connections
+  aws sts         get-caller-identity`,
 		Example: `  vpcsim aws logs tail /aws/vpc/flowlogs --follow
   vpcsim aws logs filter-log-events --log-group-name /aws/vpc/flowlogs \
       --filter-pattern '[..., action=REJECT, status]'
