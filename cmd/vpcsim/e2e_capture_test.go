@@ -58,9 +58,10 @@ func TestCaptureIsReadByTcpdump(t *testing.T) {
 			t.Errorf("after Ctrl-C: exit code %d\n%s", code, capture.stderr)
 		}
 
+		requirePrograms(t, "tcpdump")
 		tcpdump, err := exec.LookPath("tcpdump")
 		if err != nil {
-			t.Skip("tcpdump is not there to read the file")
+			t.Fatal(err)
 		}
 		for filter, want := range map[string]int{
 			"icmp[0] == 8 and src host 10.0.1.10":                    2 + 2, // app, nat:inside
@@ -95,9 +96,10 @@ func TestCaptureEndsWithTheLab(t *testing.T) {
 	asEveryUser(t, func(t *testing.T, u *user) {
 		u.ok("up", "-d", u.file("q.yaml"))
 		capture := u.start(u.command("capture", "web", "-w", "-"))
+		requirePrograms(t, "tcpdump")
 		tcpdump, err := exec.LookPath("tcpdump")
 		if err != nil {
-			t.Skip("tcpdump is not there to read the file")
+			t.Fatal(err)
 		}
 		if r := u.run("capture", "web", "--filter", "tcp prot 80"); r.code != exitUsage || !strings.Contains(r.stderr, `filter, column 5: "prot" does not belong here`) {
 			t.Errorf("a wrong filter: %s", r)

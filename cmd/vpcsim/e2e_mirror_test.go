@@ -13,9 +13,10 @@ import (
 // it, on its own interface and behind a peering.
 func TestTrafficMirrorIsSeenByTcpdump(t *testing.T) {
 	asEveryUser(t, func(t *testing.T, u *user) {
+		requirePrograms(t, "tcpdump")
 		tcpdump, err := exec.LookPath("tcpdump")
 		if err != nil {
-			t.Skip("tcpdump is not there")
+			t.Fatal(err)
 		}
 		u.ok("up", "-d", "traffic-mirroring")
 		file := filepath.Join(u.dir, "far.pcapng")
