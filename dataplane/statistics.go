@@ -84,7 +84,7 @@ func (e *Engine) Statistics() *Statistics {
 		}
 		s.Interfaces = append(s.Interfaces, t)
 	}
-	for h := range snap.gateways() {
+	for _, h := range snap.gateways() {
 		s.Gateways = append(s.Gateways, ObjectTraffic{Object: snap.Object(h), Traffic: read(h)})
 	}
 	byHandle := func(a, b ObjectTraffic) int { return cmp.Compare(a.Handle, b.Handle) }

@@ -60,40 +60,30 @@ func (t *trafficTable) bind(s *Snapshot) {
 			need(i)
 		}
 	}
-	for h := range s.gateways() {
+	for _, h := range s.gateways() {
 		need(int(h / linkPageSize))
 	}
 }
 
-// gateways yields the handles of what counts traffic and is no interface.
-func (s *Snapshot) gateways() func(yield func(Handle) bool) {
-	return func(yield func(Handle) bool) {
-		for i := range s.internetGateways {
-			if !yield(s.internetGateways[i].handle) {
-				return
-			}
-		}
-		for i := range s.egressOnlyGateways {
-			if !yield(s.egressOnlyGateways[i].handle) {
-				return
-			}
-		}
-		for i := range s.peerings {
-			if !yield(s.peerings[i].handle) {
-				return
-			}
-		}
-		for i := range s.attachments {
-			if !yield(s.attachments[i].handle) {
-				return
-			}
-		}
-		for i := range s.vpnGateways {
-			if !yield(s.vpnGateways[i].handle) {
-				return
-			}
-		}
+// gateways are the handles of what counts traffic and is no interface.
+func (s *Snapshot) gateways() []Handle {
+	var list []Handle
+	for i := range s.internetGateways {
+		list = append(list, s.internetGateways[i].handle)
 	}
+	for i := range s.egressOnlyGateways {
+		list = append(list, s.egressOnlyGateways[i].handle)
+	}
+	for i := range s.peerings {
+		list = append(list, s.peerings[i].handle)
+	}
+	for i := range s.attachments {
+		list = append(list, s.attachments[i].handle)
+	}
+	for i := range s.vpnGateways {
+		list = append(list, s.vpnGateways[i].handle)
+	}
+	return list
 }
 
 // gatewayPass is a packet at a gateway that counts it.

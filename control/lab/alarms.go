@@ -2,9 +2,7 @@ package lab
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/vpcsim/vpcsim/control"
@@ -40,22 +38,9 @@ type AlarmHistory struct {
 // without asking all the time. It answers with the history after a sequence number, and waits for some if
 // there is none.
 func (s *apiServer) alarms(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	after, wait := uint64(0), time.Duration(0)
-	var err error
-	if text := query.Get("after"); text != "" {
-		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			fail(w, &UsageError{fmt.Sprintf("after=%q is no sequence number", text), ""})
-			return
-		}
+	if after, wait, ok := poll(w, r); ok {
+		reply(w, s.lab.cloudWatch.since(r.Context(), after, wait))
 	}
-	if text := query.Get("wait"); text != "" {
-		if wait, err = time.ParseDuration(text); err != nil {
-			fail(w, &UsageError{fmt.Sprintf("wait=%q is no duration", text), ""})
-			return
-		}
-	}
-	reply(w, s.lab.cloudWatch.since(r.Context(), after, wait))
 }
 
 // since ends with the client's request, too: a client that has gone must not keep a

@@ -2,10 +2,8 @@ package lab
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -235,20 +233,7 @@ func (l *flowLogs) report(w *control.World) {
 }
 
 func (s *apiServer) flowLogs(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	after, wait := uint64(0), time.Duration(0)
-	var err error
-	if text := query.Get("after"); text != "" {
-		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			fail(w, &UsageError{fmt.Sprintf("after=%q is no sequence number", text), ""})
-			return
-		}
+	if after, wait, ok := poll(w, r); ok {
+		reply(w, s.lab.flowLogs.since(r.Context(), after, r.URL.Query().Get("log"), wait))
 	}
-	if text := query.Get("wait"); text != "" {
-		if wait, err = time.ParseDuration(text); err != nil {
-			fail(w, &UsageError{fmt.Sprintf("wait=%q is no duration", text), ""})
-			return
-		}
-	}
-	reply(w, s.lab.flowLogs.since(r.Context(), after, query.Get("log"), wait))
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -159,14 +158,9 @@ func drops(r dataplane.Reason) bool {
 }
 
 func (s *apiServer) drops(w http.ResponseWriter, r *http.Request) {
-	after := uint64(0)
-	if text := r.URL.Query().Get("after"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			fail(w, &UsageError{fmt.Sprintf("after=%q is no sequence number", text), ""})
-			return
-		}
-		after = n
+	after, _, ok := poll(w, r)
+	if !ok {
+		return
 	}
 	snapshot := s.lab.engine.Snapshot()
 	list := []Drop{}
