@@ -382,8 +382,11 @@ func TestTunnelToCustomerInNamespace(t *testing.T) {
 					}
 				}
 			}
+			// The streams are over for who measured them; their last segments may
+			// still be on the way, or waiting to be decrypted.
+			eventually(t, "all that came is authentic", func() bool { return s.ends[1].Stats().Rejected == 0 })
 			stats := s.ends[1].Stats()
-			if stats.Sent == 0 || stats.Received == 0 || stats.Rejected != 0 || stats.Peer.Addr() != s.outside[2] || time.Since(stats.LastHandshake) > time.Minute {
+			if stats.Sent == 0 || stats.Received == 0 || stats.Peer.Addr() != s.outside[2] || time.Since(stats.LastHandshake) > time.Minute {
 				t.Errorf("%+v", stats)
 			}
 		})
