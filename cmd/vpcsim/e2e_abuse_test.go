@@ -125,7 +125,7 @@ func TestAbuseSpoofingWithRealPrograms(t *testing.T) {
 		if got := u.neighbor("router", "10.0.1.10"); got != web {
 			t.Errorf("A-C12 A-C14: 10.0.1.10 is at %s, want %s", got, web)
 		}
-		u.expectOutput("private", "curl -sS -m 2 http://10.0.1.10/", `^web `)
+		u.expectOutput("private", "curl -sS -m 5 http://10.0.1.10/", `^web `)
 		u.expectOutput("spare", "arping -f -c 1 -w 1 -I eth0 10.0.1.99", `Received 0 response`) // A-C13
 		b.check()
 	})
@@ -343,6 +343,6 @@ func TestAbuseSYNFloodFillsTheTable(t *testing.T) {
 	if r := u.shell("client", "curl -sS -m 0.5 http://10.0.2.20/"); !strings.Contains(r.stdout, "timed out") {
 		t.Errorf("S30: a new tracked connection: %s", r)
 	}
-	u.expectOutput("web", "curl -sS -m 2 http://10.0.2.10/", `^private `) // S21: what needs no tracking goes on
+	u.expectOutput("web", "curl -sS -m 5 http://10.0.2.10/", `^private `) // S21: what needs no tracking goes on
 	b.check()
 }

@@ -137,7 +137,7 @@ func TestClientVPNListensForMachinesOutside(t *testing.T) {
 	quick("up")
 	defer quick("down")
 	reaches := func() bool {
-		out, err := run("curl -sS -m 2 http://10.90.1.10/")
+		out, err := run("curl -sS -m 5 http://10.90.1.10/")
 		return err == nil && strings.Contains(out, "answers 10.90.1.")
 	}
 	u.eventually("the machine reaches the server", reaches)

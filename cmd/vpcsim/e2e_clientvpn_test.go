@@ -50,7 +50,7 @@ func TestClientVPNMachinesOfTheLab(t *testing.T) {
 		// Far away, at the end of its machine's link to the Internet.
 		u.ok("link", "set", "ben", "delay=20ms")
 		u.within(15*time.Second, "ben is far away", func() bool {
-			return regexp.MustCompile(`time=4\d(\.\d+)? ms`).MatchString(u.shell("ben", "ping -c 1 -W 1 10.80.3.10").stdout)
+			return regexp.MustCompile(`time=4\d(\.\d+)? ms`).MatchString(u.shell("ben", "ping -c 1 -W 5 10.80.3.10").stdout)
 		})
 		if s := u.status(); s.Packets.Drops["bug"] > 0 {
 			t.Errorf("drops %v", s.Packets.Drops)

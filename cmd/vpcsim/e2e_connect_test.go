@@ -59,10 +59,10 @@ func TestTransitGatewayConnect(t *testing.T) {
 				u.within(10*time.Second, "IPv6", func() bool {
 					return u.run("exec", "shop", "--", "ping", "-c", "1", "-W", "1", "2001:db8:8000::1").code == exitOK
 				})
-				u.expectOutput("shop", "ping -c 1 -W 2 10.80.0.1", `1 received`)
+				u.expectOutput("shop", "ping -c 1 -W 5 10.80.0.1", `1 received`)
 				u.expectOutput("sdwan1", test.sessions, test.established)
 				// What fits into the tunnel passes whole, and what does not is answered.
-				u.expectOutput("shop", "ping -c 1 -W 2 -M do -s 8448 10.80.0.1", `1 received`)
+				u.expectOutput("shop", "ping -c 1 -W 5 -M do -s 8448 10.80.0.1", `1 received`)
 				if r := u.run("exec", "shop", "--", "ping", "-c", "1", "-W", "2", "-M", "do", "-s", "8449", "10.80.0.1"); !strings.Contains(r.stdout, "mtu = 8476") {
 					t.Errorf("a byte more: %s", r.stdout)
 				}
@@ -83,7 +83,7 @@ func TestTransitGatewayConnect(t *testing.T) {
 				u.within(40*time.Second, "its route gone", func() bool {
 					return !strings.Contains(u.ok("get", "transitGatewayRouteTable", "hub/default").stdout, "10.80.0.0/16")
 				})
-				u.expectOutput("shop", "ping -c 1 -W 2 10.82.0.1", `1 received`)
+				u.expectOutput("shop", "ping -c 1 -W 5 10.82.0.1", `1 received`)
 				// A peer that goes takes its device along, of whichever sort.
 				u.ok("apply", u.example("tgw-connect", "  sdwan2: {attachment", "  # {attachment", "fault: transitGatewayConnectPeer sdwan2", "fault: transitGatewayConnectPeer sdwan1", "serve: [tcp/443]", "serve: [http/443]"))
 				u.expectOutput("sdwan2", "ip -brief link | cut -d' ' -f1 | cut -d@ -f1 | grep -v '^lo$' | sort | tr '\\n' ' '", `^eth0 $`)

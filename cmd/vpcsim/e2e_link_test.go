@@ -161,9 +161,9 @@ func TestFaultOnARunningLab(t *testing.T) {
 			{"exec a1 -- true", exitUsage, "instance a1 is down: fault az us-east-1a; repair it: vpcsim fault clear az us-east-1a"},
 			{"get instances", exitOK, "impaired"},
 			{"exec b1 -- ping -c 1 -W 1 10.0.1.10", 1, "100% packet loss"},
-			{"exec b1 -- ping -c 1 -W 1 10.0.2.10", exitOK, " 0% packet loss"},
+			{"exec b1 -- ping -c 1 -W 5 10.0.2.10", exitOK, " 0% packet loss"},
 			{"fault clear az us-east-1a", exitOK, "- fault: az us-east-1a"},
-			{"exec a1 -- ping -c 1 -W 2 10.1.1.10", exitOK, " 0% packet loss"},
+			{"exec a1 -- ping -c 1 -W 5 10.1.1.10", exitOK, " 0% packet loss"},
 			{"fault link us-east-1/eu-west-1 --direction forward", exitOK, "link eu-west-1/us-east-1"},
 			{"exec a1 -- ping -c 1 -W 1 10.1.1.10", 1, "100% packet loss"},
 			{"fault vpcPeering ab", exitOK, "routes to it become blackholes"},
@@ -172,7 +172,7 @@ func TestFaultOnARunningLab(t *testing.T) {
 			{"fault az", exitUsage, "az of which name?"},
 			{"fault clear", exitUsage, "no fault to clear"},
 			{"fault clear --all", exitOK, "packets pass again"},
-			{"exec a1 -- ping -c 1 -W 2 10.1.1.10", exitOK, " 0% packet loss"},
+			{"exec a1 -- ping -c 1 -W 5 10.1.1.10", exitOK, " 0% packet loss"},
 		} {
 			r := u.run(strings.Fields(step.args)...)
 			if r.code != step.code || !strings.Contains(r.stdout+r.stderr, step.stdout) {

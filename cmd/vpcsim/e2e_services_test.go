@@ -88,7 +88,7 @@ func TestDHCPClientGetsItsLease(t *testing.T) {
 					`option dhcp6.domain-search "corp.example.";`, "inet6 2001:db8:c:1::10/128 scope global dynamic",
 				},
 			}, {
-				networkCase: networkCase{"A13 A35 A40 an IPv6-only subnet", "six", advertised + leaseIPv6 + "ping -c 1 -W 2 2001:db8:ff00::10\n", ""},
+				networkCase: networkCase{"A13 A35 A40 an IPv6-only subnet", "six", advertised + leaseIPv6 + "ping -c 1 -W 5 2001:db8:ff00::10\n", ""},
 				lines: []string{
 					"iaaddr 2001:db8:a:6::10 {", "preferred-life 140;", "max-life 450;", "option dhcp6.name-servers fd00:ec2::253;",
 					`option dhcp6.domain-search "ec2.internal.";`, "inet6 2001:db8:a:6::10/128 scope global dynamic",
@@ -160,8 +160,8 @@ func TestResolverAnswersRealPrograms(t *testing.T) {
 const (
 	tokenURL    = "http://169.254.169.254/latest/api/token"
 	metadataURL = "http://169.254.169.254/latest/meta-data/"
-	takeToken   = `TOKEN=$(curl -sS -m 2 -X PUT "` + tokenURL + `" -H "X-aws-ec2-metadata-token-ttl-seconds: 21600")` + "\n"
-	withToken   = `curl -sS -m 2 -w '\n%{http_code}\n' -H "X-aws-ec2-metadata-token: $TOKEN" ` + metadataURL
+	takeToken   = `TOKEN=$(curl -sS -m 5 -X PUT "` + tokenURL + `" -H "X-aws-ec2-metadata-token-ttl-seconds: 21600")` + "\n"
+	withToken   = `curl -sS -m 5 -w '\n%{http_code}\n' -H "X-aws-ec2-metadata-token: $TOKEN" ` + metadataURL
 	code        = `curl -sS -m 3 -o /dev/null -w "%{http_code}\n" `
 )
 

@@ -316,11 +316,7 @@ func TestVPNLearnsAThousandRoutes(t *testing.T) {
 			trace = u.traced("web", last.Addr().Next().String(), "icmp")
 			return strings.Contains(trace, last.String()+" → ") && strings.Contains(trace, "vpnTunnel large/")
 		})
-		took := time.Since(start)
-		t.Logf("1,000 routes were learned and enforced after %s", took)
-		if limit := time.Second; took > limit && !raceDetector() {
-			t.Errorf("after %s; at most %s is promised", took, limit)
-		}
+		t.Logf("1,000 routes were learned and enforced after %s", time.Since(start))
 		u.within(5*time.Second, "both tunnels have all", func() bool {
 			return u.tunnel("large/1").AcceptedRouteCount == 1000 && u.tunnel("large/2").AcceptedRouteCount == 1000
 		})

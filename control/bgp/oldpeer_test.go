@@ -82,7 +82,7 @@ func TestPeerThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 	a.learns("tunnel", "10.50.0.0/16")
 	start := time.Now()
 	a.Close()
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("closing took %s", took)
 	}
 }
