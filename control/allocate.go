@@ -182,6 +182,9 @@ func freeSubnetBlock(vpc netip.Prefix, taken []netip.Prefix) (netip.Prefix, bool
 // own: strangers share no network.
 func (a *allocation) internetHosts() {
 	taken := map[netip.Addr]bool{}
+	for _, site := range a.w.Sites {
+		taken[site.IPv6.Addr] = true
+	}
 	var open []string
 	for _, name := range sorted(a.w.InternetHosts) {
 		host := a.w.InternetHosts[name]
@@ -205,9 +208,7 @@ func (a *allocation) internetHosts() {
 		host := a.w.InternetHosts[name]
 		for !host.Status.IPv6.IsValid() {
 			n++
-			bytes := internetIPv6.Addr().As16()
-			bytes[5], bytes[6], bytes[7], bytes[15] = byte(n>>16), byte(n>>8), byte(n), 1
-			if candidate := netip.AddrFrom16(bytes); !taken[candidate] {
+			if candidate := internetAddress(n); !taken[candidate] {
 				host.Status.IPv6 = candidate
 				taken[candidate] = true
 			}

@@ -29,6 +29,9 @@ func (a *allocation) sitePublic(taken map[netip.Addr]bool) (open []publicDemand)
 		tunnels := a.w.VPNConnections[name].Status.Tunnels
 		for i := range tunnels {
 			t := &tunnels[i]
+			if a.w.VPNConnections[name].Status.OutsideIPAddressType == OutsideIPv6 {
+				continue // outsideIPv6's
+			}
 			d := publicDemand{path: field("vpnConnections", name), settle: func(ip netip.Addr) { t.OutsideIP = ip }}
 			if old, _ := a.previous.VPNTunnel(t.Name); old != nil {
 				d.had = old.OutsideIP
@@ -41,18 +44,18 @@ func (a *allocation) sitePublic(taken map[netip.Addr]bool) (open []publicDemand)
 }
 
 // sites assigns the rest of a site's addresses: the router's IPv6 one, its address in
-// each network, and those of the hosts there.
+// each network, and those of the hosts there. AWS's ends of tunnels get theirs, too.
 func (a *allocation) sites() {
-	a.siteIPv6()
+	a.outsideIPv6(a.siteIPv6())
 	for _, name := range sorted(a.w.Sites) {
 		a.siteNetworks(name, a.w.Sites[name])
 	}
 }
 
 // siteIPv6 assigns IPv6 addresses to routers, each in a /64 of its own, of the upper
-// half of the Internet hosts' space.
-func (a *allocation) siteIPv6() {
-	taken := map[netip.Addr]bool{}
+// half of the Internet hosts' space. It returns all that are taken there.
+func (a *allocation) siteIPv6() (taken map[netip.Addr]bool) {
+	taken = map[netip.Addr]bool{}
 	for _, host := range a.w.InternetHosts {
 		taken[host.Status.IPv6] = true
 	}
@@ -75,11 +78,48 @@ func (a *allocation) siteIPv6() {
 			}
 			for !keep && !s.Status.IPv6.IsValid() {
 				n++
-				bytes := internetIPv6.Addr().As16()
-				bytes[5], bytes[6], bytes[7], bytes[15] = byte(n>>16), byte(n>>8), byte(n), 1
-				if candidate := netip.AddrFrom16(bytes); !taken[candidate] {
+				if candidate := internetAddress(n); !taken[candidate] {
 					s.Status.IPv6 = candidate
 					taken[candidate] = true
+				}
+			}
+		}
+	}
+	return taken
+}
+
+// internetAddress is the first address of the nth /64 of the Internet hosts' space,
+// which has 1<<24.
+func internetAddress(n uint32) netip.Addr {
+	bytes := internetIPv6.Addr().As16()
+	bytes[5], bytes[6], bytes[7], bytes[15] = byte(n>>16), byte(n>>8), byte(n), 1
+	return netip.AddrFrom16(bytes)
+}
+
+// outsideIPv6 assigns AWS's ends of tunnels that have IPv6 outside their addresses,
+// each in a /64 of its own: the two of a connection end in different places. They are
+// of the upper half of what routers of sites come from.
+func (a *allocation) outsideIPv6(taken map[netip.Addr]bool) {
+	for _, keep := range []bool{true, false} {
+		n := uint32(3 << 22)
+		for _, name := range sorted(a.w.VPNConnections) {
+			c := a.w.VPNConnections[name]
+			if c.Status.OutsideIPAddressType != OutsideIPv6 {
+				continue
+			}
+			for i := range c.Status.Tunnels {
+				t := &c.Status.Tunnels[i]
+				if keep {
+					t.OutsideIP = netip.Addr{}
+					if old, _ := a.previous.VPNTunnel(t.Name); old != nil && internetIPv6.Contains(old.OutsideIP) && !taken[old.OutsideIP] {
+						t.OutsideIP, taken[old.OutsideIP] = old.OutsideIP, true
+					}
+				}
+				for !keep && !t.OutsideIP.IsValid() {
+					n++
+					if candidate := internetAddress(n); !taken[candidate] {
+						t.OutsideIP, taken[candidate] = candidate, true
+					}
 				}
 			}
 		}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -116,6 +117,7 @@ func describe(w *World, r Resource) description {
 	case *CustomerGateway:
 		d.set("site", x.Site)
 		d.set("asn", x.Status.ASN.String())
+		d.set("ipAddressType", cmp.Or(x.IPAddressType, IPv4).String())
 	case *VPNGateway:
 		d.set("vpc", x.VPC)
 		d.set("asn", x.Status.ASN.String())
@@ -167,6 +169,7 @@ func (d description) vpnConnection(c *VPNConnection) {
 	d.set("transitGateway", c.TransitGateway)
 	d.set("routing", c.Status.Routing)
 	d.set("tunnelInsideIpVersion", c.Status.TunnelInsideIPVersion.String())
+	d.set("outsideIpAddressType", c.Status.OutsideIPAddressType.String())
 	d["staticRoutes+"] = prefixTexts(c.StaticRoutes)
 	for i := range c.Status.Tunnels {
 		t := &c.Status.Tunnels[i]

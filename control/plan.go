@@ -198,9 +198,9 @@ var immutableFields = map[string][]string{
 	"transitGatewayRouteTables":  {"transitGateway"},
 	"sites":                      {"publicIp", "ipv6"},
 	"siteHosts":                  {"site", "ip", "ipv6"},
-	"customerGateways":           {"site", "asn"},
+	"customerGateways":           {"site", "asn", "ipAddressType"},
 	"vpnGateways":                {"asn"}, // V1
-	"vpnConnections":             {"routing", "tunnelInsideIpVersion"},
+	"vpnConnections":             {"routing", "tunnelInsideIpVersion", "outsideIpAddressType"},
 	"clientVpnEndpoints":         {"clientCidr"}, // C1
 	"vpnClients":                 {"endpoint", "internetIp"},
 	"routeTables":                {"vpc"},

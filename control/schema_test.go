@@ -174,6 +174,8 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return word("clear", "none", "restart")
 	case reflect.TypeFor[StartupAction]():
 		return word("add", "start")
+	case reflect.TypeFor[OutsideAddressType]():
+		return word("publicIpv4", "ipv6")
 	case reflect.TypeFor[ASN]():
 		return number("1", "4294967295")
 	case reflect.TypeFor[AttachmentState]():

@@ -24,6 +24,10 @@ type VPNConnection struct {
 	// Family that the tunnels carry: ipv4 or ipv6, the latter to a transit gateway
 	// only; ipv4 unless written.
 	TunnelInsideIPVersion Family `json:"tunnelInsideIpVersion,omitempty"`
+	// Addresses of the tunnels' ends on the Internet: publicIpv4 or ipv6, the latter
+	// for a customer gateway with an IPv6 address and to a transit gateway only;
+	// publicIpv4 unless written. What the tunnels carry does not depend on it.
+	OutsideIPAddressType OutsideAddressType `json:"outsideIpAddressType,omitempty"`
 	// Options of the two tunnels.
 	Tunnels []TunnelOptions `json:"tunnels,omitempty"`
 
@@ -43,6 +47,8 @@ type VPNConnectionStatus struct {
 	AmazonASN   ASN    `json:"amazonAsn"`
 	// TunnelInsideIPVersion is the family in force.
 	TunnelInsideIPVersion Family `json:"tunnelInsideIpVersion"`
+	// OutsideIPAddressType is the one in force.
+	OutsideIPAddressType OutsideAddressType `json:"outsideIpAddressType"`
 	// Tunnels are always two.
 	Tunnels []VPNTunnel `json:"tunnels"`
 	// Fault is what has the connection down, or "".
@@ -154,6 +160,7 @@ func (c *VPNConnection) computeStatus(w *World, name string) {
 		s.AmazonASN = cmp.Or(g.ASN, DefaultASN)
 	}
 	s.TunnelInsideIPVersion = cmp.Or(c.TunnelInsideIPVersion, IPv4)
+	s.OutsideIPAddressType = cmp.Or(c.OutsideIPAddressType, OutsidePublicIPv4)
 	had := s.Tunnels
 	s.Tunnels = make([]VPNTunnel, tunnelsPerConnection)
 	for i := range s.Tunnels {

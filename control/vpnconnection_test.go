@@ -79,6 +79,19 @@ func TestValidateVPN(t *testing.T) {
 		"V1 static IPv6": {connection(`staticRoutes: ["2001:db8:5000::/48", 10.50.0.0/16, 10.50.0.0/16]`), []string{
 			`vpnConnections.office.staticRoutes[0] [InvalidParameterValue] Value (2001:db8:5000::/48) for parameter destinationCidrBlock is invalid. This is not a valid IPv4 CIDR block.`,
 			`vpnConnections.office.staticRoutes[2] [] static route 10.50.0.0/16 is in the list twice`}},
+		"V2 IPv6 outside at a virtual private gateway": {strings.Replace(connection("outsideIpAddressType: ipv6"), "office: {site: office}", "office: {site: office, ipAddressType: ipv6}", 1), []string{
+			`vpnConnections.office.outsideIpAddressType [InvalidParameterCombination] A VPN connection to a virtual private gateway has IPv4 addresses outside`}},
+		"V2 an IPv6 customer gateway at a virtual private gateway": {strings.Replace(connection(""), "office: {site: office}", "office: {site: office, ipAddressType: ipv6}", 1), []string{
+			`vpnConnections.office.customerGateway [InvalidParameterCombination] Customer gateway office has an IPv6 address, which a virtual private gateway does not support`}},
+		"V2 IPv6 outside, customer gateway with IPv4": {transit("outsideIpAddressType: ipv6"), []string{
+			`vpnConnections.office.outsideIpAddressType [InvalidParameterCombination] Customer gateway office has an IPv4 address, and the tunnels would have IPv6 addresses`}},
+		"V2 IPv4 outside, customer gateway with IPv6": {strings.Replace(transit("outsideIpAddressType: publicIpv4"), "office: {site: office}", "office: {site: office, ipAddressType: ipv6}", 1), []string{
+			`vpnConnections.office.outsideIpAddressType [InvalidParameterCombination] Customer gateway office has an IPv6 address, and the tunnels would have public IPv4 addresses`}},
+		"V2 IPv6 outside": {strings.Replace(transit("outsideIpAddressType: ipv6"), "office: {site: office}", "office: {site: office, ipAddressType: ipv6}", 1), nil},
+		"V2 no IPv6 address": {strings.NewReplacer("office: {site: office}", "office: {site: office, ipAddressType: ipv6}", "office: {networks", "office: {ipv6: false, networks").Replace(transit("outsideIpAddressType: ipv6")), []string{
+			`customerGateways.office.ipAddressType [] the router of site office has no IPv6 address`}},
+		"V15 private addresses outside": {transit("outsideIpAddressType: privateIpv4"), []string{
+			`vpnConnections.office.outsideIpAddressType [InvalidParameterValue] "privateIpv4" is none of publicIpv4 or ipv6`}},
 		"T5 static routes at a transit gateway": {transit("staticRoutes: [10.50.0.0/16]"), []string{
 			`vpnConnections.office.staticRoutes [InvalidParameterCombination] A VPN connection to a transit gateway has no static routes of its own`}},
 		"T5 static routing at a transit gateway": {transit("staticRoutes: []"), nil},
@@ -285,6 +298,57 @@ func TestVPNAddressesAreKept(t *testing.T) {
 		if hint := notInsideCIDR(tunnel.InsideCIDR); hint != "" || linkLocalIPv4.Overlaps(tunnel.InsideCIDR) {
 			t.Errorf("%s has %s: %s", name, tunnel.InsideCIDR, hint)
 		}
+	}
+}
+
+// TestVPNOutsideIPv6: AWS's ends of tunnels have IPv6 addresses, which stay, and of
+// which no other one of the lab's is (V2). What they carry is as before.
+func TestVPNOutsideIPv6(t *testing.T) {
+	src := strings.Replace(vpnLab+privateTable, "office: {site: office}", "office: {site: office, ipAddressType: ipv6}", 1) + `
+transitGateways: {hub: {}}
+internetHosts: {first: {ip: 203.0.113.1}, written: {ip: 203.0.113.2, ipv6: "2001:db8:ffc0:2::1"}}
+vpnConnections:
+  office: {customerGateway: office, transitGateway: hub, outsideIpAddressType: ipv6}
+  office6: {customerGateway: office, transitGateway: hub, outsideIpAddressType: ipv6, tunnelInsideIpVersion: ipv6}
+  branch: {customerGateway: branch, vpnGateway: vgw}
+`
+	w, s := applied(t, src)
+	if got, want := w.CustomerGateways["office"].Status.IPAddress, w.Sites["office"].Status.IPv6; got != want || !got.Is6() {
+		t.Errorf("the customer gateway has %s, and its site %s", got, want)
+	}
+	outside := func(w *World) (list []string) {
+		for _, name := range w.vpnTunnelNames() {
+			tunnel, _ := w.VPNTunnel(name)
+			list = append(list, tunnel.OutsideIP.String())
+		}
+		return list
+	}
+	before := outside(w)
+	if diff := cmp.Diff([]string{"198.51.100.3", "198.51.100.4", "2001:db8:ffc0:1::1", "2001:db8:ffc0:3::1", "2001:db8:ffc0:4::1", "2001:db8:ffc0:5::1"}, before); diff != "" {
+		t.Errorf("of branch, office, office6:\n%s", diff)
+	}
+	if tunnel, c := w.VPNTunnel("office/1"); tunnel.InsideIPv6CIDR.IsValid() || !c.carries(w.Sites["branch"].Networks[0]) {
+		t.Errorf("outside decides on what is inside: %+v", tunnel)
+	}
+	more := strings.Replace(src, "vpnConnections:\n", "vpnConnections:\n  aaa: {customerGateway: office, transitGateway: hub, outsideIpAddressType: ipv6}\n", 1)
+	if _, err := s.Apply(t.Context(), open(t, more)); err != nil {
+		t.Fatal(err)
+	}
+	w, _ = s.World()
+	if diff := cmp.Diff(before, outside(w)[2:]); diff != "" {
+		t.Errorf("another connection moved addresses:\n%s", diff)
+	}
+	// Another family outside is another connection, with other addresses.
+	fewer := strings.NewReplacer(", outsideIpAddressType: ipv6, tunnel", ", tunnel", "customerGateway: office,", "customerGateway: old,",
+		"customerGateways: {", "customerGateways: {old: {site: office}, ").Replace(src)
+	fewer = strings.Replace(fewer, "office: {customerGateway: old", "office: {customerGateway: office", 1)
+	changes, err := s.Apply(t.Context(), open(t, fewer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, _ = s.World()
+	if tunnel, _ := w.VPNTunnel("office6/1"); !tunnel.OutsideIP.Is4() {
+		t.Errorf("IPv4 outside: %s in %+v", tunnel.OutsideIP, changes)
 	}
 }
 

@@ -25,6 +25,7 @@ func (c *VPNConnection) validate(v *validation, name string) {
 		v.reportKey(path, "", fmt.Sprintf("%q is also the name of a transit gateway attachment", name), "rename one: a VPN connection's own attachment has its name")
 	}
 	c.validateFamily(v, path, kind)
+	c.validateOutside(v, path, kind)
 	c.validateStaticRoutes(v, path, kind)
 	if len(c.Tunnels) > tunnelsPerConnection {
 		v.reportf(index(field(path, "tunnels"), tunnelsPerConnection), "InvalidParameterValue", "remove it",
@@ -40,6 +41,28 @@ func (c *VPNConnection) validateFamily(v *validation, path, kind string) {
 	if c.TunnelInsideIPVersion == IPv6 && kind == TargetVPNGateway {
 		v.report(field(path, "tunnelInsideIpVersion"), "InvalidParameterCombination", "A VPN connection to a virtual private gateway carries IPv4 only",
 			"connect it to a transit gateway")
+	}
+}
+
+// validateOutside holds V2: IPv6 outside is for transit gateways, and both ends of a
+// tunnel have an address of the same family. AWS's words are not known.
+func (c *VPNConnection) validateOutside(v *validation, path, kind string) {
+	g := v.w.CustomerGateways[c.CustomerGateway]
+	at, wanted := field(path, "outsideIpAddressType"), c.Status.OutsideIPAddressType == OutsideIPv6
+	switch {
+	case kind == TargetVPNGateway && wanted:
+		v.report(at, "InvalidParameterCombination", "A VPN connection to a virtual private gateway has IPv4 addresses outside",
+			"connect it to a transit gateway")
+	case g == nil || g.ipv6() == wanted: // one that is missing is reported as such
+	case wanted:
+		v.reportf(at, "InvalidParameterCombination", fmt.Sprintf("write ipAddressType: ipv6 under customerGateways.%s", c.CustomerGateway),
+			"Customer gateway %s has an IPv4 address, and the tunnels would have IPv6 addresses", c.CustomerGateway)
+	case kind == TargetVPNGateway:
+		v.reportf(field(path, "customerGateway"), "InvalidParameterCombination", "use one with an IPv4 address, or connect it to a transit gateway",
+			"Customer gateway %s has an IPv6 address, which a virtual private gateway does not support", c.CustomerGateway)
+	default:
+		v.reportf(at, "InvalidParameterCombination", "write outsideIpAddressType: ipv6",
+			"Customer gateway %s has an IPv6 address, and the tunnels would have public IPv4 addresses", c.CustomerGateway)
 	}
 }
 

@@ -38,7 +38,8 @@ type VPNTunnel struct {
 	OutsideHandle uint32 `json:"-"`
 	MAC           MAC    `json:"mac"`
 	OutsideMAC    MAC    `json:"outsideMac"`
-	// OutsideIP is AWS's end on the Internet. The other end is the site's.
+	// OutsideIP is AWS's end on the Internet, of the connection's family. The other
+	// end is the customer gateway's address.
 	OutsideIP netip.Addr `json:"outsideIp,omitzero"`
 	// The inside blocks, and each end's addresses in them; IPv6 is invalid in a
 	// tunnel that carries IPv4.
@@ -119,6 +120,24 @@ func (a StartupAction) String() string                { return startupWords[a] }
 func (a *StartupAction) parse(text string) error      { return parseWord(a, text, startupWords) }
 func (a StartupAction) MarshalJSON() ([]byte, error)  { return marshalScalar(a) }
 func (a *StartupAction) UnmarshalJSON(b []byte) error { return unmarshalScalar(b, a.parse) }
+
+// OutsideAddressType is what addresses the ends of a connection's tunnels have
+// outside. The zero OutsideAddressType leaves it to AWS's default, publicIpv4.
+type OutsideAddressType uint8
+
+// The types. AWS's third, privateIpv4, is for tunnels over Direct Connect (V15).
+const (
+	OutsideUnset OutsideAddressType = iota
+	OutsidePublicIPv4
+	OutsideIPv6
+)
+
+var outsideWords = []string{"", "publicIpv4", "ipv6"}
+
+func (o OutsideAddressType) String() string                { return outsideWords[o] }
+func (o *OutsideAddressType) parse(text string) error      { return parseWord(o, text, outsideWords) }
+func (o OutsideAddressType) MarshalJSON() ([]byte, error)  { return marshalScalar(o) }
+func (o *OutsideAddressType) UnmarshalJSON(b []byte) error { return unmarshalScalar(b, o.parse) }
 
 // options are what the file says about the tunnel at place i.
 func (c *VPNConnection) options(i int) TunnelOptions {

@@ -340,6 +340,7 @@ siteHosts:
 customerGateways:
   office: {site: office, asn: 65002}
   branch: {site: branch}
+  office6: {site: office, ipAddressType: ipv6}
 vpnGateways:
   vgw: {vpc: a, asn: 4200000001}
   cloudhub: {}
@@ -350,7 +351,7 @@ vpnConnections:
     tunnels:
       - {insideCidr: 169.254.6.0/30, presharedKey: very.secret_1, dpdTimeout: 1m, dpdAction: restart, startupAction: start}
       - {}
-  office6: {customerGateway: office, transitGateway: hub, tunnelInsideIpVersion: ipv6, tunnels: [{insideIpv6Cidr: "fd00:1::/126"}]}
+  office6: {customerGateway: office6, transitGateway: hub, outsideIpAddressType: ipv6, tunnelInsideIpVersion: ipv6, tunnels: [{insideIpv6Cidr: "fd00:1::/126"}]}
   branch: {customerGateway: branch, vpnGateway: vgw, staticRoutes: [10.60.0.0/16]}
   branch-hub: {customerGateway: branch, transitGateway: hub, staticRoutes: []}
 clientVpnEndpoints:

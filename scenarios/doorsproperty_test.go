@@ -131,17 +131,21 @@ func drawDoors(r *rand.Rand) joined {
 			j.more += "transitGatewayConnectPeers: {p: {attachment: sdwan, peerAddress: 10.0.2.10, transitGatewayAddress: 192.0.2.1, insideCidrs: [169.254.101.0/29], peerAsn: 65010}}\n"
 			j.routes["a-2"] = "192.0.2.0/24: hub, 10.0.0.0/8: hub"
 		}
+		gateway, outside := "", "" // whether its tunnels have IPv6 outside
+		if r.IntN(2) == 0 {
+			gateway, outside = ", ipAddressType: ipv6", ", outsideIpAddressType: ipv6"
+		}
 		j.more += `vpnGateways: {vgw: {vpc: b}}
 sites:
   office: {networks: [10.50.0.0/16], asn: 65001}
   branch: {networks: [10.60.0.0/16], asn: 65002}
   remote: {networks: [10.70.0.0/16], asn: 65003}
 siteHosts: {desk: {site: office, ip: 10.50.1.9}, till: {site: branch, ip: 10.60.1.9}, cabin: {site: remote, ip: 10.70.1.9}}
-customerGateways: {office: {site: office}, branch: {site: branch}, remote: {site: remote}}
+customerGateways: {office: {site: office}, branch: {site: branch}, remote: {site: remote` + gateway + `}}
 vpnConnections:
   office: {customerGateway: office, vpnGateway: vgw}
   branch: {customerGateway: branch, vpnGateway: vgw}
-  remote: {customerGateway: remote, transitGateway: hub}
+  remote: {customerGateway: remote, transitGateway: hub` + outside + `}
 ` + drawClientVPN(r) + drawEndpoints(r, j.regions["d"] == "") + drawMirrors(r)
 	}).leading("b", "10.50.0.0/16: vgw, 10.60.0.0/16: vgw, 10.70.0.0/16: vgw").leading("c", "10.50.0.0/16: bc")
 }

@@ -239,6 +239,10 @@ func TestDropNamesWhatDecides(t *testing.T) {
 			"dropped at securityGroup app: no ingress rule allows tcp/22 from 10.80.0.1",
 			"dropped at transitGatewayRouteTable hub/default: no route matches 10.89.0.1",
 		},
+		"site-to-site-ipv6": {
+			"answered; web saw source 2001:db8:c100::10",
+			"dropped at transitGatewayRouteTable hub/default: no route matches 2001:db8:c100::20",
+		},
 		"office-through-transit": {
 			"dropped at transitGatewayRouteTable office: 10.65.9.0/24 → blackhole (static): the route drops what it matches",
 		},

@@ -240,6 +240,43 @@ func TestVPNShowsOnlyItsEndsOutside(t *testing.T) {
 	}
 }
 
+// TestVPNHasIPv6Outside: both ends of all tunnels have IPv6 addresses on the Internet,
+// where nothing else is to be seen (V2).
+func TestVPNHasIPv6Outside(t *testing.T) {
+	t.Parallel()
+	requirePrograms(t, "curl", "wg")
+	asEveryUser(t, func(t *testing.T, u *user) {
+		t.Parallel()
+		u.ok("up", "-d", u.example("site-to-site-ipv6"))
+		u.tunnelsUp("office/1", "office/2", "office6/1", "office6/2")
+		u.expectOutput("office", "wg show office6-1 endpoints", `\[2001:db8:ffc0:\d::1\]:4500\n$`)
+		for _, name := range []string{"office/1", "office6/2"} {
+			if peer := u.status().Tunnels[name].Peer; peer.Addr().String() != "2001:db8:ff00:120::1" {
+				t.Errorf("AWS sees the router of %s at %s", name, peer)
+			}
+		}
+		capture := u.start(u.command("capture", "internet", "--filter", "udp or tcp or icmp", "-c", "40"))
+		for range 8 {
+			u.within(10*time.Second, "IPv4", func() bool { return u.passes("desk", "10.68.1.10", "10.120.1.10") })
+			u.within(10*time.Second, "IPv6", func() bool { return u.passes("desk", "[2001:db8:68:1::4]", "[2001:db8:c100::10]") })
+		}
+		outer := regexp.MustCompile(` internet +(2001:db8:ff00:120::1\.450[0-3] → 2001:db8:ffc0:[1-4]::1\.4500|2001:db8:ffc0:[1-4]::1\.4500 → 2001:db8:ff00:120::1\.450[0-3]) udp `)
+		packets := 0
+		for ; ; packets++ {
+			line, err := capture.stdout.ReadString('\n')
+			if err != nil {
+				break
+			}
+			if !outer.MatchString(line) {
+				t.Errorf("outside, anybody sees: %s", line)
+			}
+		}
+		if packets != 40 {
+			t.Errorf("%d packets were seen", packets)
+		}
+	})
+}
+
 // TestVPNFromBehindNAT: the router has a private address, and AWS sees the NAT
 // device's, with a port that is the device's choice (V10).
 func TestVPNFromBehindNAT(t *testing.T) {

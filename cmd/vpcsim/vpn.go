@@ -54,6 +54,8 @@ func describeVPN(r control.Resource, add, wide func(title, cell string)) {
 		wide("SITE", r.Status.Site)
 		wide("CUSTOMER ASN", r.Status.CustomerASN.String())
 		wide("AMAZON ASN", r.Status.AmazonASN.String())
+		wide("OUTSIDE", r.Status.OutsideIPAddressType.String())
+		wide("INSIDE", r.Status.TunnelInsideIPVersion.String())
 	}
 }
 

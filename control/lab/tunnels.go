@@ -90,10 +90,13 @@ func (t *tunnels) amazonEnd(w *control.World, s speakerTunnel) port.WireGuardCon
 		Outside: tunnelLink(s.OutsideHandle, s.OutsideMAC),
 		Address: s.OutsideIP, PersistentKeepalive: keepalive,
 	}
-	if site := w.Sites[s.connection.Status.Site]; site != nil && s.StartupAction == control.StartupStart && !site.BehindNAT {
+	customer := w.CustomerGateways[s.connection.CustomerGateway]
+	if site := w.Sites[s.connection.Status.Site]; site != nil && customer != nil && s.StartupAction == control.StartupStart {
+		address := customer.Status.IPAddress
 		for _, c := range customerTunnels(w, s.connection.Status.Site) {
-			if c.Name == s.Name {
-				config.Peer = netip.AddrPortFrom(site.Status.PublicIP, c.listenPort)
+			// Whoever is behind a NAT device cannot be called; it has IPv4 alone.
+			if c.Name == s.Name && (address.Is6() || !site.BehindNAT) {
+				config.Peer = netip.AddrPortFrom(address, c.listenPort)
 			}
 		}
 	}

@@ -43,18 +43,20 @@ func TestTunnelStateSaysWhatIsWrong(t *testing.T) {
 }
 
 // TestAmazonCallsEachTunnelAtItsOwnPort: the router's tunnels share one address, so
-// they differ by port.
+// they differ by port. One behind a NAT device cannot be called, unless by IPv6.
 func TestAmazonCallsEachTunnelAtItsOwnPort(t *testing.T) {
 	w, err := control.Load("test.yaml", []byte(`
 name: test
 vpcs: {a: {cidr: 10.0.0.0/16}}
 vpnGateways: {vgw: {vpc: a}}
-sites: {office: {publicIp: 203.0.113.50}, home: {publicIp: 203.0.113.60, behindNat: true}}
-customerGateways: {office: {site: office}, home: {site: home, asn: 65001}}
+transitGateways: {hub: {}}
+sites: {office: {publicIp: 203.0.113.50}, home: {publicIp: 203.0.113.60, ipv6: "2001:db8:ff00:60::1", behindNat: true}}
+customerGateways: {office: {site: office}, home: {site: home, asn: 65001}, home6: {site: home, asn: 65001, ipAddressType: ipv6}}
 vpnConnections:
   first:  {customerGateway: office, vpnGateway: vgw, tunnels: [{startupAction: start}, {startupAction: start}]}
   second: {customerGateway: office, vpnGateway: vgw, tunnels: [{}, {startupAction: start}]}
   third:  {customerGateway: home, vpnGateway: vgw, tunnels: [{startupAction: start}, {}]}
+  third6: {customerGateway: home6, transitGateway: hub, outsideIpAddressType: ipv6, tunnels: [{startupAction: start}, {}]}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +72,7 @@ vpnConnections:
 			got[name] = config.Peer.String()
 		}
 	}
-	want := map[string]string{"first/1": "203.0.113.50:4500", "first/2": "203.0.113.50:4501", "second/2": "203.0.113.50:4503"}
+	want := map[string]string{"first/1": "203.0.113.50:4500", "first/2": "203.0.113.50:4501", "second/2": "203.0.113.50:4503", "third6/1": "[2001:db8:ff00:60::1]:4502"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
