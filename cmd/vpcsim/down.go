@@ -56,7 +56,7 @@ func (a *app) labsToTakeDown(args []string, all bool) ([]string, error) {
 		if len(args) > 0 {
 			return nil, usage("--all and a name", "write one of the two")
 		}
-		names, err := lab.Names()
+		names, err := lab.Lasting() // a check ends its own
 		if err == nil && len(names) == 0 {
 			fmt.Fprintln(a.stdout, "No lab is running.")
 		}

@@ -97,6 +97,9 @@ func TestFlowLogsSurviveTheDaemon(t *testing.T) {
 				if got := objects(); len(got) != 0 {
 					t.Errorf("a killed daemon completed %v", got)
 				}
+				if r := u.ok("flowlogs", "--files"); !strings.Contains(r.stderr, "1 file to be made yet") || !strings.Contains(r.stdout, "b.log\n") {
+					t.Errorf("files of a killed lab: %s", r)
+				}
 			} else {
 				u.eventually("the object of the killed daemon", func() bool { return strings.Count(u.ok("flowlogs", "slow", "--files").stdout, "\n") == 1 })
 				u.ok("down")
@@ -106,11 +109,41 @@ func TestFlowLogsSurviveTheDaemon(t *testing.T) {
 		if len(all) != 2 {
 			t.Fatalf("objects %v", all)
 		}
+		if r := u.ok("flowlogs", "--files", "--lab", "logged"); !strings.Contains(r.stdout, all[0]+"\n") || !strings.Contains(r.stdout, all[1]+"\n") {
+			t.Errorf("files of a lab that is down: %s", r)
+		}
 		for _, object := range all {
 			out, err := exec.Command("gzip", "-dc", object).Output()
 			if text := string(out); err != nil || !strings.HasPrefix(text, "srcaddr protocol action\n"+records) || strings.Count(text, "10.0.1.10") != 1 {
 				t.Errorf("%s: %v\n%s", object, err, text)
 			}
+		}
+	})
+}
+
+// TestLabOfACheckIsNobodysElse: while a check runs, "the lab" is still the one that its
+// user has up, and the lab that the check had leaves nothing.
+func TestLabOfACheckIsNobodysElse(t *testing.T) {
+	asEveryUser(t, func(t *testing.T, u *user) {
+		path := filepath.Join(u.dir, "waiting.yaml")
+		file := strings.Replace(flowLogFile, "name: logged", "name: waiting", 1) + "checks: [{flowLog: b, record: NEVER, wait: 60s}]\n"
+		if err := os.WriteFile(path, []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		u.ok("up", "-d", "quickstart")
+		check := u.start(u.command("check", path))
+		u.eventually("the check's lab", func() bool { return len(u.labs()) == 2 })
+		if r := u.ok("ls"); !strings.Contains(r.stdout, "waiting.yaml (vpcsim check)") {
+			t.Errorf("it does not say whose it is: %s", r)
+		}
+		u.ok("exec", "web", "--", "true")
+		if r := u.ok("down", "--all"); r.stdout != "Lab quickstart is down.\n" {
+			t.Errorf("down --all: %s", r)
+		}
+		check.end(syscall.SIGTERM)
+		u.eventually("the end of the check's lab", func() bool { return len(u.labs()) == 0 })
+		if left, _ := filepath.Glob(filepath.Join(u.state, ".flowlogs", "*")); len(left) > 0 {
+			t.Errorf("it left %v", left)
 		}
 	})
 }

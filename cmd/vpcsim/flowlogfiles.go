@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/control/host"
+	"github.com/vpcsim/vpcsim/control/lab"
 )
 
 // flowLogDestination is where records go, in a word: a log group or a bucket's ARN.
@@ -44,6 +48,10 @@ func flowLogDetail(l *control.FlowLog) (header []string, rows [][]string) {
 func (a *app) flowLogFiles(ctx context.Context, name string) error {
 	client, err := a.connect()
 	if err != nil {
+		left, leftErr := host.FlowLogDirs()
+		if leftErr == nil && (left[a.lab] != "" || errors.Is(err, lab.ErrNone) && len(left) > 0) {
+			return a.leftFlowLogFiles(left, name)
+		}
 		return err
 	}
 	w, err := client.World(ctx)
@@ -92,4 +100,39 @@ func filesOfFlowLog(name string, l *control.FlowLog) ([]string, error) {
 		return err
 	})
 	return paths, err
+}
+
+// leftFlowLogFiles lists the files of labs that have ended: of the one that --lab names,
+// or of all. No world says here which flow log has which ID, so that objects are found by
+// the ID that is in their names.
+func (a *app) leftFlowLogFiles(dirs map[string]string, name string) error {
+	found, spools := false, 0
+	for _, of := range slices.Sorted(maps.Keys(dirs)) {
+		if a.lab != "" && a.lab != of {
+			continue
+		}
+		err := filepath.WalkDir(dirs[of], func(path string, entry fs.DirEntry, err error) error {
+			base := filepath.Base(path)
+			switch {
+			case err != nil || !entry.Type().IsRegular():
+				return err
+			case filepath.Ext(base) == ".spool":
+				spools++
+			case name == "" || strings.HasPrefix(base, name+".log") || strings.Contains(base, "_"+name+"_"):
+				found = true
+				fmt.Fprintln(a.stdout, path)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if spools > 0 { // the daemon was killed
+		fmt.Fprintf(a.stderr, "%s to be made yet: the lab was killed, and makes them when it is up again.\n", counted(spools, "file"))
+	}
+	if !found && name != "" {
+		return &exitError{exitFailed, fmt.Sprintf("no lab is running, and none has left files of a flow log %q; those in a bucket are found by ID (fl-...) then", name)}
+	}
+	return nil
 }

@@ -28,9 +28,10 @@ func (a *app) flowLogsCommand() *cobra.Command {
 		Long: `Show what the flow logs of the running lab have published, or one of them: a line
 per record, in the flow log's own format. A record is published when its interval
 of aggregation ends; a lab that ends publishes what it has. The same lines are in
-files that outlive the lab, which --files lists: one of text for a log that goes to
-CloudWatch Logs, and for one that goes to S3 those of its bucket, every five minutes
-and when the lab ends. -o json tells group and stream, too.
+files that outlive the lab, which --files lists, also when it is down: one of
+text for a log that goes to CloudWatch Logs, and for one that goes to S3 those of
+its bucket, every five minutes and when the lab ends. Without NAME the records of
+all logs are mixed, as they come; -o json tells flow log, group and stream.
 
 Flow logs stand in the scenario file:
   flowLogs:

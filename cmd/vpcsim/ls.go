@@ -17,7 +17,8 @@ func (a *app) lsCommand() *cobra.Command {
 		Short: "List the labs that run",
 		Long: `List your labs that are up: what each was brought up from, how often it was
 changed since, and what its forwarding core has done. With -o json there is more:
-drops by reason, and the counters of the packet socket.`,
+drops by reason, and the counters of the packet socket. The lab that a running
+check has for itself is there, too; other commands mean it only by its name.`,
 		Example: `  vpcsim ls
   vpcsim ls -o json`,
 		Args:              cobra.NoArgs,
@@ -73,8 +74,12 @@ func (a *app) writeStatuses(list []*lab.Status) {
 			rows = append(rows, []string{s.Name, "", "", "", "", "", "", "", "does not answer"})
 			continue
 		}
+		from := s.File
+		if s.Borrower != "" {
+			from += " (" + s.Borrower + ")"
+		}
 		rows = append(rows, []string{
-			s.Name, s.File, strconv.Itoa(s.Instances), strconv.Itoa(s.InternetHosts), strconv.Itoa(s.VPNClients), strconv.FormatUint(s.Revision, 10),
+			s.Name, from, strconv.Itoa(s.Instances), strconv.Itoa(s.InternetHosts), strconv.Itoa(s.VPNClients), strconv.FormatUint(s.Revision, 10),
 			strconv.FormatUint(s.Packets.Forwarded, 10), strconv.FormatUint(s.Packets.Dropped, 10),
 			time.Since(s.Started).Round(time.Second).String(), strconv.Itoa(s.PID),
 		})

@@ -117,7 +117,7 @@ func (a *app) errorFile() *os.File {
 // labFlag is what has to be added to a command to mean this lab: nothing if it
 // is the only one.
 func (a *app) labFlag(name string) string {
-	if names, err := lab.Names(); err == nil && len(names) == 1 {
+	if names, err := lab.Lasting(); err == nil && len(names) == 1 {
 		return ""
 	}
 	return " --lab " + name

@@ -114,10 +114,11 @@ type labRow struct {
 
 func (r *row) startLab(ctx context.Context) (contender, error) {
 	running, err := lab.Start(ctx, lab.StartConfig{
-		Name:   fmt.Sprintf("bench-%d-%s", os.Getpid(), strings.ReplaceAll(r.name, "+", "-")),
-		File:   lab.File{Name: r.name + ".yaml", Source: r.lab.scenario},
-		Log:    lab.LogConfig{Format: "text", Level: logLevel},
-		Stderr: os.Stderr,
+		Name:     fmt.Sprintf("bench-%d-%s", os.Getpid(), strings.ReplaceAll(r.name, "+", "-")),
+		File:     lab.File{Name: r.name + ".yaml", Source: r.lab.scenario},
+		Log:      lab.LogConfig{Format: "text", Level: logLevel},
+		Borrower: "vpcsim bench",
+		Stderr:   os.Stderr,
 	})
 	if err != nil {
 		return nil, err

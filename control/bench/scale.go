@@ -173,10 +173,11 @@ func upScaleLab(ctx context.Context, n int) (*scaleLab, error) {
 	}
 	start := time.Now()
 	running, err := lab.Start(ctx, lab.StartConfig{
-		Name:   fmt.Sprintf("bench-%d-%d", os.Getpid(), n),
-		File:   lab.File{Name: "scale.yaml", Source: scaleScenario(n, 0)},
-		Log:    lab.LogConfig{Format: "text", Level: logLevel},
-		Stderr: os.Stderr,
+		Name:     fmt.Sprintf("bench-%d-%d", os.Getpid(), n),
+		File:     lab.File{Name: "scale.yaml", Source: scaleScenario(n, 0)},
+		Log:      lab.LogConfig{Format: "text", Level: logLevel},
+		Borrower: "vpcsim bench",
+		Stderr:   os.Stderr,
 	})
 	if err != nil {
 		return nil, err

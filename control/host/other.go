@@ -112,6 +112,8 @@ func (l *Lab) FlowLogs() string                   { return "" }
 func (l *Lab) KeySecret() (s [32]byte, err error) { return s, errNeedsLinux }
 func (l *Lab) ConnectionLogs() string             { return "" }
 func (l *Lab) Description() string                { return "" }
+func (l *Lab) Borrow(string) error                { return errNeedsLinux }
+func (l *Lab) Borrower() string                   { return "" }
 func (l *Lab) Close() error                       { return nil }
 
 // The rest needs Linux.
@@ -119,6 +121,7 @@ func StateDir() (string, error)                               { return "", errNe
 func Lock(string) (*Lab, error)                               { return nil, errNeedsLinux }
 func OpenLab(string) (*Lab, error)                            { return nil, errNeedsLinux }
 func RunningLabs() ([]string, error)                          { return nil, errNeedsLinux }
+func FlowLogDirs() (map[string]string, error)                 { return nil, errNeedsLinux }
 func PeerIsOwner(*net.UnixConn) (bool, error)                 { return false, errNeedsLinux }
 func PeerPID(*net.UnixConn) (int, error)                      { return 0, errNeedsLinux }
 func SendFiles(*net.UnixConn, ...*os.File) error              { return errNeedsLinux }

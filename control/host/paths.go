@@ -172,12 +172,32 @@ func flock(f *os.File) error {
 	return err
 }
 
+// Borrow notes the command that the lab is up for, for as long as that runs. Such a lab
+// leaves nothing: nobody would look for the logs of a name that was made up.
+func (l *Lab) Borrow(command string) error {
+	return os.WriteFile(l.borrowerPath(), []byte(command), 0o600)
+}
+
+// Borrower is the command of [Lab.Borrow], "" for a lab of its user's.
+func (l *Lab) Borrower() string {
+	command, _ := os.ReadFile(l.borrowerPath())
+	return string(command)
+}
+
+func (l *Lab) borrowerPath() string { return filepath.Join(l.Dir, "borrower") }
+
 // Close removes the lab's directory and gives its name free.
 func (l *Lab) Close() error {
 	if l.lock == nil {
 		return nil
 	}
 	var errs []error
+	if l.Borrower() != "" {
+		for _, dir := range []string{l.FlowLogs(), l.ConnectionLogs()} {
+			errs = append(errs, os.RemoveAll(dir))
+			_ = os.Remove(filepath.Dir(dir)) // unless other labs have something there
+		}
+	}
 	// The lock goes before the directory and while it is held: who opened it
 	// meanwhile finds in isCurrent that it is not the file of that name any more.
 	for _, path := range append(l.leftovers(), l.lockPath(), l.Dir) {
@@ -201,6 +221,27 @@ func OpenLab(name string) (*Lab, error) {
 		return nil, fmt.Errorf("lab %s: no such lab is up: %w", name, os.ErrNotExist)
 	}
 	return l, nil
+}
+
+// FlowLogDirs are what labs have left under [Lab.FlowLogs], by the labs' names. They
+// need not be up.
+func FlowLogDirs() (map[string]string, error) {
+	dir, err := StateDir()
+	if err != nil {
+		return nil, err
+	}
+	all := filepath.Join(dir, ".flowlogs")
+	entries, err := os.ReadDir(all)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	dirs := map[string]string{}
+	for _, e := range entries {
+		if e.IsDir() {
+			dirs[e.Name()] = filepath.Join(all, e.Name())
+		}
+	}
+	return dirs, err
 }
 
 // RunningLabs returns the names of the caller's labs that are up, sorted.

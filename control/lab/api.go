@@ -62,11 +62,14 @@ type File struct {
 type Status struct {
 	Name string `json:"name"`
 	// World is the name in the scenario file; the lab's own may differ.
-	World       string    `json:"world"`
-	Description string    `json:"description,omitempty"`
-	File        string    `json:"file,omitempty"`
-	Revision    uint64    `json:"revision"`
-	Started     time.Time `json:"started"`
+	World       string `json:"world"`
+	Description string `json:"description,omitempty"`
+	File        string `json:"file,omitempty"`
+	// Borrower is the command that the lab is up for and ends with; filled in by the
+	// client.
+	Borrower string    `json:"borrower,omitempty"`
+	Revision uint64    `json:"revision"`
+	Started  time.Time `json:"started"`
 	// PID of the daemon as the client sees it; filled in by the client.
 	PID int `json:"pid,omitempty"`
 

@@ -80,7 +80,7 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	if err := c.call(ctx, http.MethodGet, "/v1/status", nil, s); err != nil {
 		return nil, err
 	}
-	s.PID = c.pid(ctx)
+	s.PID, s.Borrower = c.pid(ctx), c.lab.Borrower()
 	return s, nil
 }
 

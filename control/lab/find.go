@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/vpcsim/vpcsim/control/host"
@@ -15,8 +16,18 @@ var ErrNone = errors.New("no lab is running; start one with: vpcsim up quickstar
 // Names are the labs of this user that are up, sorted.
 func Names() ([]string, error) { return host.RunningLabs() }
 
+// Lasting are the labs of [Names] that are up for their user, not for a command that
+// runs: a check elsewhere must not make "the lab" ambiguous, nor end with "all labs".
+func Lasting() ([]string, error) {
+	names, err := Names()
+	return slices.DeleteFunc(names, func(name string) bool {
+		l, err := host.OpenLab(name)
+		return err == nil && l.Borrower() != ""
+	}), err
+}
+
 // Select finds the lab that is meant by name, or by the lack of one: the only
-// lab that runs.
+// lab that runs, commands' own aside.
 func Select(name string) (string, error) {
 	if name != "" {
 		if _, err := host.OpenLab(name); errors.Is(err, os.ErrNotExist) {
@@ -26,7 +37,7 @@ func Select(name string) (string, error) {
 		}
 		return name, nil
 	}
-	names, err := Names()
+	names, err := Lasting()
 	if err != nil {
 		return "", err
 	}

@@ -43,6 +43,7 @@ type order struct {
 	Name     string
 	File     File
 	Detached bool // log to the lab's own file
+	Borrower string
 	Log      LogConfig
 	// Listen are the addresses of the sockets from socketFD on.
 	Listen []netip.AddrPort
@@ -135,6 +136,11 @@ func run(ctx context.Context, o order, sockets *listenSockets, report *reporter)
 		return err
 	}
 	defer func() { _ = dir.Close() }()
+	if o.Borrower != "" {
+		if err := dir.Borrow(o.Borrower); err != nil {
+			return err
+		}
+	}
 	if o.Detached {
 		file, err := os.OpenFile(dir.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 		if err != nil {
