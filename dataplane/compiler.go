@@ -276,6 +276,7 @@ func (c *compiler) routeTables() {
 				out.unavailable[uint32(j)] = r.Unavailable
 			}
 		}
+		out.findUndivided()
 		c.s.routeTables[i] = out
 	}
 }

@@ -65,7 +65,7 @@ func (w *Walk) answersByEgressOnly(v *vpc) bool {
 		return false
 	}
 	sub := &w.snap.subnets[w.snap.interfaces[owner].subnet]
-	entry, ok := w.snap.routeTables[sub.routeTable].table.Lookup(w.tuple.Src.Netip())
+	entry, ok := w.snap.routeTables[sub.routeTable].lookup(w.tuple.Src)
 	return ok && entry.hop.Kind == hopEgressOnlyGateway
 }
 

@@ -245,8 +245,10 @@ func (e *Engine) begin(w *Walk, snap *Snapshot, now int64) {
 
 // forward takes one frame the whole way.
 func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.Frame {
-	if out, done := e.overWire(w, f, out); done {
-		return out
+	if len(w.snap.wires) > 0 {
+		if out, done := e.overWire(w, f, out); done {
+			return out
+		}
 	}
 	hop, answer := w.start(f, e)
 	if w.verdict == VerdictAnswer {
@@ -290,8 +292,10 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 	if problem != packet.ProblemNone {
 		return w.drop(StageParse, ReasonMalformed, ni.handle, uint32(problem)), nil
 	}
-	if answer, handled := w.local(ni, e); handled {
-		return Hop{}, answer
+	if w.mayBeLocal() {
+		if answer, handled := w.local(ni, e); handled {
+			return Hop{}, answer
+		}
 	}
 	if w.pkt.LaterFragment && !w.adoptFragment(ni) {
 		return Hop{}, nil

@@ -104,7 +104,7 @@ func (w *Walk) edgeRoute(edge int, vpc uint32) Hop {
 		return Hop{hopVPC, vpc}
 	}
 	rt := &w.snap.routeTables[edge]
-	entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
+	entry, ok := rt.lookup(w.tuple.Dst)
 	return w.take(rt, entry, ok)
 }
 

@@ -24,6 +24,12 @@ const (
 	protoIGMP = 2
 )
 
+// mayBeLocal reports whether the frame may be the platform's own business: neither
+// TCP nor UDP ever is.
+func (w *Walk) mayBeLocal() bool {
+	return w.pkt.Proto != packet.ProtoTCP && w.pkt.Proto != packet.ProtoUDP
+}
+
 // local answers a frame that is the platform's own business. It reports false
 // when the frame is a packet to be walked. The answer, if any, is in frame.
 func (w *Walk) local(ni *networkInterface, e *Engine) (frame []byte, handled bool) {

@@ -34,6 +34,7 @@ type match struct {
 	first, last uint16
 	protocol    uint8
 	any         bool // any protocol
+	all         bool // every packet of the family
 }
 
 // compile packs m. ICMP type and code become a range of type<<8|code, so that
@@ -44,7 +45,7 @@ func (m Match) compile(family int) match {
 		c.prefix = packet.PrefixFrom(m.CIDR)
 	}
 	if m.Protocol == AnyProtocol {
-		c.any = true
+		c.any, c.all = true, !m.CIDR.IsValid() || m.coversAll()
 		return c
 	}
 	c.protocol = uint8(m.Protocol)
@@ -70,7 +71,7 @@ func (m Match) compile(family int) match {
 // matches reports whether the rule covers a packet; port is the destination
 // port, or type<<8|code.
 func (m *match) matches(remote packet.Addr, protocol uint8, port uint16) bool {
-	return (m.protocol == protocol || m.any) &&
+	return m.all || (m.protocol == protocol || m.any) &&
 		port-m.first <= m.last-m.first &&
 		m.prefix.Contains(remote)
 }

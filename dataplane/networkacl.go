@@ -29,9 +29,13 @@ const DefaultRuleNumber = 32767
 // state: an ACL is asked about every packet (S37, S41).
 type networkACL struct {
 	handle Handle
-	rules  [2][2][]aclRule // [direction][family]
-	index  [2][2]*ruleIndex
+	lists  [2][2]aclList // [direction][family]
 	texts  map[aclRuleKey]string
+}
+
+type aclList struct {
+	rules []aclRule
+	index *ruleIndex
 }
 
 type aclRule struct {
@@ -77,9 +81,9 @@ func (w *Walk) enterSubnet(ni *networkInterface) bool {
 func (w *Walk) networkACL(acl *networkACL, dir direction, stage Stage) bool {
 	remote, port := w.remote(dir), w.port()
 	family := familyOf(remote)
-	rules := acl.rules[dir][family]
-	for i := acl.index[dir][family].start(w.tuple.Proto, port); i < len(rules); i++ {
-		r := &rules[i]
+	list := &acl.lists[dir&1][family]
+	for i := list.index.start(w.tuple.Proto, port); i < len(list.rules); i++ {
+		r := &list.rules[i]
 		if !r.matches(remote, w.tuple.Proto, port) {
 			continue
 		}
@@ -100,13 +104,14 @@ func (a *NetworkACL) compile() networkACL {
 		for _, r := range rules {
 			family := familyOf(packet.AddrFrom(r.CIDR.Addr()))
 			packed := aclRule{match: r.Match.compile(family), number: uint16(r.Number), allow: r.Allow}
-			c.rules[dir][family] = append(c.rules[dir][family], packed)
+			list := &c.lists[dir][family]
+			list.rules = append(list.rules, packed)
 			c.texts[aclRuleKey{direction(dir), packed.number}] = r.Text
 		}
-		for family := range c.rules[dir] {
-			list := c.rules[dir][family]
-			slices.SortStableFunc(list, func(a, b aclRule) int { return cmp.Compare(a.number, b.number) })
-			c.index[dir][family] = indexRules(len(list), func(i int) *match { return &list[i].match })
+		for family := range c.lists[dir] {
+			list := &c.lists[dir][family]
+			slices.SortStableFunc(list.rules, func(a, b aclRule) int { return cmp.Compare(a.number, b.number) })
+			list.index = indexRules(len(list.rules), func(i int) *match { return &list.rules[i].match })
 		}
 	}
 	return c

@@ -63,7 +63,7 @@ const (
 	translating kinds = 1<<KindNATGateway | 1<<KindInternetHost | 1<<KindClientVPNInterface | 1<<KindVPCEndpointInterface | 1<<KindLoadBalancerNode
 )
 
-func (s kinds) has(k Kind) bool { return s>>k&1 != 0 }
+func (s kinds) has(k Kind) bool { return s>>(k&63)&1 != 0 }
 
 // String is the noun as the scenario file spells it, in the singular.
 func (k Kind) String() string {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/gaissmai/bart"
+	"github.com/vpcsim/vpcsim/dataplane/packet"
 )
 
 // RouteTable is a route table as control hands it over: at most one route per
@@ -52,7 +53,10 @@ const (
 type routeTable struct {
 	handle Handle
 	table  *bart.Table[routeEntry]
-	texts  []string
+	// undivided are local routes that no other route lies within: what one of them
+	// contains needs no search for a longer prefix. Most packets stay in their VPC.
+	undivided []undividedRoute
+	texts     []string
 	// unavailable says why, of the routes that are blackholes.
 	unavailable map[uint32]string
 }
@@ -62,12 +66,52 @@ type routeEntry struct {
 	index uint32 // in texts
 }
 
+// undividedRoute is a local route with nothing more specific in its table.
+type undividedRoute struct {
+	prefix packet.Prefix
+	entry  routeEntry
+}
+
+// maxUndivided bounds what is compared before the table is asked; a VPC of one IPv4
+// and one IPv6 block has two.
+const maxUndivided = 4
+
+// lookup returns the route with the longest prefix that contains a.
+func (t *routeTable) lookup(a packet.Addr) (entry routeEntry, ok bool) {
+	for i := range t.undivided {
+		if r := &t.undivided[i]; r.prefix.Contains(a) {
+			return r.entry, true
+		}
+	}
+	return t.table.Lookup(a.Netip())
+}
+
+// findUndivided fills in what lookup compares, once all routes are in.
+func (t *routeTable) findUndivided() {
+	for destination, entry := range t.table.All() {
+		prefix := packet.PrefixFrom(destination)
+		switch {
+		case entry.hop.Kind != hopVPC || len(t.undivided) == maxUndivided:
+			continue
+		case !destination.Addr().Is4() && (prefix.Contains(unspecified4) || prefix.Contains(packet.Addr{})):
+			continue // ::/0 and the like, which here would be for IPv4, too
+		}
+		within := 0
+		for range t.table.Subnets(destination) {
+			within++
+		}
+		if within == 1 { // itself
+			t.undivided = append(t.undivided, undividedRoute{prefix, entry})
+		}
+	}
+}
+
 // route looks the destination up in the table of the subnet whose interface is
 // sending now (R9).
 func (w *Walk) route(subnetIndex uint32) Hop {
 	sub := &w.snap.subnets[subnetIndex]
 	rt := &w.snap.routeTables[sub.routeTable]
-	entry, ok := rt.table.Lookup(w.tuple.Dst.Netip())
+	entry, ok := rt.lookup(w.tuple.Dst)
 	if !ok {
 		if hop, ok := w.returnToNATGateway(sub.vpc); ok {
 			return hop

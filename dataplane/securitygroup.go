@@ -75,9 +75,8 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 			return true
 		}
 	}
-	var key flowKey
-	key.set(ni.handle, &w.tuple, w.icmpType, dir)
-	if slot, found := w.findFlow(&key); found && !w.reopens(slot) {
+	key := w.keyAt(ni.handle, dir)
+	if slot, found := w.findFlowHashed(&key.flowKey, key.hash); found && !w.reopens(slot) {
 		w.touch(&ni.timeouts, slot, dir)
 		w.sights[w.nSights-1].flow = slot
 		w.pass(stage, ReasonTracked, ni.handle, 0)
@@ -95,7 +94,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		}
 		return true
 	}
-	if !w.track(&ni.timeouts, ni.allowance, &key, dir) {
+	if !w.track(&ni.timeouts, ni.allowance, &key.flowKey, dir) {
 		w.drop(stage, ReasonTableFull, ni.handle, w.state.tracked.exhausted(ni))
 		return false
 	}

@@ -70,7 +70,7 @@ func (w *Walk) pathFrom(i int) (path uint8, next Handle) {
 	end := w.nSteps
 	if i+1 < w.nSights {
 		to := &w.sights[i+1]
-		end = int(to.step)
+		end = uint(to.step)
 		ni := &w.snap.interfaces[to.ni]
 		if to.dir == ingress && ni.vpc == w.snap.interfaces[w.sights[i].ni].vpc {
 			path, next = pathSameVPC, ni.handle

@@ -74,7 +74,8 @@ func (t *keyTable[V]) full() bool { return t.count >= t.limit }
 // segment returns where keys with hash h belong, nil in a table that never had
 // one.
 func (t *keyTable[V]) segment(h uint64) *tableSegment[V] {
-	if i := h >> (64 - t.depth); i < uint64(len(t.directory)) {
+	// Without the mask, the compiler would see to shifts by more than there are bits.
+	if i := h >> ((64 - t.depth) & 63); i < uint64(len(t.directory)) {
 		return t.directory[i]
 	}
 	return nil
@@ -83,7 +84,11 @@ func (t *keyTable[V]) segment(h uint64) *tableSegment[V] {
 // find returns the slot of key, or nil. The pointer is valid until the next
 // insert, remove or sweep.
 func (t *keyTable[V]) find(key *flowKey) *slot[V] {
-	h := key.hash(t.seed, t.together)
+	return t.findHashed(key, key.hash(t.seed, t.together))
+}
+
+// findHashed is find for who knows the key's hash.
+func (t *keyTable[V]) findHashed(key *flowKey, h uint64) *slot[V] {
 	s := t.segment(h)
 	if s == nil {
 		return nil
@@ -112,7 +117,7 @@ func (t *keyTable[V]) insert(key *flowKey) *slot[V] {
 	s := t.segment(h)
 	if s == nil {
 		s = &tableSegment[V]{slots: make([]slot[V], tableSegmentMin), room: tableSegmentMin / 4 * 3}
-		t.directory = []*tableSegment[V]{s}
+		t.directory, t.depth = []*tableSegment[V]{s, s}, 1
 	}
 	e := s.search(key, h)
 	for e.key.scope == 0 && s.count >= s.room {

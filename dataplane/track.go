@@ -177,7 +177,11 @@ func (w *Walk) track(timeouts *Timeouts, allowance uint32, key *flowKey, dir dir
 // findFlow looks a flow up in the live state, or among the assumed effects,
 // for which it returns no slot.
 func (w *Walk) findFlow(key *flowKey) (slot *flow, found bool) {
-	if f := w.state.flows.find(key); f != nil && f.value.expires > w.now {
+	return w.findFlowHashed(key, key.hash(w.state.flows.seed, w.state.flows.together))
+}
+
+func (w *Walk) findFlowHashed(key *flowKey, h uint64) (slot *flow, found bool) {
+	if f := w.state.flows.findHashed(key, h); f != nil && f.value.expires > w.now {
 		return &f.value, true
 	}
 	for i := range w.assumed {
@@ -186,6 +190,35 @@ func (w *Walk) findFlow(key *flowKey) (slot *flow, found bool) {
 		}
 	}
 	return nil, false
+}
+
+// hashedKey is a key with its hash in the table of flows.
+type hashedKey struct {
+	flowKey
+	hash uint64
+}
+
+// keyAt makes the key of the packet's connection as owner sees it. Who sees the
+// packet next, from the other side, need not compute its hash again: it is the same
+// (see flowKey.hash), unless something was translated in between.
+func (w *Walk) keyAt(owner Handle, dir direction) *hashedKey {
+	key, other := &w.keys[ingress], &w.keys[egress]
+	if dir == egress {
+		key, other = other, key
+	}
+	key.set(owner, &w.tuple, w.icmpType, dir)
+	if other.scope != 0 && key.turns(&other.flowKey) {
+		key.hash = other.hash
+	} else {
+		key.hash = key.flowKey.hash(w.state.flows.seed, w.state.flows.together)
+	}
+	return key
+}
+
+// turns reports that o is the same connection as its other side sees it.
+func (k *flowKey) turns(o *flowKey) bool {
+	return k.remotePort == o.localPort && k.localPort == o.remotePort && uint8(k.scope) == uint8(o.scope) &&
+		k.remote == o.local && k.local == o.remote
 }
 
 // reopens reports that the packet starts a new connection on the addresses and

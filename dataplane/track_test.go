@@ -206,3 +206,37 @@ func TestTrackSurvivesPublish(t *testing.T) {
 	s.SrcPort++
 	n.want("S-C3 a second one", hI1, s, VerdictDrop, ReasonNoRule)
 }
+
+// TestKeyAtHasTheHashOfItsKey looks at packets from both sides, in any order, some
+// of them translated on the way: a hash that is taken over must be the key's own.
+func TestKeyAtHasTheHashOfItsKey(t *testing.T) {
+	n := newNetwork(t)
+	w := &Walk{state: &n.e.state}
+	rng := rand.New(rand.NewPCG(1, 2))
+	address := func() packet.Addr { return packet.AddrFrom4([4]byte{10, 0, 0, byte(rng.IntN(2))}) }
+	taken := 0
+	for range 20000 {
+		switch rng.IntN(4) {
+		case 0:
+			w.begin()
+		case 1:
+			w.tuple = packet.Tuple{
+				Src: address(), Dst: address(), SrcPort: uint16(rng.IntN(2)), DstPort: uint16(rng.IntN(2)),
+				Proto: []uint8{packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMP, 0}[rng.IntN(4)],
+			}
+			w.icmpType = []uint8{0, 8}[rng.IntN(2)]
+		}
+		dir := direction(rng.IntN(2))
+		other := w.keys[1-dir]
+		key := w.keyAt(Handle(1+rng.IntN(2)), dir)
+		if want := key.flowKey.hash(n.e.state.flows.seed, n.e.state.flows.together); key.hash != want {
+			t.Fatalf("%+v has the hash %x, want %x", key.flowKey, key.hash, want)
+		}
+		if other.scope != 0 && key.turns(&other.flowKey) {
+			taken++
+		}
+	}
+	if taken == 0 {
+		t.Error("no hash was taken over")
+	}
+}

@@ -52,6 +52,8 @@ type Walk struct {
 	reason  Reason
 	out     uint32 // index of the interface it is delivered to
 
+	keys [2]hashedKey // of the connections that were looked for last, by direction
+
 	steps   [maxSteps]Step
 	tuples  [maxTuples]packet.Tuple // tuple after each translation; [0] is the sender's
 	quotes  [maxTuples]packet.Tuple // the same for quoted, of ICMP errors
@@ -89,8 +91,10 @@ type Walk struct {
 	gateways  [maxGatewayPasses]gatewayPass
 	nGateways int
 
-	nSteps, nTuples, nEffects int
-	nNew                      int // effects that insert a flow
+	nTuples, nEffects int
+	nSteps            uint
+	tupleHead         uint32 // the next step's Tuple, in its place; see step
+	nNew              int    // effects that insert a flow
 }
 
 const (
@@ -116,8 +120,9 @@ func (w *Walk) begin() {
 	w.nSteps, w.nEffects, w.nNew = 0, 0, 0
 	w.nSights, w.nTransits, w.nPending = 0, 0, 0
 	w.entry, w.nGateways = 0, 0
+	w.keys[ingress].scope, w.keys[egress].scope = 0, 0
 	copyTuple(&w.tuples[0], &w.pkt.Tuple)
-	w.nTuples = 1
+	w.nTuples, w.tupleHead = 1, 0
 }
 
 // copyTuple copies word by word what Parse has only just written so: a copy in
@@ -127,13 +132,19 @@ func copyTuple(to, from *packet.Tuple) {
 	to.SrcPort, to.DstPort, to.Proto = from.SrcPort, from.DstPort, from.Proto
 }
 
+// sameAddresses compares field by field, because in words is a call, and of a kind
+// that waits as a copy does.
+func sameAddresses(a, b *packet.Tuple) bool {
+	return a.Src == b.Src && a.Dst == b.Dst && a.SrcPort == b.SrcPort && a.DstPort == b.DstPort
+}
+
 // run follows the packet from hop to hop until it is delivered or dropped.
 // This is the order of the network; every hop is a function in the file of its
 // AWS noun.
 func (w *Walk) run(hop Hop) {
 	w.judged = hop.Kind > hopDone
-	for n := 0; hop.Kind > hopDone; n++ {
-		if n == maxHops {
+	for left := maxHops; hop.Kind > hopDone; left-- {
+		if left == 0 {
 			w.drop(StageRoute, ReasonLoop, w.snap.internet.handle, 0)
 			return
 		}
@@ -241,22 +252,23 @@ func (w *Walk) translated(stage Stage, reason Reason, object Handle) {
 		if w.pkt.ICMPError {
 			w.quotes[w.nTuples] = w.quoted
 		}
+		w.tupleHead = uint32(w.nTuples) << 24
 		w.nTuples++
 	}
 	w.pass(stage, reason, object, 0)
 }
 
 func (w *Walk) step(stage Stage, verdict Verdict, reason Reason, object Handle, detail uint32) {
-	if w.nSteps == maxSteps {
-		// More steps than any path has: keep the last one, which decides.
-		w.nSteps--
-	}
-	// Field by field: a literal is built elsewhere and copied in words, which
-	// waits for its bytes to be written (20 ns a packet).
-	s := &w.steps[w.nSteps]
-	s.Stage, s.Verdict, s.Reason, s.Tuple = stage, verdict, reason, uint8(w.nTuples-1)
+	// More steps than any path has: keep the last one, which decides.
+	n := min(w.nSteps, maxSteps-1)
+	// Not a literal, which is built elsewhere and copied in words that wait for
+	// its bytes (20 ns a packet). The compiler makes of this one store of four
+	// bytes, and mostly of a constant.
+	s := &w.steps[n]
+	head := uint32(stage) | uint32(verdict)<<8 | uint32(reason)<<16 | w.tupleHead
+	s.Stage, s.Verdict, s.Reason, s.Tuple = Stage(head), Verdict(head>>8), Reason(head>>16), uint8(head>>24)
 	s.Object, s.Detail = object, detail
-	w.nSteps++
+	w.nSteps = n + 1
 }
 
 // remote is the other side's address, as the interface sees it.

@@ -13,9 +13,6 @@ type Wire struct {
 
 // overWire takes a frame from one end of a wire to the other as it is.
 func (e *Engine) overWire(w *Walk, f *packet.Frame, out []packet.Frame) ([]packet.Frame, bool) {
-	if len(w.snap.wires) == 0 {
-		return out, false
-	}
 	other, ok := w.snap.wires[f.Link]
 	if !ok {
 		return out, false
