@@ -122,7 +122,7 @@ func TestVPNWithEveryRouter(t *testing.T) {
 	} {
 		t.Run(test.router, func(t *testing.T) {
 			t.Parallel()
-			requirePrograms(t, test.program, "wg", "curl", "ip")
+			requirePrograms(t, test.program, "wg", "curl", "ip", "iperf3")
 			asEveryUser(t, func(t *testing.T, u *user) {
 				t.Parallel()
 				u.ok("up", "-d", u.example("site-to-site-bgp", "asn: 65001}\nsiteHosts", "asn: 65001, router: "+test.router+"}\nsiteHosts"))
@@ -134,6 +134,12 @@ func TestVPNWithEveryRouter(t *testing.T) {
 				u.expectOutput("office", test.sessions, test.established)
 				// Names are those of the lab, in the site, too; IPv6 does not cross (V1).
 				u.expectOutput("desk", "curl -sS -m 5 http://web/", `answers 10\.50\.1\.10:`)
+				// Nobody tells an instance that its packets are too large for a tunnel (V11): it
+				// is the router's part that connections do not try.
+				u.ok("exec", "desk", "--", "iperf3", "-s", "-D")
+				if bulk := u.iperf("web", "-c", "10.50.1.10", "-t", "1"); bulk.received < 100_000 {
+					t.Errorf("for a second from an instance to the site: %+v", bulk)
+				}
 				if s := u.status(); s.Packets.Drops["bug"] > 0 {
 					t.Errorf("drops %v", s.Packets.Drops)
 				}

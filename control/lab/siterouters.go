@@ -117,7 +117,8 @@ func (r *siteRouters) converge(w *control.World) error {
 	return errors.Join(errs...)
 }
 
-// tunnelMTU is what AWS has inside a tunnel (V11).
+// tunnelMTU is what AWS has inside a tunnel (V11). AWS answers nothing that is larger,
+// and its guide has the customer's router lower the segment size of TCP to what fits.
 const tunnelMTU = 1446
 
 // start starts the process that has the router's WireGuard devices.
@@ -170,7 +171,7 @@ func (r *siteRouter) converge(w *control.World, name string, tunnels []customerT
 			Name: t.device, PrivateKey: wireguard.Key(keys.Customer.Private), PeerPublicKey: wireguard.Key(keys.Amazon.Public),
 			PresharedKey: wireguard.Key(keys.Preshared), ListenPort: t.listenPort,
 			Endpoint: netip.AddrPortFrom(t.OutsideIP, port.WireGuardPort), MTU: tunnelMTU,
-			PersistentKeepalive: keepalive,
+			AdjustMSS: true, PersistentKeepalive: keepalive,
 		})
 	}
 	// The process makes its devices in its own time, and neither addresses nor routes

@@ -33,6 +33,9 @@ func openDevice(t Tunnel, socketDirectory string, log *slog.Logger) (*tunnelDevi
 	if err != nil {
 		return nil, err
 	}
+	if t.AdjustMSS {
+		link = adjustSegmentSize(link, t.mtu())
+	}
 	log = log.With("tunnel", t.Name)
 	d := &tunnelDevice{tunnel: t, clients: map[net.Conn]bool{}}
 	d.device = device.NewDevice(link, conn.NewDefaultBind(), &device.Logger{

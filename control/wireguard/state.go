@@ -19,7 +19,7 @@ type State struct {
 // Tunnel is one TUN device with one peer.
 type Tunnel struct {
 	// Name of the device. A tunnel that changes anything else keeps its device;
-	// one that changes MTU gets another.
+	// one that changes MTU or AdjustMSS gets another.
 	Name string `json:"name"`
 	// PairEnd is the other end of a veth pair that is there already, where no TUN
 	// device can be made; "": a TUN device is made.
@@ -38,6 +38,10 @@ type Tunnel struct {
 	AllowedIPs []netip.Prefix `json:"allowedIPs,omitempty"`
 	// MTU of packets inside, in bytes; 0: 1446, AWS's.
 	MTU int `json:"mtu,omitempty"`
+	// AdjustMSS lowers the segment size that TCP connections through the device offer
+	// to what fits into MTU, both ways, as a router does for machines behind it. Like
+	// MTU it is the device's from its making on.
+	AdjustMSS bool `json:"adjustMss,omitempty"`
 	// PersistentKeepalive is in whole seconds; 0: none.
 	PersistentKeepalive time.Duration `json:"persistentKeepalive,omitempty"`
 	// Session is any number. With another one the tunnel forgets the keys that it

@@ -72,7 +72,7 @@ func (t *Tunnels) Set(state State) error {
 	// Those that go come first, since a new one may want their port or address. An MTU
 	// is the device's from its making on.
 	for name, d := range t.devices {
-		if w := wanted[name]; w == nil || w.mtu() != d.tunnel.mtu() {
+		if w := wanted[name]; w == nil || w.mtu() != d.tunnel.mtu() || w.AdjustMSS != d.tunnel.AdjustMSS {
 			t.remove(d, w == nil)
 		}
 	}
