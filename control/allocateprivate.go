@@ -41,13 +41,11 @@ func (a *allocation) privateAddresses() {
 			demands = append(demands, d)
 		}
 	}
-	for _, name := range sorted(a.w.TransitGatewayAttachments) {
-		demands = append(demands, a.transitGatewayDemands(name, v4, v6)...)
-	}
+	demands = append(demands, a.managedDemands(a.w.transitGatewayOwners(), a.previous.transitGatewayOwners(), v4, v6)...)
 	for _, name := range sorted(a.w.ClientVPNEndpoints) {
 		demands = append(demands, a.clientVPNDemands(name, v4)...)
 	}
-	demands = append(demands, a.managedDemands(v4, v6)...)
+	demands = append(demands, a.managedDemands(a.w.managedOwners(), a.previous.managedOwners(), v4, v6)...)
 	satisfy(demands)
 	for name, subnet := range a.w.Subnets {
 		subnet.Status.AvailableIPAddressCount = v4[name].free()
@@ -75,8 +73,7 @@ func (a *allocation) natGatewayDemand(name string, pools map[string]*pool) *dema
 			}
 		},
 		full: func(int) { // QG8
-			a.v.report(field("natGateways", name), "InsufficientFreeAddressesInSubnet", "Subnet has insufficient free addresses to create this NAT gateway",
-				fmt.Sprintf("%s has %s: use a larger or another subnet", g.Subnet, a.w.Subnets[g.Subnet].CIDR))
+			a.v.subnetFull(field("natGateways", name), "Subnet has insufficient free addresses to create this NAT gateway", g.Subnet)
 		},
 	}
 }
@@ -147,8 +144,13 @@ func (a *allocation) interfaceFull(eni *NetworkInterface, place int) {
 	if place > 0 {
 		path = index(field(path, "secondaryIps"), place-1)
 	}
-	a.v.report(path, "InsufficientFreeAddressesInSubnet", message,
-		fmt.Sprintf("%s has %s: use a larger or another subnet", eni.Subnet, a.w.Subnets[eni.Subnet].CIDR))
+	a.v.subnetFull(path, message, eni.Subnet)
+}
+
+// subnetFull reports something at path that finds no free address in a subnet.
+func (v *validation) subnetFull(path, message, subnet string) {
+	v.report(path, "InsufficientFreeAddressesInSubnet", message,
+		fmt.Sprintf("%s has %s: use a larger or another subnet", subnet, v.w.Subnets[subnet].CIDR))
 }
 
 // pool hands out the addresses of one subnet block.

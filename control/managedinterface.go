@@ -9,8 +9,8 @@ import (
 	"github.com/vpcsim/vpcsim/dataplane"
 )
 
-// ManagedInterface is a requester-managed network interface: of a VPC endpoint, or
-// of a load balancer. No instance has it (A27).
+// ManagedInterface is a requester-managed network interface: of a VPC endpoint, of a
+// load balancer, or of a transit gateway's attachment. No instance has it (A27).
 type ManagedInterface struct {
 	Identity
 	Subnet           string     `json:"subnet"`
@@ -58,51 +58,67 @@ func managedIn(list []ManagedInterface, subnet string) *ManagedInterface {
 // managedOwner is a resource that has such interfaces.
 type managedOwner struct {
 	plural, name string
-	interfaces   []ManagedInterface
+	// life tells a resource from a former one of its name: addresses go with it.
+	life       string
+	interfaces []ManagedInterface
 	// wanted are addresses that the file writes, by subnet; v4 and v6 say which
-	// families the interfaces have.
+	// families the interfaces have, where their subnet has them.
 	wanted map[string]netip.Addr
 	v4, v6 bool
+	// full reports a subnet without an address for them.
+	full func(v *validation, subnet string)
 }
 
-// managedOwners are all of them, in a fixed order.
+func (o *managedOwner) key() string { return o.plural + " " + o.name }
+
+// managedOwners are load balancers and VPC endpoints, in a fixed order.
 func (w *World) managedOwners() (owners []managedOwner) {
+	full := func(plural, name string) func(*validation, string) {
+		return func(v *validation, subnet string) {
+			v.subnetFull(field(plural, name), "The specified subnet does not have enough free addresses to satisfy the request.", subnet)
+		}
+	}
 	for _, name := range sorted(w.LoadBalancers) {
 		b := w.LoadBalancers[name]
-		owners = append(owners, managedOwner{"loadBalancers", name, b.Status.Nodes, b.PrivateIPs, true, b.dualstack()})
+		owners = append(owners, managedOwner{"loadBalancers", name, "", b.Status.Nodes, b.PrivateIPs, true, b.dualstack(), full("loadBalancers", name)})
 	}
 	for _, name := range sorted(w.VPCEndpoints) {
 		e := w.VPCEndpoints[name]
 		t := e.Status.IPAddressType
-		owners = append(owners, managedOwner{"vpcEndpoints", name, e.Status.Interfaces, e.PrivateIPs, t != IPAddressTypeIPv6, t != IPAddressTypeIPv4})
+		owners = append(owners, managedOwner{"vpcEndpoints", name, "", e.Status.Interfaces, e.PrivateIPs,
+			t != IPAddressTypeIPv6, t != IPAddressTypeIPv4, full("vpcEndpoints", name)})
 	}
 	return owners
 }
 
-// managedDemands asks for the addresses of all such interfaces. An address is fixed
-// as long as its owner and its subnet last (E12).
-func (a *allocation) managedDemands(v4, v6 map[string]*pool) (demands []*demand) {
-	// A copy, for previous may be the very world whose addresses are given out anew.
-	had := map[string][]ManagedInterface{}
-	for _, o := range a.previous.managedOwners() {
-		had[o.plural+" "+o.name] = slices.Clone(o.interfaces)
+// managedInterfacesOf copies interfaces by their owners' keys: the world whose
+// addresses are given out anew may be the very one that they are remembered from.
+func managedInterfacesOf(owners []managedOwner) map[string]managedOwner {
+	had := map[string]managedOwner{}
+	for _, o := range owners {
+		o.interfaces = slices.Clone(o.interfaces)
+		had[o.key()] = o
 	}
-	for _, o := range a.w.managedOwners() {
+	return had
+}
+
+// managedDemands asks for the addresses of the owners' interfaces. An address is fixed
+// as long as its owner and its subnet last (E12).
+func (a *allocation) managedDemands(owners, before []managedOwner, v4, v6 map[string]*pool) (demands []*demand) {
+	had := managedInterfacesOf(before)
+	for _, o := range owners {
 		for i := range o.interfaces {
 			n := &o.interfaces[i]
 			n.PrivateIP, n.IPv6 = netip.Addr{}, netip.Addr{}
 			var old ManagedInterface
-			if m := managedIn(had[o.plural+" "+o.name], n.Subnet); m != nil {
+			if m := managedIn(had[o.key()].interfaces, n.Subnet); m != nil && had[o.key()].life == o.life {
 				old = *m
 			}
 			if o.v4 {
 				demands = append(demands, &demand{
 					pool: v4[n.Subnet], got: []netip.Addr{o.wanted[n.Subnet]}, had: []netip.Addr{old.PrivateIP},
 					settle: func(got []netip.Addr) { n.PrivateIP = first(got) },
-					full: func(int) {
-						a.v.report(field(o.plural, o.name), "InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request.",
-							fmt.Sprintf("%s has %s: use a larger or another subnet", n.Subnet, a.w.Subnets[n.Subnet].CIDR))
-					},
+					full:   func(int) { o.full(a.v, n.Subnet) },
 				})
 			}
 			if o.v6 && v6[n.Subnet].block.IsValid() {
@@ -116,19 +132,23 @@ func (a *allocation) managedDemands(v4, v6 map[string]*pool) (demands []*demand)
 	return demands
 }
 
-// assignManagedHandles gives the interfaces their handles: those they had in the old
-// world, unless their owner or subnet is replaced. New ones come from next.
-func (w *World) assignManagedHandles(old *World, replaced map[string]bool, next func(*Identity) error) error {
-	had := map[string][]ManagedInterface{}
-	for _, o := range old.managedOwners() {
-		had[o.plural+" "+o.name] = o.interfaces
+// first is the only address of a list that may be empty.
+func first(list []netip.Addr) netip.Addr {
+	if len(list) == 0 {
+		return netip.Addr{}
 	}
-	for _, o := range w.managedOwners() {
-		key := o.plural + " " + o.name
+	return list[0]
+}
+
+// assignManagedHandles gives the owners' interfaces their handles: those they had
+// before, unless their owner or subnet is replaced. New ones come from next.
+func assignManagedHandles(owners, before []managedOwner, replaced map[string]bool, next func(*Identity) error) error {
+	had := managedInterfacesOf(before)
+	for _, o := range owners {
 		for i := range o.interfaces {
 			n := &o.interfaces[i]
 			n.Handle = 0
-			if m := managedIn(had[key], n.Subnet); m != nil && !replaced[key] && !replaced["subnets "+n.Subnet] {
+			if m := managedIn(had[o.key()].interfaces, n.Subnet); m != nil && !replaced[o.key()] && !replaced["subnets "+n.Subnet] {
 				n.Handle = m.Handle
 			}
 			if n.Handle == 0 {

@@ -206,7 +206,7 @@ func (s *Store) assignHandles(next *World, changes []Change) (uint32, error) {
 	if err := next.assignClientVPNHandles(s.world, replaced, give); err != nil {
 		return 0, err
 	}
-	if err := next.assignManagedHandles(s.world, replaced, give); err != nil {
+	if err := assignManagedHandles(next.managedOwners(), s.world.managedOwners(), replaced, give); err != nil {
 		return 0, err
 	}
 	for _, n := range next.NetworkInterfaces {

@@ -60,7 +60,7 @@ type TransitGatewayAttachmentStatus struct {
 	SecurityGroupReferencing bool     `json:"securityGroupReferencing"`
 	// Interfaces are the gateway's own in the VPC, in the order of the subnets.
 	// Only an available attachment has any.
-	Interfaces []TransitGatewayInterface `json:"interfaces,omitempty"`
+	Interfaces []ManagedInterface `json:"interfaces,omitempty"`
 	// Fault is what has the attachment down, or "".
 	Fault string `json:"fault,omitempty"`
 }
@@ -188,35 +188,9 @@ func (a *TransitGatewayAttachment) computeStatus(w *World, name string) {
 func (a *TransitGatewayAttachment) computeInterfaces(w *World, name string) {
 	had := a.Status.Interfaces
 	a.Status.Interfaces = nil
-	if !a.exists() || a.Status.ResourceType != AttachmentVPC {
-		return
+	if a.exists() && a.Status.ResourceType == AttachmentVPC {
+		a.Status.Interfaces = w.managedInterfaces("transitGatewayAttachments", name, a.Subnets, had)
 	}
-	for _, subnet := range a.Subnets {
-		s := w.Subnets[subnet]
-		if s == nil || slices.ContainsFunc(a.Status.Interfaces, func(n TransitGatewayInterface) bool { return n.Subnet == subnet }) {
-			continue // a mistake, which Validate reports
-		}
-		n := TransitGatewayInterface{Subnet: subnet}
-		if i := slices.IndexFunc(had, func(n TransitGatewayInterface) bool { return n.Subnet == subnet }); i >= 0 {
-			n = had[i]
-		}
-		n.ID = resourceID("eni", w.Name, "transitGatewayAttachments", name+"/"+subnet)
-		n.AvailabilityZone = s.Status.AvailabilityZone
-		a.Status.Interfaces = append(a.Status.Interfaces, n)
-	}
-}
-
-// interfaceIn is the gateway's interface in a subnet, or nil.
-func (a *TransitGatewayAttachment) interfaceIn(subnet string) *TransitGatewayInterface {
-	if a == nil {
-		return nil
-	}
-	for i := range a.Status.Interfaces {
-		if a.Status.Interfaces[i].Subnet == subnet {
-			return &a.Status.Interfaces[i]
-		}
-	}
-	return nil
 }
 
 // attachmentTo is the VPC's attachment to a transit gateway, the available one if
