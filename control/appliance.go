@@ -117,7 +117,7 @@ func (w *World) ApplianceRoutes(instance string) []SiteRoute {
 	if i == nil || i.Status.Appliance == nil {
 		return nil
 	}
-	best := map[netip.Prefix]SiteRoute{}
+	best := bestSiteRoutes{}
 	for _, name := range i.Status.Appliance.ConnectPeers {
 		p := w.TransitGatewayConnectPeers[name]
 		if !slices.ContainsFunc(p.Status.Sessions, func(s ConnectSession) bool { return s.State == TunnelUp }) {
@@ -131,17 +131,10 @@ func (w *World) ApplianceRoutes(instance string) []SiteRoute {
 			if slices.Contains(route.ASPath, i.Status.Appliance.ASN) || slices.Contains(i.Appliance.Networks, r.Prefix) {
 				continue
 			}
-			if old, known := best[r.Prefix]; !known || route.compare(&old) < 0 {
-				best[r.Prefix] = route
-			}
+			best.offer(route)
 		}
 	}
-	routes := make([]SiteRoute, 0, len(best))
-	for _, r := range best {
-		routes = append(routes, r)
-	}
-	slices.SortFunc(routes, func(a, b SiteRoute) int { return comparePrefixes(a.Destination, b.Destination) })
-	return routes
+	return best.routes()
 }
 
 // ApplianceTunnel is the Connect peer that an appliance sends what is for an address

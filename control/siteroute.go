@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 )
@@ -28,7 +29,7 @@ func (w *World) SiteRoutes(site string) []SiteRoute {
 	if s == nil {
 		return nil
 	}
-	best := map[netip.Prefix]SiteRoute{}
+	best := bestSiteRoutes{}
 	for _, name := range sorted(w.VPNConnections) {
 		c := w.VPNConnections[name]
 		if c.Status.Site != site {
@@ -48,18 +49,24 @@ func (w *World) SiteRoutes(site string) []SiteRoute {
 				if c.static() && len(r.ASPath) > 0 || slices.Contains(route.ASPath, s.Status.ASN) {
 					continue
 				}
-				if old, known := best[r.Prefix]; !known || route.compare(&old) < 0 {
-					best[r.Prefix] = route
-				}
+				best.offer(route)
 			}
 		}
 	}
-	routes := make([]SiteRoute, 0, len(best))
-	for _, r := range best {
-		routes = append(routes, r)
+	return best.routes()
+}
+
+// bestSiteRoutes are the routes that a router has chosen so far, by destination.
+type bestSiteRoutes map[netip.Prefix]SiteRoute
+
+func (best bestSiteRoutes) offer(r SiteRoute) {
+	if old, known := best[r.Destination]; !known || r.compare(&old) < 0 {
+		best[r.Destination] = r
 	}
-	slices.SortFunc(routes, func(a, b SiteRoute) int { return comparePrefixes(a.Destination, b.Destination) })
-	return routes
+}
+
+func (best bestSiteRoutes) routes() []SiteRoute {
+	return slices.SortedFunc(maps.Values(best), func(a, b SiteRoute) int { return comparePrefixes(a.Destination, b.Destination) })
 }
 
 // compare is negative if a router takes r rather than other.

@@ -58,11 +58,7 @@ func (a *app) aws(ctx context.Context, args []string) error {
 	if err != nil {
 		return &exitError{exitNotFound, "the AWS CLI is not installed: Debian's package is awscli; any client of AWS can ask after: eval \"$(vpcsim serve)\""}
 	}
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	world, err := client.World(ctx)
+	client, world, err := a.connectWorld(ctx)
 	if err != nil {
 		return err
 	}

@@ -33,20 +33,10 @@ For others the endpoint needs a UDP port of this machine, such as listen: 51820.
 		Example: `  vpcsim client-config phone
   vpcsim client-config phone -o wg0.conf
   vpcsim client-config phone | qrencode -t ansiutf8`,
-		Args: cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeWorld(func(w *control.World, args []string) []string {
-			if len(args) > 0 {
-				return nil
-			}
-			k, _ := kindNamed("vpnClients")
-			return k.Names(w)
-		}),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeFirst("vpnClients"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := a.connect()
-			if err != nil {
-				return err
-			}
-			w, err := client.World(cmd.Context())
+			client, w, err := a.connectWorld(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/awsapi"
 	"github.com/vpcsim/vpcsim/control/lab"
 )
@@ -138,7 +137,7 @@ renews its keys, after two minutes at most. To keep a client out, remove it from
 file.`,
 		Example:           `  vpcsim client-vpn terminate anna`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeClients(),
+		ValidArgsFunction: a.completeFirst("vpnClients"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.connect()
 			if err != nil {
@@ -164,7 +163,7 @@ connect again. Only an endpoint with disconnectOnSessionTimeout, which AWS has u
 told otherwise, asks for it.`,
 		Example:           `  vpcsim client-vpn reconnect anna`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeClients(),
+		ValidArgsFunction: a.completeFirst("vpnClients"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.connect()
 			if err != nil {
@@ -184,16 +183,6 @@ told otherwise, asks for it.`,
 	}
 }
 
-func (a *app) completeClients() completion {
-	return a.completeWorld(func(w *control.World, args []string) []string {
-		if len(args) > 0 {
-			return nil
-		}
-		k, _ := kindNamed("vpnClients")
-		return k.Names(w)
-	})
-}
-
 // connectionLogPause is how often a log that is followed is looked at.
 const connectionLogPause = 500 * time.Millisecond
 
@@ -210,14 +199,8 @@ files that outlive the lab, one per endpoint. An endpoint logs if the file says 
     corp: {connectionLog: true, …}`,
 		Example: `  vpcsim client-vpn log
   vpcsim client-vpn log corp -f`,
-		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: a.completeWorld(func(w *control.World, args []string) []string {
-			if len(args) > 0 {
-				return nil
-			}
-			k, _ := kindNamed("clientVpnEndpoints")
-			return k.Names(w)
-		}),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeFirst("clientVpnEndpoints"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.connectionLog(cmd.Context(), append(args, "")[0], follow)
 		},
@@ -227,11 +210,7 @@ files that outlive the lab, one per endpoint. An endpoint logs if the file says 
 }
 
 func (a *app) connectionLog(ctx context.Context, endpoint string, follow bool) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	w, err := client.World(ctx)
+	client, w, err := a.connectWorld(ctx)
 	if err != nil {
 		return err
 	}

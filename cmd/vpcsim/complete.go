@@ -32,18 +32,26 @@ func completeScenarios(_ *cobra.Command, args []string, _ string) ([]string, cob
 // completeWorld offers what pick finds in the world of the lab that is meant.
 func (a *app) completeWorld(pick func(w *control.World, args []string) []string) completion {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		client, err := a.connect()
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		w, err := client.World(ctx)
+		_, w, err := a.connectWorld(ctx)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return pick(w, args), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// completeFirst offers the names of a kind for the first argument, and nothing for
+// others.
+func (a *app) completeFirst(plural string) completion {
+	return a.completeWorld(func(w *control.World, args []string) []string {
+		if len(args) > 0 {
+			return nil
+		}
+		k, _ := kindNamed(plural)
+		return k.Names(w)
+	})
 }
 
 // completeNodes offers, for the first argument, the names that programs can run

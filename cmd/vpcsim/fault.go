@@ -61,11 +61,7 @@ func noneOrTwo(_ *cobra.Command, args []string) error {
 }
 
 func (a *app) listFaults(ctx context.Context, format string) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	w, err := client.World(ctx)
+	_, w, err := a.connectWorld(ctx)
 	if err != nil {
 		return err
 	}

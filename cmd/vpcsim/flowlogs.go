@@ -43,14 +43,8 @@ Flow logs stand in the scenario file:
   vpcsim flowlogs refused -f
   vpcsim flowlogs --files
   vpcsim flowlogs -o json`,
-		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: a.completeWorld(func(w *control.World, args []string) []string {
-			if len(args) > 0 {
-				return nil
-			}
-			k, _ := kindNamed("flowLogs")
-			return k.Names(w)
-		}),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeFirst("flowLogs"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if files {
 				return a.flowLogFiles(cmd.Context(), append(args, "")[0])
@@ -69,11 +63,7 @@ Flow logs stand in the scenario file:
 // told to follow. That the oldest are gone is worth a word only to a follower: whoever
 // begins asks for what there is.
 func (a *app) flowLogs(ctx context.Context, name string, follow, asJSON bool) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	w, err := client.World(ctx)
+	client, w, err := a.connectWorld(ctx)
 	if err != nil {
 		return err
 	}

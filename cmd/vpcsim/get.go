@@ -44,11 +44,7 @@ within the last hour; as JSON it has the fields of DescribeClientVpnConnections.
 			if len(args) > 0 && isClientConnections(args[0]) {
 				return a.getClientConnections(cmd.Context(), append(args, "")[1], output(cmd))
 			}
-			client, err := a.connect()
-			if err != nil {
-				return err
-			}
-			w, err := client.World(cmd.Context())
+			_, w, err := a.connectWorld(cmd.Context())
 			if err != nil {
 				return err
 			}

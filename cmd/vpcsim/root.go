@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/lab"
 )
 
@@ -119,6 +120,16 @@ const (
 
 // connect returns a client of the lab that is meant.
 func (a *app) connect() (*lab.Client, error) { return lab.Connect(a.lab) }
+
+// connectWorld is connect, and the lab's world as it is now.
+func (a *app) connectWorld(ctx context.Context) (*lab.Client, *control.World, error) {
+	client, err := a.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := client.World(ctx)
+	return client, w, err
+}
 
 // logConfig is what a daemon is to log from level on.
 func (a *app) logConfig(level slog.Level) lab.LogConfig {

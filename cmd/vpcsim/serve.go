@@ -50,11 +50,7 @@ A lab's network is not this machine's: nothing else of the lab can be reached he
 
 // serve writes for people to the standard error, and for eval to the standard output.
 func (a *app) serve(ctx context.Context, listen string) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	world, err := client.World(ctx)
+	client, world, err := a.connectWorld(ctx)
 	if err != nil {
 		return err
 	}
