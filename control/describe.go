@@ -165,6 +165,11 @@ func (d description) vpnConnection(c *VPNConnection) {
 			}
 		}
 	}
+	for i := range c.Status.Tunnels {
+		if maintenance := c.Status.Tunnels[i].Maintenance; maintenance != "" {
+			d["faults+"] = append(d["faults+"], maintenance)
+		}
+	}
 	d.set("vpnGateway", c.VPNGateway)
 	d.set("transitGateway", c.TransitGateway)
 	d.set("routing", c.Status.Routing)

@@ -46,7 +46,8 @@ var faultKinds = map[string]faultKind{
 	"clientVpnEndpoint":         {plural: "clientVpnEndpoints", does: "its clients are disconnected, and cannot connect"},
 	"clientVpnAssociation":      {names: (*World).clientVPNAssociationNames, does: "its clients go to another association"},
 	"site":                      {plural: "sites", does: "its router and hosts are gone, unannounced"},
-	"tunnel":                    {names: (*World).vpnTunnelNames, does: "its routes go at once, and other tunnels take over"},
+	FaultTunnel:                 {names: (*World).vpnTunnelNames, does: "its routes go at once, and other tunnels take over"},
+	TunnelMaintenance:           {names: (*World).vpnTunnelNames, does: "AWS prefers the other tunnel by its MED; both work"},
 	"vpnConnection":             {plural: "vpnConnections", does: "AWS's ends of both its tunnels are gone"},
 	"link":                      {plural: "links", does: "it loses every packet"},
 }

@@ -165,6 +165,7 @@ func (w *World) computeVPN() {
 		for i := range c.Status.Tunnels {
 			t := &c.Status.Tunnels[i]
 			t.TunnelTelemetry = c.telemetry(tunnels[t.Name], w.tunnelFault(name, c, t.Name))
+			t.Maintenance = w.faultOf(TunnelMaintenance, t.Name)
 		}
 	}
 	for _, g := range w.VPNGateways {
@@ -175,7 +176,7 @@ func (w *World) computeVPN() {
 // tunnelFault is what has AWS's end of a tunnel down, or "". AWS knows of it at
 // once; what happens at the site it has to find out.
 func (w *World) tunnelFault(name string, c *VPNConnection, tunnel string) string {
-	fault := cmp.Or(w.faultOf("tunnel", tunnel), c.Status.Fault)
+	fault := cmp.Or(w.faultOf(FaultTunnel, tunnel), c.Status.Fault)
 	if a := w.TransitGatewayAttachments[name]; a != nil && a.isVPN() {
 		fault = cmp.Or(fault, a.Status.Fault)
 	}

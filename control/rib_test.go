@@ -265,7 +265,7 @@ func TestVPNTelemetry(t *testing.T) {
 		"office/2": {Up: true, BGPReason: "hold timer expired"}, "branch/1": dead,
 	})
 	for name, want := range map[string]TunnelTelemetry{
-		"office/1": {State: TunnelUp, StatusMessage: "1 BGP ROUTES", IPsecUp: true, BGPUp: true, AcceptedRouteCount: 1, AnnouncedRouteCount: 1},
+		"office/1": {State: TunnelUp, StatusMessage: "1 BGP ROUTES", IPsecUp: true, BGPUp: true, AcceptedRouteCount: 1, AnnouncedRouteCount: 1, AnnouncedMED: 100},
 		"office/2": {State: TunnelDown, StatusMessage: "IPSEC IS UP", Reason: "hold timer expired", IPsecUp: true},
 		"branch/1": {State: TunnelDown, StatusMessage: "IPSEC IS DOWN", Reason: dead.Reason},
 		"branch/2": {State: TunnelDown, StatusMessage: "IPSEC IS DOWN", Reason: "no keys are agreed on"},

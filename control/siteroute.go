@@ -21,7 +21,8 @@ type SiteRoute struct {
 
 // SiteRoutes are the routes that a site's router chooses, one per destination, by
 // destination: static ones, then the shorter AS_PATH, then the lower MED, which AWS
-// sets so that the first tunnel of a connection is taken (V7). Tunnels that are down
+// sets so that the first tunnel of a connection is taken, or the other during
+// maintenance (V7). Tunnels that are down
 // bring none, and routes with the site's own number in their AS_PATH are refused
 // (H4). The site's own networks are not among them; a router looks at those first.
 func (w *World) SiteRoutes(site string) []SiteRoute {
@@ -44,7 +45,7 @@ func (w *World) SiteRoutes(site string) []SiteRoute {
 			for _, r := range announced {
 				route := SiteRoute{
 					Destination: r.Prefix, Tunnel: t.Name, Type: c.Status.Routing,
-					ASPath: append([]ASN{c.Status.AmazonASN}, r.ASPath...), MED: uint32(100 * (i + 1)),
+					ASPath: append([]ASN{c.Status.AmazonASN}, r.ASPath...), MED: w.announcedMED(name, i),
 				}
 				if c.static() && len(r.ASPath) > 0 || slices.Contains(route.ASPath, s.Status.ASN) {
 					continue

@@ -20,13 +20,40 @@ func (w *World) Announcements() map[string][]BGPRoute {
 		}
 		routes := w.announcedTo(name, c)
 		for i := range c.Status.Tunnels {
-			all[c.Status.Tunnels[i].Name] = withMED(routes, uint32(100*(i+1)))
+			all[c.Status.Tunnels[i].Name] = withMED(routes, w.announcedMED(name, i))
 		}
 	}
 	return all
 }
 
-// withMED prefers the first tunnel, as AWS does: 100, then 200 (V7) [mem].
+// TunnelMaintenance is the kind of fault that precedes work on a tunnel, and
+// FaultTunnel the one that follows.
+const (
+	TunnelMaintenance = "tunnelMaintenance"
+	FaultTunnel       = "tunnel"
+)
+
+// maintenanceMED is lower than any that AWS announces otherwise. AWS says that it
+// lowers it, and not to what.
+const maintenanceMED = 50
+
+// announcedMED is what AWS announces on the tunnel of a connection at place i: it
+// prefers the first tunnel, 100 before 200 [mem], but one that it is about to work on
+// gives way to the other, whose MED is lowered (V7). Who goes by it has left the
+// tunnel before it goes down.
+func (w *World) announcedMED(connection string, i int) uint32 {
+	bgp := !w.VPNConnections[connection].static()
+	if bgp && w.maintained(connection, tunnelsPerConnection-1-i) && !w.maintained(connection, i) {
+		return maintenanceMED
+	}
+	return uint32(100 * (i + 1))
+}
+
+// maintained reports whether the tunnel at place i is about to be worked on.
+func (w *World) maintained(connection string, i int) bool {
+	return w.faultOf(TunnelMaintenance, VPNTunnelName(connection, i+1)) != ""
+}
+
 func withMED(routes []BGPRoute, med uint32) []BGPRoute {
 	out := slices.Clone(routes)
 	for i := range out {
@@ -97,7 +124,7 @@ func (w *World) countAnnouncements() {
 		n := len(w.announcedTo(name, c))
 		for i := range c.Status.Tunnels {
 			if t := &c.Status.Tunnels[i]; t.State == TunnelUp {
-				t.AnnouncedRouteCount = n
+				t.AnnouncedRouteCount, t.AnnouncedMED = n, w.announcedMED(name, i)
 			}
 		}
 	}

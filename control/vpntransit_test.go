@@ -332,8 +332,17 @@ routeTables: {app/main: {propagate: [vgw]}}
 		if err := s.SetRIB(rib); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
+		if _, err := s.Operate(t.Context(), Operation{
+			Kind: "faults", Name: w.vpnTunnelNames()[r.IntN(len(w.vpnTunnelNames()))], Action: []string{"inject", "clear"}[r.IntN(2)],
+			Parameters: map[string]string{"kind": []string{FaultTunnel, TunnelMaintenance}[r.IntN(2)]},
+		}); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
 		w, _ = s.World()
 		check := func(tunnel string, bgp bool) {
+			if x, _ := w.VPNTunnel(tunnel); x.Fault != "" {
+				t.Fatalf("seed %d: a route leads into %s, which has the fault %s", seed, tunnel, x.Fault)
+			}
 			if state := rib.Tunnels[tunnel]; !state.Up || bgp && !state.BGPUp {
 				t.Fatalf("seed %d: a route leads into %s, which is down", seed, tunnel)
 			}

@@ -74,6 +74,12 @@ type TunnelTelemetry struct {
 	Learned             []BGPRoute `json:"learned,omitempty"`
 	AcceptedRouteCount  int        `json:"acceptedRouteCount"`
 	AnnouncedRouteCount int        `json:"announcedRouteCount"`
+	// AnnouncedMED is what AWS announces all routes with, the lower the better; 0 of
+	// a tunnel that is down, or with static routing.
+	AnnouncedMED uint32 `json:"announcedMed,omitempty"`
+	// Maintenance is the fault that says that AWS is about to work on its end, or "":
+	// the tunnel works, and the other is preferred (V7).
+	Maintenance string `json:"maintenance,omitempty"`
 	// Fault is what has the tunnel down, or "".
 	Fault string `json:"fault,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -338,6 +339,49 @@ func TestVPNFailsOver(t *testing.T) {
 		t.Errorf("after the repair:\n%s", out)
 	}
 	u.within(5*time.Second, "the way there and back, after the repair", func() bool { return u.passes("desk", "10.0.1.10", "10.50.1.10") })
+}
+
+// TestVPNTunnelIsReplaced: a router that goes by the MED loses nothing while AWS replaces
+// its end of the tunnel that was preferred (V7), not even where its own BGP has not
+// noticed yet that the tunnel is down.
+func TestVPNTunnelIsReplaced(t *testing.T) {
+	t.Parallel()
+	requirePrograms(t, "curl", "bird", "vtysh", "ping")
+	for _, router := range []string{"builtin", "bird", "frr"} {
+		t.Run(router, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t, nil)
+			u.ok("up", "-d", u.example("site-to-site-bgp", "asn: 65001}\nsiteHosts", "asn: 65001, router: "+router+"}\nsiteHosts"))
+			u.tunnelsUp("office/1", "office/2")
+			u.within(10*time.Second, "the way there and back", func() bool { return u.passes("desk", "10.0.1.10", "10.50.1.10") })
+			ping := u.start(u.command("exec", "desk", "--", "sh", "-c", "ping -i 0.05 10.0.1.10 & read end; kill -INT $!; wait"))
+			ping.expect("bytes from")
+			first := u.tunnel("office/1")
+			r := u.ok("vpn", "replace-tunnel", first.OutsideIP.String(), "--down", "3s")
+			if want := regexp.MustCompile(`^AWS prefers office/2: its MED is 50, before 200\.\noffice/1 is down\.\noffice/1 is up again after \S+\.\noffice/1 is replaced; AWS announces as before\.\n$`); !want.MatchString(r.stdout) {
+				t.Error(r)
+			}
+			time.Sleep(time.Second) // for what the router does when it goes back
+			ping.send("end\n")
+			rest := ping.rest()
+			lost := regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`).FindStringSubmatch(rest)
+			if lost == nil {
+				t.Fatal(rest)
+			}
+			t.Logf("%s", lost[0])
+			if sent, _ := strconv.Atoi(lost[1]); sent < 60 {
+				t.Errorf("only %s", lost[0])
+			} else if received, _ := strconv.Atoi(lost[2]); sent-received > 2 { // what AWS's end had in its hands
+				t.Error(lost[0])
+			}
+			if after := u.tunnel("office/2"); after.AnnouncedMED != 200 || after.Maintenance != "" {
+				t.Errorf("%+v", after)
+			}
+			if r := u.run("vpn", "replace-tunnel", "office/3"); r.code != exitUsage || !strings.Contains(r.stderr, "there is office/1, office/2") {
+				t.Error(r)
+			}
+		})
+	}
 }
 
 // TestVPNOutlivesItsRoutingDaemon: a daemon that dies takes its sessions along, and

@@ -99,7 +99,7 @@ machine's own network is touched.`,
 		}
 	}
 	add(groupLab, a.demoCommand(), a.upCommand(), a.applyCommand(), a.planCommand(), a.downCommand(), a.lsCommand())
-	add(groupLook, a.execCommand(), a.shellCommand(), a.traceCommand(), a.captureCommand(), a.checkCommand(), a.getCommand(), a.peeringCommand(), a.transitGatewayCommand(), a.linkCommand(), a.clientVPNCommand(), a.faultCommand(), a.flowLogsCommand(), a.alarmsCommand(), a.topCommand(), a.metricsCommand(), a.serveCommand(), a.awsCommand(),
+	add(groupLook, a.execCommand(), a.shellCommand(), a.traceCommand(), a.captureCommand(), a.checkCommand(), a.getCommand(), a.peeringCommand(), a.transitGatewayCommand(), a.linkCommand(), a.vpnCommand(), a.clientVPNCommand(), a.faultCommand(), a.flowLogsCommand(), a.alarmsCommand(), a.topCommand(), a.metricsCommand(), a.serveCommand(), a.awsCommand(),
 		a.clientConfigCommand(), a.endpointCommand())
 	add(groupFile, a.scenariosCommand(), a.validateCommand(), a.schemaCommand())
 	add(groupTool, a.doctorCommand(), a.benchCommand(), a.versionCommand(), a.completionCommand())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -79,10 +80,18 @@ func tunnelDetail(c *control.VPNConnection) (header []string, rows [][]string) {
 		}
 		rows = append(rows, []string{
 			t.Name, t.State, t.StatusMessage, address(t.OutsideIP), inside(t.AmazonIP, t.AmazonIPv6), inside(t.CustomerIP, t.CustomerIPv6),
-			strconv.Itoa(t.AcceptedRouteCount), strconv.Itoa(t.AnnouncedRouteCount), t.Reason,
+			strconv.Itoa(t.AcceptedRouteCount), strconv.Itoa(t.AnnouncedRouteCount), med(t.AnnouncedMED), cmp.Or(t.Reason, t.Maintenance),
 		})
 	}
-	return []string{"TUNNEL", "STATE", "STATUS", "OUTSIDE IP", "INSIDE AMAZON", "INSIDE CUSTOMER", "ACCEPTED", "ANNOUNCED", "REASON"}, rows
+	return []string{"TUNNEL", "STATE", "STATUS", "OUTSIDE IP", "INSIDE AMAZON", "INSIDE CUSTOMER", "ACCEPTED", "ANNOUNCED", "MED", "REASON"}, rows
+}
+
+// med is what AWS announces with; there is none where nothing is announced.
+func med(med uint32) string {
+	if med == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(med), 10)
 }
 
 // vpnRouteDetail lists the routes in force of a virtual private gateway.
