@@ -174,6 +174,7 @@ func (d description) vpnConnection(c *VPNConnection) {
 	d.set("transitGateway", c.TransitGateway)
 	d.set("routing", c.Status.Routing)
 	d.set("tunnelInsideIpVersion", c.Status.TunnelInsideIPVersion.String())
+	d.set("enableAcceleration", fmt.Sprint(c.EnableAcceleration))
 	d.set("outsideIpAddressType", c.Status.OutsideIPAddressType.String())
 	d["staticRoutes+"] = prefixTexts(c.StaticRoutes)
 	for i := range c.Status.Tunnels {

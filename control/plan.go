@@ -200,7 +200,7 @@ var immutableFields = map[string][]string{
 	"siteHosts":                  {"site", "ip", "ipv6"},
 	"customerGateways":           {"site", "asn", "ipAddressType"},
 	"vpnGateways":                {"asn"}, // V1
-	"vpnConnections":             {"routing", "tunnelInsideIpVersion", "outsideIpAddressType"},
+	"vpnConnections":             {"routing", "tunnelInsideIpVersion", "outsideIpAddressType", "enableAcceleration"},
 	"clientVpnEndpoints":         {"clientCidr"}, // C1
 	"vpnClients":                 {"endpoint", "internetIp"},
 	"routeTables":                {"vpc"},

@@ -28,6 +28,10 @@ type VPNConnection struct {
 	// for a customer gateway with an IPv6 address and to a transit gateway only;
 	// publicIpv4 unless written. What the tunnels carry does not depend on it.
 	OutsideIPAddressType OutsideAddressType `json:"outsideIpAddressType,omitempty"`
+	// Whether the tunnels end at AWS's edge locations near the customer (AWS Global
+	// Accelerator): to a transit gateway only, and the customer's router has to bring
+	// the tunnels up.
+	EnableAcceleration bool `json:"enableAcceleration,omitempty"`
 	// Options of the two tunnels.
 	Tunnels []TunnelOptions `json:"tunnels,omitempty"`
 

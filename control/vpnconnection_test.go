@@ -90,6 +90,12 @@ func TestValidateVPN(t *testing.T) {
 		"V2 IPv6 outside": {strings.Replace(transit("outsideIpAddressType: ipv6"), "office: {site: office}", "office: {site: office, ipAddressType: ipv6}", 1), nil},
 		"V2 no IPv6 address": {strings.NewReplacer("office: {site: office}", "office: {site: office, ipAddressType: ipv6}", "office: {networks", "office: {ipv6: false, networks").Replace(transit("outsideIpAddressType: ipv6")), []string{
 			`customerGateways.office.ipAddressType [] the router of site office has no IPv6 address`}},
+		"V13 acceleration": {transit("enableAcceleration: true, tunnels: [{startupAction: add, dpdAction: none}]"), nil},
+		"V13 acceleration at a virtual private gateway": {connection("enableAcceleration: true"), []string{
+			`vpnConnections.office.enableAcceleration [InvalidParameterCombination] A VPN connection to a virtual private gateway cannot be accelerated`}},
+		"V13 acceleration, and AWS is to begin": {transit("enableAcceleration: true, tunnels: [{startupAction: start}, {dpdAction: restart}]"), []string{
+			`vpnConnections.office.tunnels[0].startupAction [InvalidParameterCombination] The customer gateway device has to initiate the tunnels of an accelerated VPN connection`,
+			`vpnConnections.office.tunnels[1].dpdAction [InvalidParameterCombination] The customer gateway device has to initiate the tunnels of an accelerated VPN connection`}},
 		"V15 private addresses outside": {transit("outsideIpAddressType: privateIpv4"), []string{
 			`vpnConnections.office.outsideIpAddressType [InvalidParameterValue] "privateIpv4" is none of publicIpv4 or ipv6`}},
 		"T5 static routes at a transit gateway": {transit("staticRoutes: [10.50.0.0/16]"), []string{
@@ -349,6 +355,22 @@ vpnConnections:
 	w, _ = s.World()
 	if tunnel, _ := w.VPNTunnel("office6/1"); !tunnel.OutsideIP.Is4() {
 		t.Errorf("IPv4 outside: %s in %+v", tunnel.OutsideIP, changes)
+	}
+}
+
+// TestVPNAccelerationIsFixed: it is chosen at creation (V13).
+func TestVPNAccelerationIsFixed(t *testing.T) {
+	_, s := applied(t, vpnTransitLab)
+	changes, err := s.Apply(t.Context(), open(t, strings.Replace(vpnTransitLab, "second: {", "second: {enableAcceleration: true, ", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaced := map[string]bool{}
+	for _, change := range changes {
+		replaced[change.Name] = change.Action == ActionReplace
+	}
+	if !replaced["second"] || replaced["office"] {
+		t.Errorf("%+v", changes)
 	}
 }
 

@@ -26,6 +26,10 @@ func (c *VPNConnection) validate(v *validation, name string) {
 	}
 	c.validateFamily(v, path, kind)
 	c.validateOutside(v, path, kind)
+	if c.EnableAcceleration && kind == TargetVPNGateway { // V13
+		v.report(field(path, "enableAcceleration"), "InvalidParameterCombination", "A VPN connection to a virtual private gateway cannot be accelerated",
+			"connect it to a transit gateway")
+	}
 	c.validateStaticRoutes(v, path, kind)
 	if len(c.Tunnels) > tunnelsPerConnection {
 		v.reportf(index(field(path, "tunnels"), tunnelsPerConnection), "InvalidParameterValue", "remove it",
@@ -94,6 +98,9 @@ func (o *TunnelOptions) validate(v *validation, path string, c *VPNConnection) {
 			"write 8 to 64 letters, digits, dots and underscores, the first not 0")
 	}
 	span{30, math.MaxUint32}.validate(v, field(path, "dpdTimeout"), o.DPDTimeout)
+	if c.EnableAcceleration {
+		o.validateAccelerated(v, path)
+	}
 	if o.InsideCIDR.IsValid() {
 		if hint := notInsideCIDR(o.InsideCIDR); hint != "" {
 			v.reportf(field(path, "insideCidr"), "InvalidParameterValue", hint, "Value (%s) for parameter tunnelInsideCidr is invalid.", o.InsideCIDR)
@@ -107,6 +114,18 @@ func (o *TunnelOptions) validate(v *validation, path string, c *VPNConnection) {
 		v.report(at, "InvalidParameterCombination", "The tunnels of the VPN connection carry IPv4", "write tunnelInsideIpVersion: ipv6, or remove it")
 	case o.InsideIPv6CIDR.Bits() != 126 || !contains(insideIPv6Pool, o.InsideIPv6CIDR):
 		v.reportf(at, "InvalidParameterValue", fmt.Sprintf("write a /126 of %s", insideIPv6Pool), "Value (%s) for parameter tunnelInsideIpv6Cidr is invalid.", o.InsideIPv6CIDR)
+	}
+}
+
+// validateAccelerated holds V13: the customer begins, at first and after a timeout.
+// AWS's words are not known.
+func (o *TunnelOptions) validateAccelerated(v *validation, path string) {
+	const message = "The customer gateway device has to initiate the tunnels of an accelerated VPN connection"
+	if o.StartupAction == StartupStart {
+		v.report(field(path, "startupAction"), "InvalidParameterCombination", message, "write startupAction: add, or remove it")
+	}
+	if o.DPDAction == DPDRestart {
+		v.report(field(path, "dpdAction"), "InvalidParameterCombination", message, "write dpdAction: clear or none, or remove it")
 	}
 }
 

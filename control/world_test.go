@@ -353,7 +353,7 @@ vpnConnections:
       - {}
   office6: {customerGateway: office6, transitGateway: hub, outsideIpAddressType: ipv6, tunnelInsideIpVersion: ipv6, tunnels: [{insideIpv6Cidr: "fd00:1::/126"}]}
   branch: {customerGateway: branch, vpnGateway: vgw, staticRoutes: [10.60.0.0/16]}
-  branch-hub: {customerGateway: branch, transitGateway: hub, staticRoutes: []}
+  branch-hub: {customerGateway: branch, transitGateway: hub, staticRoutes: [], enableAcceleration: true}
 clientVpnEndpoints:
   corp:
     clientCidr: 172.20.0.0/22

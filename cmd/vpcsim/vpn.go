@@ -56,6 +56,7 @@ func describeVPN(r control.Resource, add, wide func(title, cell string)) {
 		wide("CUSTOMER ASN", r.Status.CustomerASN.String())
 		wide("AMAZON ASN", r.Status.AmazonASN.String())
 		wide("OUTSIDE", r.Status.OutsideIPAddressType.String())
+		wide("ACCELERATED", yes(r.EnableAcceleration))
 		wide("INSIDE", r.Status.TunnelInsideIPVersion.String())
 	}
 }
