@@ -101,8 +101,12 @@ func TestAbusePortScan(t *testing.T) {
 	asEveryUser(t, func(t *testing.T, u *user) {
 		u.vpcLab()
 		b := u.watch()
-		u.expectOutput("web", "timeout 30 nmap -n -Pn -sS -p- -T5 --min-rate 30000 --max-retries 2 10.0.2.20",
-			`(?s)Not shown: [3-6]\d{4} closed tcp ports.*\n7/tcp +open.*\n80/tcp +open`) // a busy machine makes nmap give up on some
+		// At this rate, and on a busy machine, nmap gives up on some ports; which ones,
+		// nobody knows. Asked with patience, the instance has the same to say as ever.
+		u.expectOutput("web", "timeout 60 nmap -n -Pn -sS -p- -T5 --min-rate 30000 --max-retries 2 10.0.2.20",
+			`Not shown: \d{4,} closed tcp ports`)
+		u.expectOutput("web", "timeout 60 nmap -n -Pn -sS -p 7,80,81 --max-retries 10 10.0.2.20",
+			`(?s)\n7/tcp +open.*\n80/tcp +open.*\n81/tcp +closed`)
 		b.check()
 	})
 }
