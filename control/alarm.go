@@ -20,7 +20,10 @@ type Alarm struct {
 	// Dimensions of the metric: all that it has, with their values.
 	Dimensions map[string]string `json:"dimensions,omitempty"`
 	// What is compared: SampleCount, Average, Sum, Minimum or Maximum.
-	Statistic AlarmStatistic `json:"statistic"`
+	// One of statistic and extendedStatistic.
+	Statistic AlarmStatistic `json:"statistic,omitempty"`
+	// A percentile to compare instead, such as p99.
+	ExtendedStatistic AlarmPercentile `json:"extendedStatistic,omitempty"`
 	// Length of a data point: 10s, 20s, 30s or whole minutes, and for labs anything
 	// below a minute.
 	Period Seconds `json:"period"`
@@ -132,7 +135,7 @@ func (a *Alarm) computeStatus() {
 func (a *Alarm) configuration(name string) cloudwatch.Alarm {
 	c := cloudwatch.Alarm{
 		Name: name, Description: a.Description, Metric: metricID(a.Namespace, a.MetricName, a.Dimensions),
-		Statistic: cloudwatch.Statistic(a.Statistic), Period: a.Period.Duration(), EvaluationPeriods: a.EvaluationPeriods,
+		Statistic: cloudwatch.Statistic(cmp.Or(string(a.Statistic), string(a.ExtendedStatistic))), Period: a.Period.Duration(), EvaluationPeriods: a.EvaluationPeriods,
 		DatapointsToAlarm: a.Status.DatapointsToAlarm, Threshold: float64(*a.Threshold), Comparison: cloudwatch.Comparison(a.ComparisonOperator),
 		Missing: cloudwatch.Missing(a.Status.TreatMissingData), Actions: map[cloudwatch.State][]string{}, ActionsDisabled: !onUnlessWritten(a.ActionsEnabled),
 	}

@@ -23,8 +23,12 @@ func (a *Alarm) validate(v *validation, name string) {
 	if len(a.Dimensions) > dimensionsOfOne {
 		v.reportf(field(path, "dimensions"), "ValidationError", fmt.Sprintf("at most %d", dimensionsOfOne), "%d dimensions are too many", len(a.Dimensions))
 	}
-	if a.Statistic == "" {
-		v.missing(field(path, "statistic"), "write Sum, Average, Minimum, Maximum or SampleCount")
+	switch {
+	case a.Statistic != "" && a.ExtendedStatistic != "":
+		v.report(field(path, "extendedStatistic"), "InvalidParameterCombination", "The parameters Statistic and ExtendedStatistic are mutually exclusive", "remove one of them")
+	case a.Statistic == "" && a.ExtendedStatistic == "" &&
+		!v.w.Source.unreadable(field(path, "statistic")) && !v.w.Source.unreadable(field(path, "extendedStatistic")):
+		v.report(path, "MissingParameter", "The request must contain the parameter Statistic or ExtendedStatistic", "write statistic: Sum, Average, Minimum, Maximum or SampleCount, or extendedStatistic: p99 or the like")
 	}
 	if a.ComparisonOperator == "" {
 		v.missing(field(path, "comparisonOperator"), "write one such as GreaterThanOrEqualToThreshold")

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/vpcsim/vpcsim/control/cloudwatch"
@@ -12,6 +13,18 @@ type AlarmStatistic cloudwatch.Statistic
 func (s AlarmStatistic) String() string { return string(s) }
 func (s *AlarmStatistic) parse(text string) error {
 	return parseAWSWord(s, text, cloudwatch.StatisticWords())
+}
+
+// AlarmPercentile is a percentile of a metric's values.
+type AlarmPercentile cloudwatch.Statistic
+
+func (p AlarmPercentile) String() string { return string(p) }
+func (p *AlarmPercentile) parse(text string) error {
+	if _, ok := cloudwatch.Statistic(text).Percentile(); !ok {
+		return badValue{code: "ValidationError", message: fmt.Sprintf("%q is no percentile", text), hint: "write p0 to p100, such as p99 or p99.9"}
+	}
+	*p = AlarmPercentile(text)
+	return nil
 }
 
 // AlarmComparison is how an alarm compares with its threshold.

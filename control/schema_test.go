@@ -106,7 +106,7 @@ var required = map[string][]string{
 	"Instance":             {"subnet"},
 	"InternetHost":         {"ip"},
 	"MetricFilter":         {"metricName", "metricNamespace", "metricValue"},
-	"Alarm":                {"metricName", "namespace", "statistic", "period", "evaluationPeriods", "threshold", "comparisonOperator"},
+	"Alarm":                {"metricName", "namespace", "period", "evaluationPeriods", "threshold", "comparisonOperator"},
 	"AlarmAction":          {"on"},
 	"SiteHost":             {"site"},
 	"CustomerGateway":      {"site"},

@@ -316,6 +316,7 @@ alarms:
     alarmActions: [{on: fw, run: "echo $ALARM_NAME"}, {on: fw, post: "http://10.0.0.1:8080/"}]
     okActions: [{on: fw, run: "true"}]
     insufficientDataActions: []
+  large: {metricName: Bytes, namespace: Lab, extendedStatistic: p99.9, period: 60, evaluationPeriods: 1, threshold: 1000, comparisonOperator: GreaterThanThreshold}
 transitGatewayAttachments:
   hub-a: {transitGateway: hub, vpc: a, subnets: [two], applianceMode: true, securityGroupReferencing: false}
   hub-west: {transitGateway: hub, peer: west, state: pendingAcceptance}

@@ -43,7 +43,7 @@ alarms:
 			if a.State != cloudwatch.StateAlarm || !strings.Contains(a.Reason, "was greater than or equal to the threshold (10.0)") {
 				t.Errorf("after twelve: %s, %s", a.State, a.Reason)
 			}
-			values := n.CloudWatch().Statistics(cloudwatch.MetricID{Namespace: "VPC", Name: "Rejects"}, memoryEpoch, memoryEpoch.Add(time.Hour), time.Hour)
+			values := n.CloudWatch().Statistics(cloudwatch.MetricID{Namespace: "VPC", Name: "Rejects"}, memoryEpoch, memoryEpoch.Add(time.Hour), time.Hour, false)
 			if len(values) != 1 || values[0].Sum != 12 {
 				t.Errorf("the metric is %v, want 12", values)
 			}

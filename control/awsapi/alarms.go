@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,8 @@ type metricAlarm struct {
 	Transitioned        instant                `json:"StateTransitionedTimestamp"`
 	MetricName          string                 `json:"MetricName"`
 	Namespace           string                 `json:"Namespace"`
-	Statistic           string                 `json:"Statistic"`
+	Statistic           string                 `json:"Statistic,omitempty"`
+	Extended            string                 `json:"ExtendedStatistic,omitempty"`
 	Dimensions          []cloudwatch.Dimension `json:"Dimensions"`
 	Period              int                    `json:"Period"`
 	Unit                string                 `json:"Unit,omitempty"`
@@ -38,15 +40,24 @@ type metricAlarm struct {
 }
 
 func (h *Handler) metricAlarm(a *cloudwatch.AlarmStatus) metricAlarm {
+	statistic, extended := statisticAndExtended(a)
 	return metricAlarm{
 		Name: a.Name, ARN: h.AlarmARN(a.Name), Description: a.Description, Configured: instant{a.Configured},
 		ActionsEnabled: !a.ActionsDisabled, OKActions: actions(a, cloudwatch.StateOK), AlarmActions: actions(a, cloudwatch.StateAlarm),
 		InsufficientActions: actions(a, cloudwatch.StateInsufficientData),
 		State:               string(a.State), Reason: a.Reason, ReasonData: a.ReasonData, Updated: instant{a.Updated}, Transitioned: instant{a.Since},
-		MetricName: a.Metric.Name, Namespace: a.Metric.Namespace, Statistic: string(a.Statistic), Dimensions: dimensions(a.Metric.Dimensions),
+		MetricName: a.Metric.Name, Namespace: a.Metric.Namespace, Statistic: statistic, Extended: extended, Dimensions: dimensions(a.Metric.Dimensions),
 		Period: int(a.Period / time.Second), Unit: a.Unit, EvaluationPeriods: a.EvaluationPeriods, DatapointsToAlarm: a.DatapointsToAlarm,
 		Threshold: a.Threshold, ComparisonOperator: string(a.Comparison), TreatMissingData: string(a.Missing),
 	}
+}
+
+// statisticAndExtended are AWS's two parameters for one thing, one of them "".
+func statisticAndExtended(a *cloudwatch.AlarmStatus) (statistic, extended string) {
+	if _, ok := a.Statistic.Percentile(); ok {
+		return "", string(a.Statistic)
+	}
+	return string(a.Statistic), ""
 }
 
 // AlarmARN is the ARN of an alarm.
@@ -137,6 +148,7 @@ func stateWord(word string) *Error {
 type describeAlarmsForMetricInput struct {
 	metricName
 	Statistic string `json:"Statistic"`
+	Extended  string `json:"ExtendedStatistic"`
 	Period    int    `json:"Period"`
 }
 
@@ -147,7 +159,8 @@ type describeAlarmsForMetricOutput struct {
 func (h *Handler) describeAlarmsForMetric(in *describeAlarmsForMetricInput) (any, *Error) {
 	out := describeAlarmsForMetricOutput{Alarms: []metricAlarm{}}
 	for _, a := range h.config.CloudWatch.Alarms() {
-		if in.is(a.Metric) && (in.Statistic == "" || in.Statistic == string(a.Statistic)) &&
+		statistic := cmp.Or(in.Statistic, in.Extended)
+		if in.is(a.Metric) && (statistic == "" || statistic == string(a.Statistic)) &&
 			(in.Period == 0 || in.Period == int(a.Period/time.Second)) {
 			out.Alarms = append(out.Alarms, h.metricAlarm(&a))
 		}

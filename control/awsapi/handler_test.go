@@ -243,6 +243,12 @@ func TestCloudWatchSpeaksThreeProtocols(t *testing.T) {
 		t.Errorf("JSON: %s, want %s", got, want)
 	}
 
+	w = ask("Action=GetMetricStatistics&Version=2010-08-01&Namespace=VPC&MetricName=Rejects&StartTime=2025-06-20T15:00:00Z&EndTime=2025-06-20T15:01:00Z&Period=60&ExtendedStatistics.member.1=p99",
+		"application/x-www-form-urlencoded; charset=utf-8", "", "", "/")
+	if got := w.Body.String(); !strings.Contains(got, "<ExtendedStatistics><entry><key>p99</key><value>1</value></entry></ExtendedStatistics>") {
+		t.Errorf("percentiles: %s", got)
+	}
+
 	alarms := viaCBOR("DescribeAlarms", map[string]any{"StateValue": "ALARM", "MaxRecords": 1})
 	if got := fmt.Sprint(alarms); !strings.Contains(got, "AlarmName:ssh") || !strings.Contains(got, "[5.0 (20/06/25 15:00:00)] was greater than or equal to") {
 		t.Errorf("alarms: %s", got)

@@ -62,6 +62,7 @@ type getMetricStatisticsInput struct {
 	End        instant  `json:"EndTime"`
 	Period     int      `json:"Period"`
 	Statistics []string `json:"Statistics"`
+	Extended   []string `json:"ExtendedStatistics"`
 	Unit       string   `json:"Unit"`
 }
 
@@ -73,6 +74,8 @@ type datapoint struct {
 	Minimum     *float64 `json:"Minimum,omitempty"`
 	Maximum     *float64 `json:"Maximum,omitempty"`
 	Unit        string   `json:"Unit"`
+	// Extended are percentiles by their words.
+	Extended map[string]float64 `json:"ExtendedStatistics,omitempty"`
 }
 
 type getMetricStatisticsOutput struct {
@@ -89,16 +92,21 @@ func (h *Handler) getMetricStatistics(in *getMetricStatisticsInput) (any, *Error
 	if err := checkSpan(in.Start, in.End, in.Period, mostDatapoints); err != nil {
 		return nil, err
 	}
-	if len(in.Statistics) == 0 {
-		return nil, refuse("MissingParameter", "The parameter Statistics is required; percentiles (ExtendedStatistics) are not emulated.")
+	if len(in.Statistics)+len(in.Extended) == 0 {
+		return nil, refuse("MissingParameter", "The parameter Statistics or ExtendedStatistics is required.")
 	}
 	for _, word := range in.Statistics {
-		if err := statisticWord(word); err != nil {
-			return nil, err
+		if !slices.Contains(cloudwatch.StatisticWords(), word) {
+			return nil, refuse("InvalidParameterValue", "The value %s for parameter Statistics is not supported: they are SampleCount, Average, Sum, Minimum and Maximum; percentiles go into ExtendedStatistics.", word)
+		}
+	}
+	for _, word := range in.Extended {
+		if _, ok := cloudwatch.Statistic(word).Percentile(); !ok {
+			return nil, refuse("InvalidParameterValue", "The value %s for parameter ExtendedStatistics is not supported: of these vpcsim has percentiles, p0.0 to p100.", word)
 		}
 	}
 	out := getMetricStatisticsOutput{Label: in.Name, Datapoints: []datapoint{}}
-	for _, s := range h.statistics(in.id(), in.Start, in.End, in.Period) {
+	for _, s := range h.statistics(in.id(), in.Start, in.End, in.Period, len(in.Extended) > 0) {
 		p := datapoint{Timestamp: instant{s.Start}, Unit: "None"}
 		for word, to := range map[cloudwatch.Statistic]**float64{
 			cloudwatch.SampleCount: &p.SampleCount, cloudwatch.Average: &p.Average, cloudwatch.Sum: &p.Sum,
@@ -109,24 +117,23 @@ func (h *Handler) getMetricStatistics(in *getMetricStatisticsInput) (any, *Error
 				*to = &value
 			}
 		}
+		for _, word := range in.Extended {
+			if p.Extended == nil {
+				p.Extended = map[string]float64{}
+			}
+			p.Extended[word] = cloudwatch.Statistic(word).Of(&s)
+		}
 		out.Datapoints = append(out.Datapoints, p)
 	}
 	return out, nil
 }
 
-func statisticWord(word string) *Error {
-	if !slices.Contains(cloudwatch.StatisticWords(), word) {
-		return refuse("InvalidParameterValue", "The value %s for parameter Statistics is not supported: vpcsim has SampleCount, Average, Sum, Minimum and Maximum.", word)
-	}
-	return nil
-}
-
 // statistics are the data points of a metric; as in AWS the periods begin at whole
 // multiples of their length.
-func (h *Handler) statistics(id cloudwatch.MetricID, start, end instant, period int) []cloudwatch.Statistics {
+func (h *Handler) statistics(id cloudwatch.MetricID, start, end instant, period int, percentiles bool) []cloudwatch.Statistics {
 	seconds := int64(period)
 	from := time.Unix(start.Unix()/seconds*seconds, 0).UTC()
-	return h.config.CloudWatch.Statistics(id, from, end.Time, time.Duration(period)*time.Second)
+	return h.config.CloudWatch.Statistics(id, from, end.Time, time.Duration(period)*time.Second, percentiles)
 }
 
 // longestPeriod is a period of metrics at most, in seconds.
@@ -197,21 +204,22 @@ func (h *Handler) getMetricData(in *getMetricDataInput) (any, *Error) {
 		return nil, refuse("ValidationError", "The parameter MetricDataQueries must have 1 to %d members, not %d.", mostQueries, len(in.Queries))
 	}
 	out := getMetricDataOutput{Results: []metricDataResult{}}
-	for _, q := range in.Queries {
+	for i, q := range in.Queries {
 		if q.Stat == nil {
 			return nil, refuse("ValidationError", "The query %s has no MetricStat: vpcsim does not emulate metric math.", q.ID)
 		}
 		if err := checkSpan(in.Start, in.End, q.Stat.Period, mostValues/len(in.Queries)); err != nil {
 			return nil, err
 		}
-		if err := statisticWord(q.Stat.Stat); err != nil {
-			return nil, err
+		_, percentile := cloudwatch.Statistic(q.Stat.Stat).Percentile()
+		if !percentile && !slices.Contains(cloudwatch.StatisticWords(), q.Stat.Stat) {
+			return nil, refuse("ValidationError", "The value %s for parameter MetricDataQueries.member.%d.MetricStat.Stat is not supported: vpcsim has SampleCount, Average, Sum, Minimum, Maximum and percentiles such as p99.", q.Stat.Stat, i+1)
 		}
 		r := metricDataResult{ID: q.ID, Label: q.Label, Timestamps: []instant{}, Values: []float64{}, Status: "Complete"}
 		if r.Label == "" {
 			r.Label = q.Stat.Metric.Name
 		}
-		for _, s := range h.statistics(q.Stat.Metric.id(), in.Start, in.End, q.Stat.Period) {
+		for _, s := range h.statistics(q.Stat.Metric.id(), in.Start, in.End, q.Stat.Period, percentile) {
 			r.Timestamps = append(r.Timestamps, instant{s.Start})
 			r.Values = append(r.Values, cloudwatch.Statistic(q.Stat.Stat).Of(&s))
 		}

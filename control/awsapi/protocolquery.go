@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -175,7 +176,7 @@ func element(b *bytes.Buffer, name string, v reflect.Value) {
 		return
 	}
 	isTime := v.Type() == reflect.TypeFor[instant]()
-	if isTime && v.IsZero() || v.Kind() == reflect.String && v.Len() == 0 {
+	if isTime && v.IsZero() || (v.Kind() == reflect.String || v.Kind() == reflect.Map) && v.Len() == 0 {
 		return
 	}
 	fmt.Fprintf(b, "<%s>", name)
@@ -185,6 +186,13 @@ func element(b *bytes.Buffer, name string, v reflect.Value) {
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
 			element(b, memberName(v.Type().Field(i)), v.Field(i))
+		}
+	case v.Kind() == reflect.Map: // from texts
+		for _, key := range slices.SortedFunc(slices.Values(v.MapKeys()), func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) }) {
+			b.WriteString("<entry>")
+			element(b, "key", key)
+			element(b, "value", v.MapIndex(key))
+			b.WriteString("</entry>")
 		}
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {

@@ -83,6 +83,7 @@ func (a *Alarm) due(now time.Time) time.Time {
 // first.
 func (a *Alarm) points(m *metric, end time.Time) []Statistics {
 	n := a.evaluationRange()
+	_, percentiles := a.Statistic.Percentile()
 	list := make([]Statistics, 0, n)
 	for range n {
 		end = end.Add(-a.Period)
@@ -90,7 +91,7 @@ func (a *Alarm) points(m *metric, end time.Time) []Statistics {
 			list = append(list, Statistics{Start: end})
 			continue
 		}
-		list = append(list, m.span(end, a.Period))
+		list = append(list, m.span(end, a.Period, percentiles))
 	}
 	return list
 }

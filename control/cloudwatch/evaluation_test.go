@@ -188,7 +188,7 @@ func TestDefaultValueCountsInMinutesWithoutMatches(t *testing.T) {
 		{Group: "other", Stream: "a", Timestamp: start.Add(2 * time.Minute), Message: accepted},
 	})
 	var got []string
-	for _, p := range s.Statistics(rejects, start, start.Add(time.Hour), time.Minute) {
+	for _, p := range s.Statistics(rejects, start, start.Add(time.Hour), time.Minute, false) {
 		got = append(got, fmt.Sprintf("%s: %v of %v", p.Start.Sub(start), p.Sum, p.Count))
 	}
 	if want := "0s: 0 of 1, 1m0s: 1 of 1"; strings.Join(got, ", ") != want {
@@ -205,7 +205,7 @@ func TestDimensionsMakeAMetricEach(t *testing.T) {
 	s.Put(start, []Event{{Group: "logs", Stream: "a", Timestamp: start, Message: strings.Replace(rejectedSSH, "172.31.9.69", "10.0.0.1", 1)}})
 	var got []string
 	for _, id := range s.Metrics() {
-		got = append(got, fmt.Sprintf("%v: %v", id.Dimensions, s.Statistics(id, start, start.Add(time.Hour), time.Hour)[0].Sum))
+		got = append(got, fmt.Sprintf("%v: %v", id.Dimensions, s.Statistics(id, start, start.Add(time.Hour), time.Hour, false)[0].Sum))
 	}
 	if want := "[{Destination 172.31.9.12} {Source 10.0.0.1}]: 4249, [{Destination 172.31.9.12} {Source 172.31.9.69}]: 8498"; strings.Join(got, ", ") != want {
 		t.Errorf("%s, want %s", strings.Join(got, ", "), want)

@@ -40,6 +40,8 @@ func SortDimensions(list []Dimension) {
 type Statistics struct {
 	Start                        time.Time
 	Count, Sum, Minimum, Maximum float64
+	// samples are the values by themselves, sorted, where percentiles are asked for.
+	samples []sample
 }
 
 func (s *Statistics) add(o *Statistics) {
@@ -57,7 +59,7 @@ func (s *Statistics) add(o *Statistics) {
 // Statistic says what an alarm compares.
 type Statistic string
 
-// The statistics, in AWS's words. Percentiles would need every value.
+// The statistics, in AWS's words, besides percentiles such as p99.
 const (
 	SampleCount Statistic = "SampleCount"
 	Average     Statistic = "Average"
@@ -66,7 +68,7 @@ const (
 	Maximum     Statistic = "Maximum"
 )
 
-// StatisticWords are all statistics.
+// StatisticWords are all statistics but the percentiles.
 func StatisticWords() []string {
 	return []string{string(SampleCount), string(Average), string(Sum), string(Minimum), string(Maximum)}
 }
@@ -83,6 +85,9 @@ func (s Statistic) Of(v *Statistics) float64 {
 	case Maximum:
 		return v.Maximum
 	}
+	if percent, ok := s.Percentile(); ok {
+		return percentile(v.samples, percent)
+	}
 	return v.Sum
 }
 
@@ -97,6 +102,7 @@ const (
 type metric struct {
 	id      MetricID
 	seconds []second // by time
+	samples int      // of all seconds
 }
 
 // second is the values of a second in which an event was seen.
@@ -115,7 +121,8 @@ func (m *metric) slot(at time.Time) *second {
 	i, found := slices.BinarySearchFunc(m.seconds, n, func(s second, n int64) int { return cmp.Compare(s.at, n) })
 	if !found {
 		m.seconds = slices.Insert(m.seconds, i, second{at: n})
-		if len(m.seconds) > keptSeconds {
+		if len(m.seconds) > keptSeconds || m.samples > samplesOfMetric {
+			m.samples -= len(m.seconds[0].samples)
 			m.seconds = slices.Delete(m.seconds, 0, 1)
 			i = max(i-1, 0)
 		}
@@ -124,7 +131,9 @@ func (m *metric) slot(at time.Time) *second {
 }
 
 func (m *metric) put(at time.Time, value float64) {
-	m.slot(at).add(&Statistics{Count: 1, Sum: value, Minimum: value, Maximum: value})
+	s := m.slot(at)
+	s.add(&Statistics{Count: 1, Sum: value, Minimum: value, Maximum: value})
+	m.samples += s.addSample(value)
 }
 
 func (m *metric) putDefault(at time.Time, value float64) {
@@ -137,8 +146,9 @@ func (m *metric) putDefault(at time.Time, value float64) {
 const aggregation = 60 // seconds
 
 // span is the statistics of [from, from+period), with a Count of 0 if there are
-// none.
-func (m *metric) span(from time.Time, period time.Duration) Statistics {
+// none. Percentiles cost the gathering of all values, and AWS has none of a metric with
+// negative values.
+func (m *metric) span(from time.Time, period time.Duration, percentiles bool) Statistics {
 	all := Statistics{Start: from}
 	start, end := from.Unix(), from.Add(period).Unix()
 	i, _ := slices.BinarySearchFunc(m.seconds, start, func(s second, n int64) int { return cmp.Compare(s.at, n) })
@@ -148,14 +158,24 @@ func (m *metric) span(from time.Time, period time.Duration) Statistics {
 		for ; i < len(m.seconds) && m.seconds[i].at < last; i++ {
 			s := &m.seconds[i]
 			minute.add(&s.Statistics)
+			if percentiles {
+				all.samples = append(all.samples, s.samples...)
+			}
 			if s.hasStandby {
 				standby, hasStandby = s.standby, true
 			}
 		}
 		if minute.Count == 0 && hasStandby {
 			minute = Statistics{Count: 1, Sum: standby, Minimum: standby, Maximum: standby}
+			if percentiles {
+				all.samples = append(all.samples, sample{standby, 1})
+			}
 		}
 		all.add(&minute)
 	}
+	if percentiles && all.Minimum < 0 {
+		return Statistics{Start: from}
+	}
+	sortSamples(all.samples)
 	return all
 }

@@ -69,8 +69,8 @@ func (s *Service) Metrics() []MetricID {
 
 // Statistics are a metric's data points from a time until before another, one for
 // each period that has values, the oldest first. Their number is the caller's to
-// bound.
-func (s *Service) Statistics(id MetricID, from, before time.Time, period time.Duration) []Statistics {
+// bound. Percentiles of them are had only if they are asked for here.
+func (s *Service) Statistics(id MetricID, from, before time.Time, period time.Duration, percentiles bool) []Statistics {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.metrics[id.key()]
@@ -79,7 +79,7 @@ func (s *Service) Statistics(id MetricID, from, before time.Time, period time.Du
 	}
 	var list []Statistics
 	for ; from.Before(before); from = from.Add(period) {
-		if p := m.span(from, period); p.Count > 0 {
+		if p := m.span(from, period, percentiles); p.Count > 0 {
 			list = append(list, p)
 		}
 	}

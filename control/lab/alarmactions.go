@@ -211,6 +211,10 @@ func notification(t *cloudwatch.Transition, at awsapi.Place) []byte {
 		TreatMissingData                 string
 		EvaluateLowSampleCountPercentile string
 	}
+	statisticType := "Statistic"
+	if _, ok := t.Statistic.Percentile(); ok {
+		statisticType = "ExtendedStatistic"
+	}
 	dimensions := []map[string]string{}
 	for _, d := range t.Metric.Dimensions {
 		dimensions = append(dimensions, map[string]string{"name": d.Name, "value": d.Value})
@@ -222,7 +226,7 @@ func notification(t *cloudwatch.Transition, at awsapi.Place) []byte {
 	}{
 		t.Name, t.Description, at.Account, string(t.State), t.Reason, t.Since.UTC().Format("2006-01-02T15:04:05.000-0700"), at.Region,
 		at.AlarmARN(t.Name), string(t.Old), trigger{
-			MetricName: t.Metric.Name, Namespace: t.Metric.Namespace, StatisticType: "Statistic", Statistic: string(t.Statistic), Dimensions: dimensions,
+			MetricName: t.Metric.Name, Namespace: t.Metric.Namespace, StatisticType: statisticType, Statistic: string(t.Statistic), Dimensions: dimensions,
 			Period: int(t.Period / time.Second), EvaluationPeriods: t.EvaluationPeriods, DatapointsToAlarm: t.DatapointsToAlarm,
 			ComparisonOperator: string(t.Comparison), Threshold: t.Threshold, TreatMissingData: string(t.Missing),
 		},
