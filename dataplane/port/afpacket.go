@@ -25,6 +25,10 @@ type AFPacketConfig struct {
 	// what was obtained, which is less in a user namespace: a packet socket
 	// has no back-pressure, so a burst beyond the receive buffer is lost.
 	ReceiveBuffer, SendBuffer int
+	// Offload lets the kernel forward what an engine asks it to, see
+	// [AFPacket.Offload]. It needs the machine's root and Linux 6.6, and costs every
+	// other frame a look at a table. Without, nothing of it is there.
+	Offload bool
 }
 
 func (c AFPacketConfig) withDefaults() AFPacketConfig {

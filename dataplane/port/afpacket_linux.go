@@ -62,6 +62,8 @@ type AFPacket struct {
 	receiveBuffer, sendBuffer int
 	receiveCount              receiveCounters
 	sendCount                 sendCounters
+
+	offload *offload // nil without
 }
 
 // attachments says which interface is which link. It is immutable.
@@ -125,6 +127,14 @@ func (p *AFPacket) open() (err error) {
 	if p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("eventfd: %w", err)
 	}
+	if p.config.Offload {
+		if p.offload, err = openOffload(); err != nil {
+			return err
+		}
+		if err := unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, p.offload.filter.FD()); err != nil {
+			return explainOffload(fmt.Errorf("the socket's filter: %w", err))
+		}
+	}
 	all := &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL)} // interface 0: all of them
 	if err := unix.Bind(p.fd, all); err != nil {
 		return fmt.Errorf("bind: %w", err)
@@ -178,6 +188,11 @@ func (p *AFPacket) Attach(link uint32, ifindex int) error {
 	if other, ok := now.links.get(uint32(ifindex)); ok {
 		return fmt.Errorf("attach link %d to interface %d: that is attached as link %d; detach it first", link, ifindex, other)
 	}
+	if p.offload != nil {
+		if err := p.offload.watch(link, ifindex); err != nil {
+			return fmt.Errorf("attach link %d to interface %d: %w", link, ifindex, err)
+		}
+	}
 	p.attachments.Store(&attachments{
 		links:      now.links.with(uint32(ifindex), link),
 		interfaces: now.interfaces.with(link, uint32(ifindex)),
@@ -201,6 +216,9 @@ func (p *AFPacket) Detach(link uint32) {
 		links:      now.links.without(ifindex),
 		interfaces: now.interfaces.without(link),
 	})
+	if p.offload != nil {
+		p.offload.unwatch(link)
+	}
 }
 
 // Close wakes a blocked Recv, waits until Recv and Send have returned, and
@@ -226,6 +244,9 @@ func (p *AFPacket) Close() error {
 // closeDescriptors also marks them closed, so that a number which the kernel
 // gives to the next file is never used again.
 func (p *AFPacket) closeDescriptors() {
+	if p.offload != nil {
+		p.offload.close() // while the filter is there: no frame is without both
+	}
 	for _, fd := range []*int{&p.fd, &p.wake} {
 		if *fd >= 0 {
 			_ = unix.Close(*fd) // nothing is buffered that could be lost
