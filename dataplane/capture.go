@@ -78,6 +78,7 @@ func (e *Engine) Capture(cfg CaptureConfig) *Capture {
 	c.lost[CapturePlace{}] = 0
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.stopOffload() // whatever comes from now on is seen
 	if e.taps == nil {
 		e.taps = &taps{}
 	}

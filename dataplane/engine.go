@@ -46,6 +46,9 @@ type Config struct {
 	// Clock returns nanoseconds of a clock that never goes back; default is
 	// the system's monotonic clock.
 	Clock func() int64
+	// Offloader, if not nil, is the port that Run is called with, or stands behind it: it
+	// may be asked to forward established connections by itself.
+	Offloader Offloader
 }
 
 // Engine forwards packets through the published snapshot. It runs to
@@ -68,6 +71,7 @@ type Engine struct {
 	tunnels     connectTunnels
 	taps        *taps // nil without captures
 	mirrors     mirrors
+	offload     *offload // nil without an Offloader
 
 	collecting sync.Mutex // guards spare, the records' other table
 	spare      *flowRecordTable
@@ -106,6 +110,9 @@ func NewEngine(config Config) *Engine {
 	e.state.serviceFlows.limit = maxServiceFlows
 	e.state.serviceRates = map[Handle]serviceRate{}
 	e.seed(rand.Uint64())
+	if config.Offloader != nil {
+		e.offload = newOffload(config.Offloader, e.state.flows.seed+5)
+	}
 	e.state.journal.ring = make([]Drop, max(config.Journal, 0))
 	e.state.flights.pool.limit = config.MaxDelayed
 	e.state.flights.random.Seed(config.Seed, 0)
@@ -123,7 +130,16 @@ func (e *Engine) seed(seed uint64) {
 
 // Publish makes s the network for every packet from the next batch on.
 // Tracked connections stay: AWS does not re-check them against new rules (S23).
-func (e *Engine) Publish(s *Snapshot) { e.snapshot.Store(s) }
+func (e *Engine) Publish(s *Snapshot) {
+	if e.config.Offloader == nil {
+		e.snapshot.Store(s)
+		return
+	}
+	e.mu.Lock() // no walk may show the port what is over
+	defer e.mu.Unlock()
+	e.stopOffload()
+	e.snapshot.Store(s)
+}
 
 // Snapshot returns the published snapshot.
 func (e *Engine) Snapshot() *Snapshot { return e.snapshot.Load() }
@@ -266,7 +282,14 @@ func (e *Engine) forward(w *Walk, f *packet.Frame, out []packet.Frame) []packet.
 		w.draws, w.random = true, e.state.flights.random.Uint64()
 	}
 	w.run(hop)
-	return w.commit(e, out)
+	if e.offload != nil {
+		e.leaveOffload(w)
+	}
+	out = w.commit(e, out)
+	if e.offload != nil {
+		e.considerOffload(w)
+	}
+	return out
 }
 
 // start parses the frame and finds where its way begins. The zero hop means
@@ -305,6 +328,9 @@ func (w *Walk) start(f *packet.Frame, e *Engine) (hop Hop, answer []byte) {
 
 // housekeep removes a bounded number of dead flows.
 func (e *Engine) housekeep(snap *Snapshot, now int64, idle bool) {
+	if e.offload != nil && (now-e.offload.harvested >= harvestEvery || idle) {
+		e.harvest(snap, now) // before the sweep looks who is idle
+	}
 	flows := &e.state.flows
 	budget := func(e *sweepEffort, count, limit int) int {
 		if idle { // no packet waits, and the next call may be a second away
@@ -342,6 +368,7 @@ func (e *Engine) fragment(out []packet.Frame, f *packet.Frame, mtu int) []packet
 func (e *Engine) Counters() Counters {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.collectOffload()
 	return e.state.counters
 }
 

@@ -107,6 +107,7 @@ func (e *Engine) FlowRecords(out []FlowRecord) (records []FlowRecord, skipped []
 func (e *Engine) turnFlowRecords() *flowRecordTable {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.collectOffload()
 	s := &e.state
 	full := s.records
 	switch {
@@ -134,7 +135,7 @@ func (w *Walk) observe(s *state) {
 		t.start = w.now
 		s.records = t
 	}
-	packets, bytes := packet.TotalBytes(&w.pkt)
+	packets, bytes := w.total()
 	var seen seen // field by field; see Walk.step
 	seen.packets, seen.bytes, seen.at = uint64(packets), uint64(bytes), w.now
 	seen.flags, seen.loss = flowTCPFlags[w.pkt.TCPFlags&0x3f], flowNotLost

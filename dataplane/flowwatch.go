@@ -68,6 +68,7 @@ func (e *Engine) WatchFlows() *FlowWatch {
 	w := &FlowWatch{engine: e, table: &watchTable{}, spare: &watchTable{}}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.stopOffload()
 	w.table.start = e.config.Clock()
 	if e.state.watches == nil {
 		e.state.watches = &flowWatches{seed: rand.Uint64()}

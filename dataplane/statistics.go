@@ -98,6 +98,7 @@ func (e *Engine) Statistics() *Statistics {
 func (e *Engine) statistics(s *Statistics) ([]*trafficPage, trackedCounts) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.collectOffload()
 	s.Snapshot = e.snapshot.Load()
 	e.bind(s.Snapshot, e.config.Clock())
 	s.Counters = e.state.counters

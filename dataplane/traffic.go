@@ -154,7 +154,7 @@ func (w *Walk) account(s *state) {
 
 // accountAll is account for every packet.
 func (w *Walk) accountAll(s *state) {
-	packets, bytes := packet.TotalBytes(&w.pkt)
+	packets, bytes := w.total()
 	passed := w.verdict == VerdictPass
 	if w.entry != 0 && (passed || w.left()) {
 		s.traffic.at(w.entry).send(packets, bytes)

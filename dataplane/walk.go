@@ -12,6 +12,8 @@ type Walk struct {
 	// copied: all packets of this walk are copies, by traffic mirroring. None is
 	// copied again, nor is anybody told what became of it.
 	copied bool
+	// count is what the packet stands for when it is a replay, see offload; else nil.
+	count *packet.ShortcutCount
 
 	pkt packet.Packet
 	// tuple is the packet's addresses as they are at this point of the way;
