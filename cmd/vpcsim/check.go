@@ -161,7 +161,7 @@ func isRunning(name string) bool {
 func (a *app) checksOfOwnLab(ctx context.Context, file lab.File) (*checks, error) {
 	running, err := lab.Start(ctx, lab.StartConfig{
 		Name: "check-" + strconv.Itoa(os.Getpid()), File: file, Borrower: "vpcsim check",
-		Log: a.logConfig(slog.LevelWarn), Stderr: a.errorFile(),
+		Offload: os.Getenv(offloadVariable) != "", Log: a.logConfig(slog.LevelWarn), Stderr: a.errorFile(),
 	})
 	if err != nil {
 		return nil, err

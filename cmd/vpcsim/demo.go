@@ -38,7 +38,7 @@ func (a *app) demo(ctx context.Context) error {
 	}
 	start := time.Now()
 	running, err := lab.Start(ctx, lab.StartConfig{
-		Name: "demo-" + strconv.Itoa(os.Getpid()), File: file, Log: a.logConfig(slog.LevelWarn), Stderr: a.errorFile(),
+		Offload: os.Getenv(offloadVariable) != "", Name: "demo-" + strconv.Itoa(os.Getpid()), File: file, Log: a.logConfig(slog.LevelWarn), Stderr: a.errorFile(),
 	})
 	if err != nil {
 		return err

@@ -115,6 +115,17 @@ func TestOneDoorToBGP(t *testing.T) {
 	}
 }
 
+// TestOneDoorToBPF: programs for the kernel are the port's.
+func TestOneDoorToBPF(t *testing.T) {
+	for _, p := range ourPackages(t) {
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "github.com/cilium/ebpf") && p.ImportPath != module+"/dataplane/port" {
+				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+		}
+	}
+}
+
 // TestParquetLibraryStaysOutOfTheProgram: it would add 15 MB. It reads in tests what
 // control/flowlogs/delivery writes.
 func TestParquetLibraryStaysOutOfTheProgram(t *testing.T) {

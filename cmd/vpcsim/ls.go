@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -68,6 +69,11 @@ func labStatuses(ctx context.Context) ([]*lab.Status, error) {
 }
 
 func (a *app) writeStatuses(list []*lab.Status) {
+	header := []string{"LAB", "FROM", "INSTANCES", "INTERNET HOSTS", "VPN CLIENTS", "REVISION", "FORWARDED", "DROPPED", "UP", "PID"}
+	offload := slices.ContainsFunc(list, func(s *lab.Status) bool { return s.Offload != nil })
+	if offload {
+		header = append(header, "OFFLOADED")
+	}
 	var rows [][]string
 	for _, s := range list {
 		if s.Started.IsZero() {
@@ -83,6 +89,9 @@ func (a *app) writeStatuses(list []*lab.Status) {
 			strconv.FormatUint(s.Packets.Forwarded, 10), strconv.FormatUint(s.Packets.Dropped, 10),
 			time.Since(s.Started).Round(time.Second).String(), strconv.Itoa(s.PID),
 		})
+		if o := s.Offload; o != nil { // of what is forwarded
+			rows[len(rows)-1] = append(rows[len(rows)-1], fmt.Sprintf("%d, %d flows now", o.Frames, o.Flows))
+		}
 	}
-	writeTable(a.stdout, []string{"LAB", "FROM", "INSTANCES", "INTERNET HOSTS", "VPN CLIENTS", "REVISION", "FORWARDED", "DROPPED", "UP", "PID"}, rows)
+	writeTable(a.stdout, header, rows)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) upCommand() *cobra.Command {
-	detach := false
+	detach, offload := false, os.Getenv(offloadVariable) != ""
 	c := &cobra.Command{
 		Use:   "up [FILE]",
 		Short: "Bring a lab up",
@@ -21,7 +21,13 @@ func (a *app) upCommand() *cobra.Command {
 in the background until "vpcsim down". FILE is a scenario file, the name of an
 embedded scenario, or "-" for the standard input; without it, the only *.yaml file
 of the current directory is taken. The lab is called as the scenario says, or as
---lab says.`,
+--lab says.
+
+With --offload the kernel forwards established TCP connections between instances by
+itself, as the packets before them were forwarded: faster, and with the same rules,
+counters and flow logs. It is for root and needs Linux 6.6 (vpcsim doctor says
+whether it works). While "vpcsim capture", "vpcsim top" or "vpcsim trace --live"
+looks at packets, none is offloaded.`,
 		Example: `  vpcsim up quickstart
   vpcsim up -d my-lab.yaml
   vpcsim up -d quickstart --lab blue   a second lab of the same scenario`,
@@ -32,16 +38,21 @@ of the current directory is taken. The lab is called as the scenario says, or as
 			if err != nil {
 				return err
 			}
-			return a.up(cmd.Context(), file, detach)
+			return a.up(cmd.Context(), file, detach, offload)
 		},
 	}
 	c.Flags().BoolVarP(&detach, "detach", "d", false, "return once the lab is up, and leave it running")
+	c.Flags().BoolVar(&offload, "offload", offload, "let the kernel forward established connections; root only (or $"+offloadVariable+")")
 	return c
 }
 
-func (a *app) up(ctx context.Context, file lab.File, detach bool) error {
+// offloadVariable names the environment variable that stands in for --offload, in all
+// commands that bring labs up.
+const offloadVariable = "VPCSIM_OFFLOAD"
+
+func (a *app) up(ctx context.Context, file lab.File, detach, offload bool) error {
 	running, err := lab.Start(ctx, lab.StartConfig{
-		Name: a.lab, File: file, Detached: detach, Log: a.logConfig(slog.LevelInfo), Stderr: a.errorFile(), Phase: a.progress(),
+		Name: a.lab, File: file, Detached: detach, Offload: offload, Log: a.logConfig(slog.LevelInfo), Stderr: a.errorFile(), Phase: a.progress(),
 	})
 	if err != nil {
 		return explainRunning(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vpcsim/vpcsim/control/host"
 	"github.com/vpcsim/vpcsim/control/lab"
+	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
 // row is something that forwards, or nothing that does.
@@ -22,6 +23,7 @@ type row struct {
 	network string
 	lab     *labNetwork
 	rules   bool // it has rules, and must prove them
+	offload bool // of a lab: the kernel forwards established connections
 }
 
 // labNetwork is the network of a row that is a lab. It has the nodes client and
@@ -57,6 +59,7 @@ func rows() []row {
 		{name: "ovs", network: networkOVS, rules: true, about: "Open vSwitch's userspace datapath, connections tracked, the same rules"},
 		{name: rowReflector, network: networkReflector, about: "vpcsim's packet socket, only the Ethernet header rewritten: the limit of our I/O"},
 		{name: rowVPCSim, lab: routed, rules: true, about: fmt.Sprintf("a lab: security groups (%d rules per list and family), network ACLs (%d rules), two route tables", rulesPerList, aclRules)},
+		{name: "vpcsim+offload", lab: routed, rules: true, offload: true, about: "the same lab with --offload: the kernel forwards established connections"},
 		{name: "vpcsim+nat", lab: gateways, rules: true, about: "a lab: the same, out to the Internet by NAT gateway and internet gateway (IPv6: egress-only gateway)"},
 		{name: "vpcsim+peering", lab: peering, rules: true, about: "a lab: the same between two VPCs, peered"},
 		{name: "vpcsim+tgw", lab: transit, rules: true, about: "a lab: the same between two VPCs at a transit gateway"},
@@ -113,11 +116,17 @@ type labRow struct {
 }
 
 func (r *row) startLab(ctx context.Context) (contender, error) {
+	if r.offload {
+		if err := port.CheckOffload(); err != nil {
+			return nil, &missingError{err.Error()}
+		}
+	}
 	running, err := lab.Start(ctx, lab.StartConfig{
 		Name:     fmt.Sprintf("bench-%d-%s", os.Getpid(), strings.ReplaceAll(r.name, "+", "-")),
 		File:     lab.File{Name: r.name + ".yaml", Source: r.lab.scenario},
 		Log:      lab.LogConfig{Format: "text", Level: logLevel},
 		Borrower: "vpcsim bench",
+		Offload:  r.offload,
 		Stderr:   os.Stderr,
 	})
 	if err != nil {

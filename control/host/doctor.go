@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
 // Probe tries everything that a lab needs of this machine, each in earnest, in a
@@ -23,7 +25,7 @@ import (
 func Probe() []Finding {
 	findings := []Finding{probeKernel()}
 	findings = append(findings, probeNamespaces()...)
-	return append(findings, probeMemory(), probeFiles(), probePrograms())
+	return append(findings, probeOffload(), probeMemory(), probeFiles(), probePrograms())
 }
 
 func probeKernel() Finding {
@@ -113,6 +115,16 @@ func probeEachNamespace() []Finding {
 		try(k.name, base|k.flag)
 	}
 	return out
+}
+
+// probeOffload tries what no lab needs and one may have: that the kernel forwards
+// established connections. That it may not is nothing to repair.
+func probeOffload() Finding {
+	f := Finding{Name: "offload", State: OK, Detail: "the kernel can forward established connections: vpcsim up --offload"}
+	if err := port.CheckOffload(); err != nil {
+		f.Detail = "not for this user, and no lab needs it (vpcsim up --offload): " + err.Error()
+	}
+	return f
 }
 
 // probeMemory reckons with 0.1 MiB for a node, which is what BenchmarkNodes finds.

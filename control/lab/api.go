@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/vpcsim/vpcsim/control"
+	"github.com/vpcsim/vpcsim/dataplane"
 	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
@@ -80,6 +81,8 @@ type Status struct {
 
 	Packets Packets            `json:"packets"`
 	Port    port.AFPacketStats `json:"port"`
+	// Offload is what of the packets the kernel has forwarded; nil without --offload.
+	Offload *dataplane.OffloadStatistics `json:"offload,omitempty"`
 	// Tunnels that are open at AWS's end, by name.
 	Tunnels map[string]TunnelTraffic `json:"tunnels,omitempty"`
 }

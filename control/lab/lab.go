@@ -45,6 +45,7 @@ type order struct {
 	Detached bool // log to the lab's own file
 	Borrower string
 	Log      LogConfig
+	Offload  bool
 	// Listen are the addresses of the sockets from socketFD on.
 	Listen []netip.AddrPort
 }
@@ -154,13 +155,11 @@ func run(ctx context.Context, o order, sockets *listenSockets, report *reporter)
 	defer sockets.keep(nil)
 
 	report.phase("opening the forwarding core")
-	if l.port, err = port.OpenAFPacket(port.AFPacketConfig{}); err != nil {
-		return host.Explain(err)
-	}
-	l.ports = port.NewSwitch(l.port)
-	defer l.ports.Close()
 	clock := func() int64 { return int64(time.Since(l.started)) } // so that drops have a wall-clock time
-	l.engine = dataplane.NewEngine(dataplane.Config{Clock: clock})
+	if err := l.openCore(o.Offload, clock); err != nil {
+		return err
+	}
+	defer l.ports.Close()
 	actions := newAlarmActions(l, log)
 	l.cloudWatch = newCloudWatch(actions.act, log)
 	defer l.cloudWatch.close()

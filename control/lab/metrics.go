@@ -36,6 +36,7 @@ func (l *lab) measure(w *metrics.Writer) {
 	measureLinks(w, l.engine.Links())
 	measureTables(w, statistics)
 	l.measurePort(w)
+	l.measureOffload(w)
 	l.measureVPN(w)
 	measureClientVPN(w, l.vpn.measureClients())
 	world, _ := l.store.World()
@@ -76,6 +77,20 @@ func (l *lab) observePublishing() {
 
 // seconds is Unix time, exact to the microsecond: more than that a float64 does not hold.
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
+// measureOffload has nothing to say of a lab without --offload.
+func (l *lab) measureOffload(w *metrics.Writer) {
+	o, on := l.engine.OffloadStatistics()
+	if !on {
+		return
+	}
+	w.Gauge("vpcsim_offloaded_flows", "Directions of connections that the kernel forwards now.")
+	w.Sample(float64(o.Flows))
+	w.Counter("vpcsim_offloaded_packets_total", "Packets, of all that were forwarded, that the kernel has forwarded.")
+	w.Sample(float64(o.Packets))
+	w.Counter("vpcsim_offloaded_bytes_total", "Bytes of IP of the packets that the kernel has forwarded.")
+	w.Sample(float64(o.Bytes))
+}
 
 // measurePort tells what was lost outside the core, where no trace sees it: a lab that
 // drops without a reason drops here.

@@ -142,6 +142,9 @@ func (l *lab) status() Status {
 	if l.port != nil {
 		status.Port = l.port.Stats()
 	}
+	if offload, on := l.engine.OffloadStatistics(); on {
+		status.Offload = &offload
+	}
 	status.Tunnels = l.vpn.traffic()
 	for reason, n := range counters.Reasons {
 		if reason := dataplane.Reason(reason); n > 0 && drops(reason) {

@@ -24,6 +24,9 @@ type StartConfig struct {
 	// Borrower is the command that the lab is up for and ends with, such as "vpcsim
 	// check". Who gives no name does not mean such a lab, and it keeps no logs.
 	Borrower string
+	// Offload lets the kernel forward established connections, which only the machine's
+	// root can have; see docs/architecture.md.
+	Offload bool
 	// Stderr takes the log of a lab that is not detached; nil discards it. A
 	// detached one has a file of its own.
 	Stderr *os.File
@@ -110,7 +113,7 @@ func spawn(cfg StartConfig, sockets []openSocket) (*host.Child, *os.File, error)
 	}
 	// A file may be larger than the pipe. If the daemon dies, its end closes
 	// and the write fails; what it died of is in the report.
-	_ = json.NewEncoder(orderWrite).Encode(order{Name: cfg.Name, File: cfg.File, Detached: cfg.Detached, Borrower: cfg.Borrower, Log: cfg.Log, Listen: addresses})
+	_ = json.NewEncoder(orderWrite).Encode(order{Name: cfg.Name, File: cfg.File, Detached: cfg.Detached, Borrower: cfg.Borrower, Log: cfg.Log, Offload: cfg.Offload, Listen: addresses})
 	_ = orderWrite.Close()
 	return child, reportRead, nil
 }

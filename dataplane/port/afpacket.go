@@ -1,6 +1,13 @@
 package port
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrNoOffload is what a port cannot be opened for with [AFPacketConfig.Offload]; what
+// wraps it says why, and what to do.
+var ErrNoOffload = errors.New("no offload")
 
 // AFPacketConfig configures an [AFPacket]. The zero value is what was measured
 // as best.

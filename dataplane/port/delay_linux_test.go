@@ -38,7 +38,18 @@ const (
 
 func newDistance(t testing.TB) *distance {
 	t.Helper()
-	d := &distance{lab: newSteeredLab(t, 1), t: t, engine: dataplane.NewEngine(dataplane.Config{})}
+	return newDistanceBy(t, AFPacketConfig{})
+}
+
+func newDistanceBy(t testing.TB, config AFPacketConfig) *distance {
+	t.Helper()
+	d := &distance{lab: newSteeredLab(t, 1), t: t}
+	p := d.openPort(t, config)
+	var core dataplane.Config
+	if config.Offload {
+		core.Offloader = p
+	}
+	d.engine = dataplane.NewEngine(core)
 	object := func(h dataplane.Handle, kind dataplane.Kind) dataplane.Object {
 		return dataplane.Object{Handle: h, Kind: kind, Name: fmt.Sprint(h)}
 	}
@@ -75,7 +86,6 @@ func newDistance(t testing.TB) *distance {
 		x.must(t, x.resolveGateways)
 	}
 	d.impair(dataplane.Impairment{}, dataplane.Impairment{})
-	p := d.openPort(t, AFPacketConfig{})
 	ended := make(chan error, 1)
 	go func() { ended <- d.engine.Run(p) }()
 	t.Cleanup(func() {
@@ -113,6 +123,11 @@ func (d *distance) impair(forward, reverse dataplane.Impairment) {
 		Object: dataplane.Object{Handle: distanceLink, Kind: dataplane.KindLink, Name: "link"}, From: "ra", To: "rb",
 		Forward: forward, Reverse: reverse,
 	}}
+	d.publish()
+}
+
+func (d *distance) publish() {
+	d.t.Helper()
 	snapshot, err := d.builder.Seal()
 	if err != nil {
 		d.t.Fatal(err)

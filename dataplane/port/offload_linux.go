@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,16 +153,39 @@ func mapMemory(m *ebpf.Map, size int) ([]byte, error) {
 
 func explainOffload(err error) error {
 	switch {
+	case errors.Is(err, ErrNoOffload):
+		return err
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		var rejected *ebpf.VerifierError
 		if errors.As(err, &rejected) && len(rejected.Log) > 0 {
 			break
 		}
-		return fmt.Errorf("offload: %w: the kernel takes programs from the machine's root only (CAP_BPF and CAP_NET_ADMIN outside of user namespaces); run as root, or leave out the offload", err)
-	case errors.Is(err, ebpf.ErrNotSupported):
-		return fmt.Errorf("offload: %w: it needs Linux 6.6 with CONFIG_BPF_SYSCALL and CONFIG_NET_XGRESS; leave out the offload", err)
+		return fmt.Errorf("%w: the kernel takes programs from the machine's root only (CAP_BPF and CAP_NET_ADMIN, in no user namespace): %w", ErrNoOffload, unix.EPERM)
+	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("%w: it needs Linux 6.6 with CONFIG_BPF_SYSCALL and CONFIG_NET_XGRESS: %w", ErrNoOffload, err)
 	}
-	return fmt.Errorf("offload: %w", err)
+	return fmt.Errorf("%w: %w", ErrNoOffload, err)
+}
+
+// CheckOffload tries in earnest whether ports can be opened with offload here: in a
+// network namespace of its own, which nobody else sees. The error says what is missing.
+func CheckOffload() error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			result <- explainOffload(err)
+			return
+		}
+		o, err := openOffload()
+		if err == nil {
+			const loopback = 1 // in every namespace
+			err = o.watch(0, loopback)
+			o.close()
+		}
+		result <- err
+	}()
+	return <-result
 }
 
 // slot is the memory of a place.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,14 +25,9 @@ type offloadLab struct {
 	came []packet.Packet // TCP's; without their bytes
 }
 
-// newOffloadLab skips where the kernel takes no programs from us: without the machine's
-// root. CI has it.
 func newOffloadLab(t testing.TB) *offloadLab {
 	t.Helper()
-	needNamespaces(t)
-	if identity, _ := os.ReadFile("/proc/self/uid_map"); !strings.Contains(string(identity), "4294967295") {
-		t.Skip("the kernel takes programs from the machine's root only")
-	}
+	needOffload(t)
 	l := &offloadLab{lab: newLab(t)}
 	l.p = l.openPort(t, AFPacketConfig{Offload: true})
 	ended := make(chan error, 1)
@@ -291,11 +285,11 @@ func TestOffloadSurvivesDetachAndClose(t *testing.T) {
 
 func TestOffloadIsRefusedWithoutRoot(t *testing.T) {
 	needNamespaces(t)
-	if identity, _ := os.ReadFile("/proc/self/uid_map"); strings.Contains(string(identity), "4294967295") {
+	if isRoot() {
 		t.Skip("we are root") // the tests run as both
 	}
 	_, err := OpenAFPacket(AFPacketConfig{Offload: true})
-	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "root") {
+	if !errors.Is(err, ErrNoOffload) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "root") {
 		t.Errorf("error %v does not say what to do", err)
 	}
 }

@@ -1,0 +1,196 @@
+package port
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/vpcsim/vpcsim/dataplane"
+)
+
+// newOffloadDistance is the lab with a real core that may offload: whoever is in the group
+// may be asked on port 5001, and nothing else comes in.
+func newOffloadDistance(t *testing.T) *distance {
+	t.Helper()
+	needOffload(t)
+	d := newDistanceBy(t, AFPacketConfig{Offload: true})
+	for i, r := range d.builder.SecurityGroups[0].Ingress {
+		r.Protocol, r.FirstPort, r.LastPort, r.Group, r.CIDR = 6, 5001, 5001, distanceGroup, d.builder.SecurityGroups[0].Ingress[i].CIDR
+		d.builder.SecurityGroups[0].Ingress[i] = r
+	}
+	d.publish()
+	return d
+}
+
+func (d *distance) offloaded() dataplane.OffloadStatistics {
+	s, _ := d.engine.OffloadStatistics()
+	return s
+}
+
+// establish exchanges until the kernel carries both directions.
+func (d *distance) establish(t *testing.T, network string) (server, client net.Conn) {
+	t.Helper()
+	server, client = d.tcpPair(t, network)
+	eventually(t, "both directions are offloaded", func() bool {
+		exchange(t, client, server, 1000)
+		return d.offloaded().Flows == 2
+	})
+	return server, client
+}
+
+func TestOffloadFollowsTheEngine(t *testing.T) {
+	for _, network := range []string{"tcp4", "tcp6"} {
+		t.Run(network, func(t *testing.T) {
+			d := newOffloadDistance(t)
+			server, client := d.establish(t, network)
+			if got, want := server.RemoteAddr().String(), client.LocalAddr().String(); got != want {
+				t.Errorf("the server sees %s, the client is %s", got, want)
+			}
+
+			// S23: what is tracked stays when its rule is removed, and is offloaded again.
+			before := d.offloaded().Packets
+			d.builder.SecurityGroups[0].Ingress = nil
+			d.publish()
+			if n := d.offloaded().Flows; n != 0 {
+				t.Errorf("%d flows are offloaded right after a change", n)
+			}
+			eventually(t, "a tracked connection is offloaded again", func() bool {
+				exchange(t, client, server, 1000)
+				return d.offloaded().Flows == 2 && d.offloaded().Packets > before
+			})
+
+			// A network ACL knows no connections: the next packet is dropped.
+			allowed := d.builder.NetworkACLs[0].Ingress
+			d.builder.NetworkACLs[0].Ingress = nil
+			d.publish()
+			if _, err := client.Write([]byte("not for you")); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the walk drops it", func() bool {
+				drops := d.engine.Drops(0)
+				return len(drops) > 0 && drops[len(drops)-1].Step.Stage == dataplane.StageNetworkACLIn
+			})
+			if err := server.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := server.Read(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the server read %d bytes, error %v", n, err)
+			}
+			d.builder.NetworkACLs[0].Ingress = allowed
+			d.publish()
+			if err := server.SetReadDeadline(time.Now().Add(deadline)); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len("not for you"))
+			if _, err := io.ReadFull(server, got); err != nil || string(got) != "not for you" {
+				t.Errorf("once it is allowed again %q came, error %v", got, err)
+			}
+		})
+	}
+}
+
+func TestOffloadEndsWithTheConnection(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		close func(c net.Conn) error
+	}{
+		{"FIN", func(c net.Conn) error { return c.Close() }},
+		{"RST", func(c net.Conn) error { return errors.Join(c.(*net.TCPConn).SetLinger(0), c.Close()) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newOffloadDistance(t)
+			server, client := d.establish(t, "tcp4")
+			if err := c.close(client); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, server); c.name == "FIN" && err != nil || c.name == "RST" && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the server's end: %v", err)
+			}
+			eventually(t, "nothing is offloaded", func() bool { return d.offloaded().Flows == 0 })
+		})
+	}
+}
+
+// TestOffloadCountsEveryPacket holds the interfaces' counters against those of the
+// instances' own kernels.
+func TestOffloadCountsEveryPacket(t *testing.T) {
+	d := newOffloadDistance(t)
+	began, counted := d.frames(t), d.engine.Counters()
+	began.TxPackets -= counted.Received
+	began.RxPackets -= counted.Forwarded
+	server, client := d.tcpPair(t, "tcp4")
+	transfer(t, server, client, 64<<20)
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s := d.offloaded(); s.Bytes < 32<<20 {
+		t.Errorf("of 64 MiB, %d bytes were offloaded", s.Bytes)
+	}
+	// Frames are what both count. Of what the core answered, reports of groups get none.
+	eventually(t, "as many frames as the instances' kernels count", func() bool {
+		c := d.engine.Counters()
+		now := d.frames(t)
+		sent, got := now.TxPackets-began.TxPackets, now.RxPackets-began.RxPackets
+		return c.Received == sent && c.Forwarded <= got && got <= c.Forwarded+c.Answered
+	})
+}
+
+// frames are those that the instances have sent and received, by their own kernels.
+func (d *distance) frames(t *testing.T) (sum netlink.LinkStatistics) {
+	t.Helper()
+	for _, x := range d.instances {
+		x.must(t, func() error {
+			eth0, err := netlink.LinkByName("eth0")
+			if err == nil {
+				sum.TxPackets += eth0.Attrs().Statistics.TxPackets
+				sum.RxPackets += eth0.Attrs().Statistics.RxPackets
+			}
+			return err
+		})
+	}
+	return sum
+}
+
+func TestOffloadIsOffWhileSomebodyLooks(t *testing.T) {
+	d := newOffloadDistance(t)
+	server, client := d.establish(t, "tcp4")
+	capture := d.engine.Capture(dataplane.CaptureConfig{Places: []dataplane.CapturePlace{{Object: 2}}})
+	before := d.offloaded().Frames
+	for range 20 {
+		exchange(t, client, server, 100)
+	}
+	if after := d.offloaded(); after.Frames != before || after.Flows != 0 {
+		t.Errorf("%d frames went by while they were captured", after.Frames-before)
+	}
+	capture.Close()
+	eventually(t, "it is offloaded again", func() bool {
+		exchange(t, client, server, 100)
+		return d.offloaded().Flows == 2
+	})
+}
+
+// needOffload skips where the kernel takes no programs from us: without the machine's
+// root. CI runs the tests as both.
+func needOffload(t testing.TB) {
+	t.Helper()
+	needNamespaces(t)
+	if err := CheckOffload(); errors.Is(err, unix.EPERM) && !isRoot() {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// isRoot: of the machine, not of a user namespace.
+func isRoot() bool {
+	identity, _ := os.ReadFile("/proc/self/uid_map")
+	return strings.Contains(string(identity), "4294967295")
+}
