@@ -10,7 +10,9 @@ func (a *allocation) clientVPNDemands(name string, v4 map[string]*pool) (demands
 	e := a.w.ClientVPNEndpoints[name]
 	for i := range e.Status.Associations {
 		s := &e.Status.Associations[i]
-		s.PrivateIP = netip.Addr{}
+		if s.PrivateIP = (netip.Addr{}); !e.TrafficIPAddressType.ipv4() {
+			continue
+		}
 		var had netip.Addr
 		if old := a.previous.clientVPNAssociation(name, s.Subnet); old != nil {
 			had = old.PrivateIP
@@ -63,10 +65,16 @@ func (a *allocation) vpnClients() {
 		e := a.w.ClientVPNEndpoints[name]
 		a.clientAddresses(e)
 		a.landClients(e)
+		for _, client := range e.Status.Clients {
+			a.w.VPNClients[client].Status.IPv6 = netip.Addr{}
+		}
+		for i := range e.Status.Associations {
+			a.clientIPv6Addresses(e, &e.Status.Associations[i])
+		}
 	}
 	for _, c := range a.w.VPNClients {
 		if a.w.ClientVPNEndpoints[c.Endpoint] == nil { // a bad reference
-			c.Status.Address, c.Status.Subnet = netip.Addr{}, ""
+			c.Status.Address, c.Status.IPv6, c.Status.Subnet = netip.Addr{}, netip.Addr{}, ""
 		}
 	}
 }
@@ -77,7 +85,7 @@ func (a *allocation) vpnClients() {
 func (a *allocation) clientAddresses(e *ClientVPNEndpoint) {
 	taken := map[netip.Addr]bool{}
 	block := e.ClientCIDR
-	usable := block.IsValid() && block.Addr().Is4() && block.Bits() <= narrowestClientCIDR
+	usable := e.TrafficIPAddressType.ipv4() && block.IsValid() && block.Addr().Is4() && block.Bits() <= narrowestClientCIDR
 	half := netip.Prefix{}
 	if usable {
 		half = netip.PrefixFrom(block.Addr(), block.Bits()+1)

@@ -47,6 +47,7 @@ func (a *allocation) privateAddresses() {
 	}
 	demands = append(demands, a.managedDemands(a.w.managedOwners(), a.previous.managedOwners(), v4, v6)...)
 	satisfy(demands)
+	a.clientVPNBlocks(v6) // of what is left
 	for name, subnet := range a.w.Subnets {
 		subnet.Status.AvailableIPAddressCount = v4[name].free()
 	}

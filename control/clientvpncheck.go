@@ -35,8 +35,8 @@ func (e *ClientVPNEndpoint) validate(v *validation, name string) {
 		switch at := index(field(path, "dnsServers"), i); {
 		case i == mostClientDNSServers:
 			v.reportf(at, "InvalidParameterValue", "remove it", "a Client VPN endpoint has at most %d DNS servers", mostClientDNSServers)
-		case server.IsValid() && !server.Is4():
-			v.reportf(at, "InvalidParameterValue", "write an IPv4 address", "Value (%s) for parameter dnsServers is invalid.", server)
+		case server.IsValid() && !e.TrafficIPAddressType.carries(server):
+			v.reportf(at, "InvalidParameterValue", e.otherFamily("address"), "Value (%s) for parameter dnsServers is invalid.", server)
 		}
 	}
 	if len(e.Banner) > longestBanner || !utf8.ValidString(e.Banner) {
@@ -69,13 +69,18 @@ func (e *ClientVPNEndpoint) validateListen(v *validation, path, name string) {
 func (e *ClientVPNEndpoint) validateClientCIDR(v *validation, path string) {
 	at, block := field(path, "clientCidr"), e.ClientCIDR
 	switch {
+	case !e.TrafficIPAddressType.ipv4():
+		if block.IsValid() {
+			v.report(at, "InvalidParameterCombination", "clients of an endpoint that carries IPv6 alone have no IPv4 addresses", "remove it, or write trafficIpAddressType: dual-stack")
+		}
+		return
 	case !block.IsValid():
 		if !v.w.Source.unreadable(at) {
 			v.missing(at, "write a block for the clients, such as 172.20.0.0/22")
 		}
 		return
 	case !block.Addr().Is4():
-		v.reportf(at, "InvalidParameterValue", "write an IPv4 block: IPv6 for clients is not emulated", "Value (%s) for parameter clientCidrBlock is invalid.", block)
+		v.reportf(at, "InvalidParameterValue", "write an IPv4 block: AWS picks the IPv6 addresses of clients itself", "Value (%s) for parameter clientCidrBlock is invalid.", block)
 		return
 	case block.Bits() > narrowestClientCIDR:
 		v.reportf(at, "InvalidParameterValue", fmt.Sprintf("write a /%d or a larger block", narrowestClientCIDR), "The client CIDR block %s is smaller than /%d.", block, narrowestClientCIDR)
@@ -109,7 +114,11 @@ func (e *ClientVPNEndpoint) validateAssociations(v *validation, path string) {
 			continue
 		}
 		zones[zone] = name
-		switch {
+		switch carries := e.TrafficIPAddressType; {
+		case carries.ipv6() && !s.Status.IPv6CIDR.IsValid():
+			v.reportf(at, "InvalidParameterValue", "use a subnet with an IPv6 block: clients get addresses of it", "The subnet '%s' has no IPv6 CIDR block", name)
+		case !carries.ipv4():
+			// What C2 says of addresses is about IPv4 ones.
 		case !s.CIDR.IsValid():
 			v.reportf(at, "InvalidParameterValue", "use a subnet with an IPv4 block", "The subnet '%s' has no IPv4 CIDR block", name)
 		case s.CIDR.Bits() > smallestTarget:
@@ -134,8 +143,8 @@ func (e *ClientVPNEndpoint) ownAddresses(subnet string) int {
 func (e *ClientVPNEndpoint) validateRoutes(v *validation, path string) {
 	for _, d := range e.destinations() {
 		at := field(field(path, "routes"), d.String())
-		if d.Addr().Is6() {
-			v.reportf(at, "InvalidParameterValue", "IPv6 for clients is not emulated", "Value (%s) for parameter destinationCidrBlock is invalid. This is not a valid IPv4 CIDR block.", d)
+		if !e.TrafficIPAddressType.carries(d.Addr()) {
+			v.reportf(at, "InvalidParameterValue", e.otherFamily("block"), "Value (%s) for parameter destinationCidrBlock is invalid. %s", d, e.notCarried())
 			continue
 		}
 		targets := e.Routes[d]
@@ -146,6 +155,8 @@ func (e *ClientVPNEndpoint) validateRoutes(v *validation, path string) {
 		switch {
 		case local && len(targets) > 1:
 			v.report(at, "InvalidParameterCombination", "a route leads to local, or to subnets", "write one of the two")
+		case local && d.Addr().Is6(): // C9
+			v.reportf(at, "InvalidParameterValue", "remove it: AWS connects clients to each other over IPv4 only", "Value (%s) for parameter destinationCidrBlock is invalid.", d)
 		case local && e.ClientCIDR.IsValid() && !contains(e.ClientCIDR, d.Prefix):
 			v.reportf(at, "InvalidParameterValue", fmt.Sprintf("local leads to other clients: write %s: local", e.ClientCIDR), "%s is not in the client CIDR block %s", d, e.ClientCIDR)
 		case !local && d.Bits() > 0 && e.ClientCIDR.IsValid() && d.Overlaps(e.ClientCIDR):
@@ -174,13 +185,30 @@ func (e *ClientVPNEndpoint) validateTarget(v *validation, at string, d netip.Pre
 		return
 	}
 	vpc := v.w.VPCs[e.Status.VPC]
-	if slices.Contains(before, target) || vpc != nil && slices.Contains(vpc.Status.CIDRs, d) { // QC7
+	if slices.Contains(before, target) || vpc != nil && slices.Contains(withIPv6(vpc.Status.CIDRs, vpc.Status.IPv6CIDR), d) { // QC7
 		hint := "remove one"
 		if !slices.Contains(before, target) {
 			hint = "remove it: the association brings the routes to its VPC"
 		}
 		v.reportf(at, "InvalidClientVpnDuplicateRoute", hint, "The route for %s by subnet %s already exists.", d, target)
 	}
+}
+
+// otherFamily says what to do about something of the family that the endpoint does not
+// carry.
+func (e *ClientVPNEndpoint) otherFamily(what string) string {
+	if e.TrafficIPAddressType.ipv4() {
+		return "write an IPv4 " + what + ", or trafficIpAddressType: dual-stack"
+	}
+	return "write an IPv6 " + what + ", or trafficIpAddressType: dual-stack"
+}
+
+// notCarried is what AWS says of a block of that family.
+func (e *ClientVPNEndpoint) notCarried() string {
+	if e.TrafficIPAddressType.ipv4() {
+		return "This is not a valid IPv4 CIDR block."
+	}
+	return "This is not a valid IPv6 CIDR block."
 }
 
 // validateRouteQuota counts what the clients of each association have (C10).
@@ -215,8 +243,8 @@ func (e *ClientVPNEndpoint) validateRules(v *validation, path string) {
 		switch cidr := field(at, "cidr"); {
 		case !r.CIDR.IsValid() && !v.w.Source.unreadable(cidr):
 			v.missing(cidr, "write the block that the rule lets clients reach")
-		case r.CIDR.IsValid() && r.CIDR.Addr().Is6():
-			v.reportf(cidr, "InvalidParameterValue", "IPv6 for clients is not emulated", "Value (%s) for parameter targetNetworkCidr is invalid. This is not a valid IPv4 CIDR block.", r.CIDR)
+		case r.CIDR.IsValid() && !e.TrafficIPAddressType.carries(r.CIDR.Addr()):
+			v.reportf(cidr, "InvalidParameterValue", e.otherFamily("block"), "Value (%s) for parameter targetNetworkCidr is invalid. %s", r.CIDR, e.notCarried())
 		}
 		groups := field(at, "groups")
 		if len(r.Groups) == 0 && !v.w.Source.unreadable(groups) {

@@ -57,7 +57,7 @@ func (w *World) ClientConfig(name string) (string, error) {
 	}
 	e := w.ClientVPNEndpoints[c.Endpoint]
 	a := w.clientVPNAssociation(c.Endpoint, c.Status.Subnet)
-	if e == nil || a == nil || !a.available() {
+	if e == nil || a == nil || !a.Works() {
 		return "", fmt.Errorf("client %s: Client VPN endpoint %s has no target network that works; add a subnet under its associations", name, c.Endpoint)
 	}
 	keys := w.ClientVPNKeys(name)
@@ -70,7 +70,7 @@ func (w *World) ClientConfig(name string) (string, error) {
 	}
 	line("[Interface]")
 	line("PrivateKey = %s", base64Key(keys.Client.Private))
-	line("Address = %s/32", c.Status.Address)
+	line("Address = %s", joinPrefixes(singles(c.Status.Addresses())))
 	if len(e.DNSServers) > 0 {
 		line("DNS = %s", joinAddresses(e.DNSServers))
 	}
@@ -110,13 +110,32 @@ func (e *ClientVPNEndpoint) callAt(c *VPNClient, a *ClientVPNAssociation) netip.
 // tunnel, what the endpoint's routes lead to, whatever association they are of (C5).
 func (e *ClientVPNEndpoint) AllowedIPs() []netip.Prefix {
 	if !e.SplitTunnel {
-		return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+		return e.everywhere()
 	}
 	var blocks []netip.Prefix
 	for _, r := range e.Status.Routes { // sorted
 		blocks = append(blocks, r.Destination)
 	}
 	return slices.Compact(blocks)
+}
+
+// everywhere are the default routes of the families that the endpoint carries. What a
+// machine has of another goes past the tunnel.
+func (e *ClientVPNEndpoint) everywhere() (blocks []netip.Prefix) {
+	for _, any := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		if e.TrafficIPAddressType.carries(any) {
+			blocks = append(blocks, netip.PrefixFrom(any, 0))
+		}
+	}
+	return blocks
+}
+
+// singles are addresses as blocks of their own.
+func singles(list []netip.Addr) (blocks []netip.Prefix) {
+	for _, a := range list {
+		blocks = append(blocks, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return blocks
 }
 
 func base64Key(key [32]byte) string { return base64.StdEncoding.EncodeToString(key[:]) }

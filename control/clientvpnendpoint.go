@@ -7,12 +7,14 @@ import (
 	"slices"
 )
 
-// ClientVPNEndpoint lets machines on the Internet into a VPC, one by one. It carries
-// IPv4 only.
+// ClientVPNEndpoint lets machines on the Internet into a VPC, one by one.
 type ClientVPNEndpoint struct {
 	// IPv4 block that clients get their addresses from, of /12 to /22; about half of
-	// it is the endpoint's own.
-	ClientCIDR netip.Prefix `json:"clientCidr"`
+	// it is the endpoint's own. None where trafficIpAddressType is ipv6.
+	ClientCIDR netip.Prefix `json:"clientCidr,omitzero"`
+	// Families of what clients send and get: ipv4, ipv6 or dual-stack; ipv4 unless
+	// written. Over IPv6 clients have addresses of the subnets that they land on.
+	TrafficIPAddressType ClientVPNAddressType `json:"trafficIpAddressType,omitempty"`
 	// Whether clients send only what the endpoint's routes lead to into the tunnel,
 	// and not all they have.
 	SplitTunnel bool `json:"splitTunnel,omitempty"`
@@ -51,7 +53,7 @@ type ClientVPNEndpoint struct {
 
 // AuthorizationRule lets clients reach a block (C4).
 type AuthorizationRule struct {
-	// IPv4 block that clients may reach. Of several blocks that a destination is in,
+	// Block that clients may reach. Of several blocks that a destination is in,
 	// only the rules of the smallest count.
 	CIDR netip.Prefix `json:"cidr"`
 	// Groups of clients that may: a list, or all.
@@ -68,6 +70,8 @@ type ClientVPNEndpointStatus struct {
 	// VPC is that of the first association, "" before there is one.
 	VPC     string `json:"vpc,omitempty"`
 	DNSName string `json:"dnsName"`
+	// TrafficIPAddressType is the one in force.
+	TrafficIPAddressType ClientVPNAddressType `json:"trafficIpAddressType"`
 	// SecurityGroups and SessionTimeoutHours are those in force.
 	SecurityGroups      []string `json:"securityGroups"`
 	SessionTimeoutHours int      `json:"sessionTimeoutHours"`
@@ -97,6 +101,9 @@ type ClientVPNAssociation struct {
 	Subnet           string     `json:"subnet"`
 	AvailabilityZone string     `json:"availabilityZone"`
 	PrivateIP        netip.Addr `json:"privateIp,omitzero"`
+	// IPv6CIDR is the part of the subnet's block that clients who land here get their
+	// IPv6 addresses from (C6). The VPC delivers what is for them to the interface.
+	IPv6CIDR netip.Prefix `json:"ipv6Cidr,omitzero"`
 	// PublicIP is what the interface is on the Internet, in a VPC that has an
 	// internet gateway (C8).
 	PublicIP netip.Addr `json:"publicIp,omitzero"`
@@ -171,6 +178,12 @@ func (e *ClientVPNEndpoint) vpc(w *World) string {
 // available reports whether there is a target network to land on.
 func (a *ClientVPNAssociation) available() bool { return a.Fault == "" }
 
+// Works reports whether clients can be on the association: nothing has it down, and
+// its interface has an address.
+func (a *ClientVPNAssociation) Works() bool {
+	return a.available() && (a.PrivateIP.IsValid() || a.IPv6CIDR.IsValid())
+}
+
 func (e *ClientVPNEndpoint) computeStatus(w *World, name string) {
 	s := &e.Status
 	s.VPC = e.vpc(w)
@@ -182,6 +195,7 @@ func (e *ClientVPNEndpoint) computeStatus(w *World, name string) {
 			s.SecurityGroups = []string{s.VPC + "/default"} // C7
 		}
 	}
+	s.TrafficIPAddressType = cmp.Or(e.TrafficIPAddressType, ClientVPNAddressTypeIPv4)
 	if s.SessionTimeoutHours = e.SessionTimeoutHours; s.SessionTimeoutHours == 0 {
 		s.SessionTimeoutHours = longestSession
 	}

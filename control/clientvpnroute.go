@@ -87,8 +87,8 @@ func (e *ClientVPNEndpoint) destinations() []ClientVPNDestination {
 	return slices.SortedFunc(maps.Keys(e.Routes), func(a, b ClientVPNDestination) int { return comparePrefixes(a.Prefix, b.Prefix) })
 }
 
-// computeRoutes lists the routes in force: each association brings the IPv4 blocks of
-// the VPC (C2), and the file the rest. What leads to no association is a mistake,
+// computeRoutes lists the routes in force: each association brings the blocks of the
+// VPC, of the families that the endpoint carries (C2), and the file the rest. What leads to no association is a mistake,
 // which Validate reports.
 func (e *ClientVPNEndpoint) computeRoutes(w *World) {
 	s := &e.Status
@@ -100,8 +100,10 @@ func (e *ClientVPNEndpoint) computeRoutes(w *World) {
 	}
 	for i := range s.Associations {
 		if vpc := w.VPCs[s.VPC]; vpc != nil {
-			for _, block := range vpc.Status.CIDRs {
-				add(block, s.Associations[i].Subnet, RouteFromAssociation)
+			for _, block := range withIPv6(vpc.Status.CIDRs, vpc.Status.IPv6CIDR) {
+				if s.TrafficIPAddressType.carries(block.Addr()) {
+					add(block, s.Associations[i].Subnet, RouteFromAssociation)
+				}
 			}
 		}
 	}

@@ -18,7 +18,7 @@ func (e *ClientVPNEndpoint) compile(c *compilation, name string) {
 	handles := map[string]dataplane.Handle{TargetLocal: 0}
 	for i := range e.Status.Associations {
 		a := &e.Status.Associations[i]
-		if !a.available() || !a.PrivateIP.IsValid() {
+		if !a.Works() {
 			continue // clients land elsewhere
 		}
 		handles[a.Subnet] = dataplane.Handle(a.Handle)
@@ -58,10 +58,10 @@ func (e *ClientVPNEndpoint) compile(c *compilation, name string) {
 func (c *VPNClient) compile(to *compilation, name string) {
 	out := dataplane.VPNClient{
 		Object: object(dataplane.KindVPNClient, name, c.Status.Identity), MAC: packet.MAC(c.Status.MAC),
-		Endpoint: dataplane.Handle(to.w.ClientVPNEndpoints[c.Endpoint].Status.Handle),
-		Address:  c.Status.Address, Groups: c.Groups,
+		Endpoint:  dataplane.Handle(to.w.ClientVPNEndpoints[c.Endpoint].Status.Handle),
+		Addresses: c.Status.Addresses(), Groups: c.Groups,
 	}
-	if a := to.w.clientVPNAssociation(c.Endpoint, c.Status.Subnet); a != nil && a.available() && a.PrivateIP.IsValid() {
+	if a := to.w.clientVPNAssociation(c.Endpoint, c.Status.Subnet); a != nil && a.Works() {
 		out.Association = dataplane.Handle(a.Handle)
 	}
 	to.b.VPNClients = append(to.b.VPNClients, out)

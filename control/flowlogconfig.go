@@ -181,7 +181,7 @@ func (w *World) loggedInterfaces() map[dataplane.Handle]*flowlogs.Interface {
 	}
 	for _, e := range w.ClientVPNEndpoints { // AWS has no word for their type
 		for _, a := range e.Status.Associations {
-			add(a.Handle, a.ID, a.Subnet, "", "", addressList(a.PrivateIP))
+			add(a.Handle, a.ID, a.Subnet, "", "", append(addressList(a.PrivateIP), w.landedIPv6(e, a.Subnet)...))
 		}
 	}
 	return all

@@ -206,6 +206,8 @@ func scalarSchema(t reflect.Type) *generator.Schema {
 		return word("pendingAcceptance", "available", "rejected")
 	case reflect.TypeFor[IPAddressType]():
 		return word("ipv4", "dualstack", "ipv6")
+	case reflect.TypeFor[ClientVPNAddressType]():
+		return word("ipv4", "ipv6", "dual-stack")
 	case reflect.TypeFor[Connectivity]():
 		return word("public", "private")
 	case reflect.TypeFor[Toggle]():

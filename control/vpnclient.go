@@ -34,8 +34,11 @@ type VPNClientStatus struct {
 	// Address is the client's own in the tunnel; it sticks as long as the client
 	// does.
 	Address netip.Addr `json:"address,omitzero"`
+	// IPv6 is the client's own address over IPv6, in the tunnel and in the VPC: one of
+	// the association that it landed on (C6).
+	IPv6 netip.Addr `json:"ipv6Address,omitzero"`
 	// Subnet is the association that the client landed on, "" while there is none,
-	// and SourceIP what the VPC sees the client as (C6).
+	// and SourceIP what the VPC sees the client as over IPv4 (C6).
 	Subnet   string     `json:"subnet,omitempty"`
 	SourceIP netip.Addr `json:"sourceIp,omitzero"`
 	MAC      MAC        `json:"mac"`
@@ -65,8 +68,13 @@ func (c *VPNClient) computeStatus(w *World) {
 	if a := w.clientVPNAssociation(c.Endpoint, s.Subnet); a != nil && a.available() {
 		s.SourceIP = a.PrivateIP
 	} else {
-		s.Subnet = ""
+		s.Subnet, s.IPv6 = "", netip.Addr{}
 	}
+}
+
+// Addresses are those in the tunnel, of both families if the client has them.
+func (s *VPNClientStatus) Addresses() []netip.Addr {
+	return append(addressList(s.Address), addressList(s.IPv6)...)
 }
 
 func (c *VPNClient) validate(v *validation, name string) {

@@ -358,6 +358,7 @@ vpnConnections:
 clientVpnEndpoints:
   corp:
     clientCidr: 172.20.0.0/22
+    trafficIpAddressType: dual-stack
     splitTunnel: true
     dnsServers: [10.0.0.2]
     securityGroups: [app]
@@ -367,7 +368,7 @@ clientVpnEndpoints:
     connectionLog: true
     listen: 51820
     associations: [two]
-    routes: {10.60.0.0/16: two, 172.20.0.0/22: local, 10.50.0.0/16: [two]}
+    routes: {10.60.0.0/16: two, "2001:db8:60::/48": two, 172.20.0.0/22: local, 10.50.0.0/16: [two]}
     authorizationRules:
       - {cidr: 10.0.0.0/16, groups: all}
       - {cidr: 10.60.0.0/16, groups: [eng, ops], description: "the branch"}

@@ -20,9 +20,11 @@ type ClientVPNEndpoint struct {
 // network: what clients send into the VPC bears its address (C2, C6).
 type ClientVPNAssociation struct {
 	Object
-	Subnet         Handle
-	MAC            packet.MAC
-	Addresses      []netip.Addr // IPv4
+	Subnet Handle
+	MAC    packet.MAC
+	// Addresses is its IPv4 address, none if the endpoint carries IPv6 alone. Its IPv6
+	// addresses are those of the clients that landed on it (C6).
+	Addresses      []netip.Addr
 	SecurityGroups []Handle
 }
 
@@ -52,8 +54,10 @@ type VPNClient struct {
 	// Association is the network interface that the client landed on, 0 while
 	// the endpoint has none.
 	Association Handle
-	Address     netip.Addr
-	Groups      []string
+	// Addresses are its IPv4 address in the tunnel, which no VPC ever sees, and its
+	// IPv6 address, which is one of the association's subnet.
+	Addresses []netip.Addr
+	Groups    []string
 }
 
 // ClientVPNMTU is the largest IP packet inside a client's tunnel, in bytes. AWS
@@ -103,7 +107,7 @@ func (w *Walk) leaveClient(index uint32) Hop {
 		return w.drop(StageClientVPN, ReasonSourceAddress, ni.handle, 0)
 	case isGroup(w.tuple.Dst):
 		return w.drop(StageClientVPN, ReasonGroupAddress, ni.handle, 0)
-	case isLinkLocal(w.tuple.Dst):
+	case isLinkLocal(w.tuple.Dst) || isLinkLocalService(w.tuple.Dst) && w.tuple.Dst != resolver6:
 		return w.drop(StageLinkLocal, ReasonLinkLocal, ni.handle, 0)
 	case client.association < 0:
 		return w.drop(StageClientVPN, ReasonNotAssociated, e.handle, 0)
@@ -124,15 +128,18 @@ func (w *Walk) leaveClient(index uint32) Hop {
 	if !w.authorize(e, client.groups, route.local) {
 		return Hop{}
 	}
-	if route.local {
+	switch {
+	case route.local:
 		return w.toClient(e, -1)
+	case !w.tuple.Src.Is4():
+		return w.intoVPC6(e, index, uint32(client.association))
 	}
 	return w.intoVPC(uint32(client.association))
 }
 
-// intoVPC lets the network interface of an association send what a client sent:
-// with its own address (C6), past its own security groups (C7), and from there on
-// like any interface of that subnet (C8).
+// intoVPC lets the network interface of an association send what a client sent over
+// IPv4: with its own address (C6), past its own security groups (C7), and from there
+// on like any interface of that subnet (C8).
 func (w *Walk) intoVPC(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	translate := w.clientOut
@@ -182,13 +189,13 @@ func (w *Walk) enterClientVPN(index uint32) Hop {
 	if !w.enterSubnet(ni) || !w.securityGroups(ni, ingress) {
 		return Hop{}
 	}
-	if !ni.owns(w.tuple.Dst) {
+	if w.tuple.Dst.Is4() && !ni.owns(w.tuple.Dst) {
 		return w.drop(StageDestinationCheck, ReasonDestinationAddress, ni.handle, 0)
 	}
 	return w.backToClient(index)
 }
 
-// backToClient undoes the translation of an answer.
+// backToClient undoes the translation of an answer, which IPv6 has none of.
 func (w *Walk) backToClient(index uint32) Hop {
 	ni := &w.snap.interfaces[index]
 	e := &w.snap.clientVPNEndpoints[w.snap.clientVPNAssociations[ni.place].endpoint]
@@ -196,7 +203,10 @@ func (w *Walk) backToClient(index uint32) Hop {
 		return w.drop(StageClientVPN, ReasonTTLExpired, e.handle, 0)
 	}
 	translate := w.natIn
-	if w.pkt.ICMPError {
+	switch {
+	case !w.tuple.Dst.Is4():
+		translate = w.clientIn6
+	case w.pkt.ICMPError:
 		translate = w.natErrorIn
 	}
 	if !translate(ni) {

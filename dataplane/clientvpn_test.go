@@ -22,7 +22,8 @@ const (
 // association in each zone. Anna (eng) and Carl (ops) landed on the first, Ben (ops)
 // on the second. The rules let all into VPC 1.
 //
-//	10.1.1.77 in a: anna 172.20.0.2, carl 172.20.0.4      10.1.2.77 in b: ben 172.20.0.3
+//	10.1.1.77 in a: anna 172.20.0.2 and 2001:db8:101::f:2, carl 172.20.0.4 and …:4
+//	10.1.2.77 in b: ben 172.20.0.3 and 2001:db8:102::f:3
 func newClientVPN(t testing.TB) *hub {
 	h := newHub(t, 2)
 	h.addClientVPN()
@@ -45,17 +46,22 @@ func (h *hub) addClientVPN() {
 		Routes: []ClientVPNRoute{
 			{Destination: cidr("10.1.0.0/16"), Association: hCorpA, Text: "10.1.0.0/16 → subnet a"},
 			{Destination: cidr("10.1.0.0/16"), Association: hCorpB, Text: "10.1.0.0/16 → subnet b"},
+			{Destination: cidr("2001:db8:100::/40"), Association: hCorpA, Text: "2001:db8:100::/40 → subnet a"},
+			{Destination: cidr("2001:db8:100::/40"), Association: hCorpB, Text: "2001:db8:100::/40 → subnet b"},
 		},
 	}}
 	h.rule("10.1.0.0/16")
-	client := func(handle Handle, name, address string, association Handle, group string) VPNClient {
+	h.rule("2001:db8:100::/40")
+	client := func(handle Handle, name, address, address6 string, association Handle, group string) VPNClient {
 		return VPNClient{
 			Object: Object{Handle: handle, Kind: KindVPNClient, Name: name}, MAC: InterfaceMAC(handle), Endpoint: hCorp,
-			Association: association, Address: netip.MustParseAddr(address), Groups: []string{group},
+			Association: association, Addresses: []netip.Addr{netip.MustParseAddr(address), netip.MustParseAddr(address6)}, Groups: []string{group},
 		}
 	}
 	h.b.VPNClients = []VPNClient{
-		client(hAnna, "anna", "172.20.0.2", hCorpA, "eng"), client(hBen, "ben", "172.20.0.3", hCorpB, "ops"), client(hCarl, "carl", "172.20.0.4", hCorpA, "ops"),
+		client(hAnna, "anna", "172.20.0.2", "2001:db8:101::f:2", hCorpA, "eng"),
+		client(hBen, "ben", "172.20.0.3", "2001:db8:102::f:3", hCorpB, "ops"),
+		client(hCarl, "carl", "172.20.0.4", "2001:db8:101::f:4", hCorpA, "ops"),
 	}
 }
 

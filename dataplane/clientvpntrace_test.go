@@ -31,7 +31,13 @@ func TestClientVPNTraceTellsEveryStep(t *testing.T) {
 		}, ReasonDelivered},
 		"not authorized": {"10.1.2.10", []string{"for 10.1.2.10 only the rules of its longest CIDR count, 10.1.2.0/24 for ops: none admits this client"}, ReasonNotAuthorized},
 		"to a client":    {"172.20.0.3", []string{"for 172.20.0.3 there is 172.20.0.0/22 for ops: clients reach each other only by a rule for all groups"}, ReasonNotForEverybody},
-		"no route":       {"10.9.9.9", []string{"no route matches 10.9.9.9 for clients that landed on subnet worka-1"}, ReasonNoRoute},
+		"IPv6, there and back": {"2001:db8:101::10", []string{
+			"came out of the client's tunnel: 2001:db8:101::f:2 → 2001:db8:101::10",
+			"authorization rule allows 2001:db8:100::/40 for all",
+			"goes into the client's tunnel",
+		}, ReasonDelivered},
+		"to a client, IPv6": {"2001:db8:102::f:3", []string{"2001:db8:102::f:3 is another client's: AWS connects clients to each other over IPv4 only"}, ReasonClientToClientIPv6},
+		"no route":          {"10.9.9.9", []string{"no route matches 10.9.9.9 for clients that landed on subnet worka-1"}, ReasonNoRoute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trace := h.e.Trace(TraceRequest{From: hAnna, Tuple: packet.Tuple{Dst: addr(c.to), SrcPort: 40000, DstPort: 80, Proto: packet.ProtoTCP}, Reply: true})
@@ -100,14 +106,17 @@ func TestClientVPNAllocatesNothing(t *testing.T) {
 	h.rule("172.20.0.0/22")
 	h.publish()
 	h.want("out", hAnna, datagram("10.1.1.10", 53), VerdictPass, ReasonDelivered)
+	h.want("out, IPv6", hAnna, datagram("2001:db8:101::10", 53), VerdictPass, ReasonDelivered)
 	for name, c := range map[string]struct {
 		from Handle
 		spec packet.Spec
 	}{
-		"out":       {hAnna, datagram("10.1.1.10", 53)},
-		"back":      {at(1, hubInstanceA), answer(datagram("10.1.1.10", 53), "10.1.1.77")},
-		"denied":    {hAnna, datagram("10.1.2.10", 53)},
-		"to client": {hAnna, datagram("172.20.0.3", 53)},
+		"out":        {hAnna, datagram("10.1.1.10", 53)},
+		"back":       {at(1, hubInstanceA), answer(datagram("10.1.1.10", 53), "10.1.1.77")},
+		"denied":     {hAnna, datagram("10.1.2.10", 53)},
+		"to client":  {hAnna, datagram("172.20.0.3", 53)},
+		"out, IPv6":  {hAnna, datagram("2001:db8:101::10", 53)},
+		"back, IPv6": {at(1, hubInstanceA), answer(datagram("2001:db8:101::10", 53), anna6)},
 	} {
 		frame := packet.Append(nil, h.spec(c.from, c.spec))
 		work := make([]byte, len(frame))
@@ -123,7 +132,7 @@ func TestClientVPNAllocatesNothing(t *testing.T) {
 }
 
 // Whatever clients and the VPC send each other: every walk ends for a reason, what
-// reaches the VPC bears an interface's address, and what reaches a client is for it.
+// reaches the VPC bears an interface's address, or the client's own IPv6 one, and what reaches a client is for it.
 func TestClientVPNHoldsForRandomPackets(t *testing.T) {
 	h := newClientVPN(t)
 	h.rule("10.1.2.0/24", "ops")
@@ -132,7 +141,8 @@ func TestClientVPNHoldsForRandomPackets(t *testing.T) {
 	h.publish()
 	r := rand.New(rand.NewPCG(1, 2))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
-	places := []string{"10.1.1.10", "10.1.2.10", "10.1.1.77", "10.1.2.77", "172.20.0.2", "172.20.0.3", "172.20.0.4", "10.1.0.2", "10.1.9.9", "2001:db8:101::10"}
+	places := []string{"10.1.1.10", "10.1.2.10", "10.1.1.77", "10.1.2.77", "172.20.0.2", "172.20.0.3", "172.20.0.4", "10.1.0.2", "10.1.9.9",
+		"2001:db8:101::10", "2001:db8:102::10", "2001:db8:101::f:2", "2001:db8:102::f:3", "2001:db8:101::f:9", "fd00:ec2::253"}
 	for range 20000 {
 		s := packet.Spec{Tuple: packet.Tuple{
 			Dst: addr(pick(places...)), SrcPort: uint16(1 + r.IntN(3)), DstPort: uint16(1 + r.IntN(3)), Proto: []uint8{6, 17, 1, 47}[r.IntN(4)],
@@ -147,7 +157,7 @@ func TestClientVPNHoldsForRandomPackets(t *testing.T) {
 		if s.Src = h.interfaceAt(sender).addressFor(s.Dst); s.Src.IsZero() || r.IntN(10) == 0 {
 			s.Src = addr(pick("10.1.1.10", "172.20.0.2", "172.20.0.3"))
 			if !s.Dst.Is4() {
-				s.Src = addr("2001:db8::1")
+				s.Src = addr(pick("2001:db8::1", "2001:db8:101::f:2", "2001:db8:102::f:3"))
 			}
 		}
 		fromClient := sender == hAnna || sender == hBen || sender == hCarl
@@ -164,7 +174,8 @@ func TestClientVPNHoldsForRandomPackets(t *testing.T) {
 			if to.kind == KindVPNClient && !to.owns(p.Dst) {
 				t.Fatalf("a client got what is for %s\n%s", p.Dst, h.story())
 			}
-			if fromClient && to.kind == KindNetworkInterface && p.Src != addr("10.1.1.77") && p.Src != addr("10.1.2.77") {
+			seen := p.Src == addr("10.1.1.77") || p.Src == addr("10.1.2.77") || !p.Src.Is4() && h.interfaceAt(sender).owns(p.Src)
+			if fromClient && to.kind == KindNetworkInterface && !seen {
 				t.Fatalf("the VPC got a packet of %s\n%s", p.Src, h.story())
 			}
 		}

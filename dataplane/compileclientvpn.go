@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/gaissmai/bart"
-
-	"github.com/vpcsim/vpcsim/dataplane/packet"
 )
 
 // This file compiles Client VPN endpoints and their clients.
@@ -57,12 +55,31 @@ func (c *compiler) clientVPNInterfaces(all []networkInterface) []networkInterfac
 		}
 	}
 	for i, x := range c.b.VPNClients {
-		all = append(all, networkInterface{
+		ni := networkInterface{
 			handle: x.Handle, kind: KindVPNClient, mac: x.MAC, place: uint32(i),
-			addresses: []packet.Addr{packet.AddrFrom(x.Address)}, routerMAC: routerMAC(x.Handle),
-		})
+			addresses: addresses(x.Addresses), routerMAC: routerMAC(x.Handle),
+		}
+		if x.Association != 0 {
+			c.attachClient(all, &ni, x)
+		}
+		all = append(all, ni)
 	}
 	return all
+}
+
+// attachClient has the VPC deliver a client's IPv6 to its association's interface. The
+// client asks the resolver of that VPC.
+func (c *compiler) attachClient(all []networkInterface, ni *networkInterface, x VPNClient) {
+	at := c.resolve(x.Object, KindClientVPNInterface, x.Association)
+	if len(c.errs) > 0 {
+		return // as above
+	}
+	ni.subnet, ni.vpc = all[at].subnet, all[at].vpc
+	for _, a := range ni.addresses {
+		if !a.Is4() {
+			c.deliverTo(ni.subnet, x.Object, a, at)
+		}
+	}
 }
 
 // clientVPN compiles routes, rules and clients. Groups are numbered per endpoint, in the
@@ -108,11 +125,12 @@ func (c *compiler) clientVPN() {
 			}
 			// The endpoint gives every address once; two owners would make it chance
 			// who gets an answer.
-			address := packet.AddrFrom(x.Address)
-			if other, taken := e.clients.get(address); taken {
-				c.errs = append(c.errs, fmt.Errorf("%s: address %s is taken by %s", x.Object, x.Address, c.s.objects[c.s.interfaces[other].handle]))
+			for _, a := range addresses(x.Addresses) {
+				if other, taken := e.clients.get(a); taken {
+					c.errs = append(c.errs, fmt.Errorf("%s: address %s is taken by %s", x.Object, a, c.s.objects[c.s.interfaces[other].handle]))
+				}
+				e.clients.set(a, c.index[x.Handle])
 			}
-			e.clients.set(address, c.index[x.Handle])
 		}
 		c.s.vpnClients = append(c.s.vpnClients, client)
 	}

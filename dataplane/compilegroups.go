@@ -42,9 +42,10 @@ func (c *compiler) grouped(yield func(groupedInterface) bool) {
 			return
 		}
 	}
+	clients := c.clientsIPv6()
 	for _, e := range c.b.ClientVPNEndpoints {
 		for _, n := range e.Associations { // C7
-			if !yield(groupedInterface{n.Object, n.Handle, n.SecurityGroups, n.Addresses}) {
+			if !yield(groupedInterface{n.Object, n.Handle, n.SecurityGroups, append(clients[n.Handle], n.Addresses...)}) {
 				return
 			}
 		}
@@ -64,6 +65,20 @@ func (c *compiler) grouped(yield func(groupedInterface) bool) {
 			}
 		}
 	}
+}
+
+// clientsIPv6 are the IPv6 addresses of Client VPN clients by association: what they
+// send is its interface's, to rules that name a group (C6, C7).
+func (c *compiler) clientsIPv6() map[Handle][]netip.Addr {
+	list := map[Handle][]netip.Addr{}
+	for _, x := range c.b.VPNClients {
+		for _, a := range x.Addresses {
+			if a.Is6() && x.Association != 0 {
+				list[x.Association] = append(list[x.Association], a)
+			}
+		}
+	}
+	return list
 }
 
 // groupedInterface is what groups need to know of an interface, whatever it is of.

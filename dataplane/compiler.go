@@ -246,12 +246,18 @@ func (c *compiler) attach(ni *networkInterface, index uint32) {
 	ni.vpc = sub.vpc
 	sub.byMAC[ni.mac] = index
 	for _, a := range ni.addresses {
-		if other, taken := c.s.vpcs[sub.vpc].owners.get(a); taken {
-			c.errs = append(c.errs, fmt.Errorf("%s: address %s is taken by interface %d", c.s.objects[ni.handle], a, other))
-		}
-		sub.byAddress.set(a, index)
-		c.s.vpcs[sub.vpc].owners.set(a, index)
+		c.deliverTo(ni.subnet, c.s.objects[ni.handle], a, index)
 	}
+}
+
+// deliverTo makes interface index the one that a subnet's address leads to.
+func (c *compiler) deliverTo(subnet uint32, owner Object, a packet.Addr, index uint32) {
+	sub := &c.s.subnets[subnet]
+	if other, taken := c.s.vpcs[sub.vpc].owners.get(a); taken {
+		c.errs = append(c.errs, fmt.Errorf("%s: address %s is taken by interface %d", owner, a, other))
+	}
+	sub.byAddress.set(a, index)
+	c.s.vpcs[sub.vpc].owners.set(a, index)
 }
 
 func addresses(list []netip.Addr) []packet.Addr {

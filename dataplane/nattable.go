@@ -31,7 +31,7 @@ type natMapping struct {
 }
 
 // outside is the connection as the other side sees it, from the gateway: the
-// key that an answer has. It is IPv4 whatever the inside is.
+// key that an answer has. A NAT gateway's is IPv4 whatever the inside is.
 func (m *natMapping) outside() flowKey {
 	k := m.key
 	k.local, k.localPort = m.address, m.port
@@ -40,7 +40,7 @@ func (m *natMapping) outside() flowKey {
 		k.remote, k.remotePort = m.target, m.targetPort
 		return k
 	}
-	if k.remote.Is4() {
+	if k.remote.Is4() || !m.address.Is4() { // all but NAT64
 		return k
 	}
 	k.remote = embedded4(k.remote)

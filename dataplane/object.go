@@ -59,6 +59,8 @@ const (
 	insideOnly kinds = 1<<KindNATGateway | 1<<KindTransitGatewayInterface | 1<<KindClientVPNInterface | 1<<KindLoadBalancerNode
 	// pointToPoint are ends of tunnels: nobody there asks for neighbours.
 	pointToPoint kinds = 1<<KindVPNTunnel | 1<<KindVPNClient | 1<<KindTransitGatewayConnectPeer
+	// askers ask the platform's services.
+	askers kinds = 1<<KindNetworkInterface | 1<<KindClientVPNInterface | 1<<KindVPNClient
 	// translating have mappings of their own in the table of all NAT.
 	translating kinds = 1<<KindNATGateway | 1<<KindInternetHost | 1<<KindClientVPNInterface | 1<<KindVPCEndpointInterface | 1<<KindLoadBalancerNode
 )

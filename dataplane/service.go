@@ -156,7 +156,7 @@ func (w *Walk) leaveService(index uint32) Hop {
 	services := &w.snap.interfaces[index]
 	h, ok := serviceClientHandle(w.tuple.Dst)
 	client := w.snap.interfaceOf(uint32(h))
-	if !ok || client < 0 || w.snap.interfaces[client].kind != KindNetworkInterface && w.snap.interfaces[client].kind != KindClientVPNInterface {
+	if !ok || client < 0 || !askers.has(w.snap.interfaces[client].kind) {
 		return w.drop(StageService, ReasonServiceAnswer, services.handle, 0)
 	}
 	ni := &w.snap.interfaces[client]
@@ -180,8 +180,11 @@ func (w *Walk) leaveService(index uint32) Hop {
 	}
 	w.routed = true
 	w.translated(StageService, ReasonService, ni.handle)
-	if ni.kind == KindClientVPNInterface {
+	switch ni.kind {
+	case KindClientVPNInterface:
 		return w.backToClient(uint32(client))
+	case KindVPNClient:
+		return w.serviceToClient(uint32(client))
 	}
 	if !w.cross(ni.receives) {
 		return Hop{}

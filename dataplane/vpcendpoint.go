@@ -79,7 +79,7 @@ func (w *Walk) leaveGatewayEndpoint(index uint32) Hop {
 func (s *Snapshot) inVPC(index int, vpc uint32) bool {
 	ni := &s.interfaces[index]
 	switch ni.kind {
-	case KindNetworkInterface, KindNATGateway, KindClientVPNInterface:
+	case KindNetworkInterface, KindNATGateway, KindClientVPNInterface, KindVPNClient: // a client with an address of the VPC (C6)
 		return ni.vpc == vpc
 	}
 	return false

@@ -10,8 +10,12 @@ import (
 	"github.com/vpcsim/vpcsim/dataplane/packet"
 )
 
-// clientHop stands for the other end of a client's tunnel, which has no address.
-var clientHop = netip.MustParseAddr("169.254.0.1")
+// clientHop4 and clientHop6 stand for the other end of a client's tunnel, which has no
+// address.
+var (
+	clientHop4 = netip.MustParseAddr("169.254.0.1")
+	clientHop6 = netip.MustParseAddr("fe80::1")
+)
 
 // setClients makes hosts of the clients of Client VPN endpoints whose machines are in
 // the lab. They have the inside of their tunnel as an interface, and send into it
@@ -33,7 +37,7 @@ func (m *Memory) setClients(w *control.World) {
 
 func (m *Memory) addClient(w *control.World, name string, c *control.VPNClient) {
 	host := m.addHost(name, c.Serve)
-	tunnel := &memInterface{name: name, link: c.Status.Handle, mac: packet.MAC(c.Status.MAC), addresses: singles(c.Status.Address)}
+	tunnel := &memInterface{name: name, link: c.Status.Handle, mac: packet.MAC(c.Status.MAC), addresses: singles(c.Status.Addresses()...)}
 	host.add(tunnel)
 	host.add(&memInterface{
 		name: name, link: c.Status.InternetHandle, mac: packet.MAC(c.Status.InternetMAC), addresses: singles(c.Status.InternetIP),
@@ -42,19 +46,34 @@ func (m *Memory) addClient(w *control.World, name string, c *control.VPNClient) 
 	if c.Status.Subnet == "" {
 		return // not connected
 	}
-	tunnel.neighbors[clientHop] = dataplane.RouterMAC(dataplane.Handle(tunnel.link))
+	for _, hop := range []netip.Addr{clientHop4, clientHop6} {
+		tunnel.neighbors[hop] = dataplane.RouterMAC(dataplane.Handle(tunnel.link))
+	}
 	for _, block := range w.ClientVPNEndpoints[c.Endpoint].AllowedIPs() {
-		host.routes = append(host.routes, memRoute{block, tunnel, clientHop})
+		hop := clientHop4
+		if block.Addr().Is6() {
+			hop = clientHop6
+		}
+		host.routes = append(host.routes, memRoute{block, tunnel, hop})
 	}
 	slices.SortStableFunc(host.routes, func(a, b memRoute) int { return cmp.Compare(b.destination.Bits(), a.destination.Bits()) })
 }
 
-// clientSources are the addresses that the clients of an endpoint have behind its
-// interfaces: the public ones on the Internet (C6, C8).
-func clientSources(e *control.ClientVPNEndpoint, inside bool) (list []netip.Addr) {
+// clientSources are the addresses that the clients of an endpoint have to whoever they
+// send to: over IPv4 those of its interfaces, the public ones on the Internet, and over
+// IPv6 their own (C6, C8).
+func clientSources(w *control.World, e *control.ClientVPNEndpoint, to netip.Addr) (list []netip.Addr) {
+	if to.Is6() {
+		for _, name := range e.Status.Clients {
+			if own := w.VPNClients[name].Status.IPv6; own.IsValid() {
+				list = append(list, own)
+			}
+		}
+		return list
+	}
 	for _, a := range e.Status.Associations {
 		own := a.PublicIP
-		if inside {
+		if isPrivate(w, to) {
 			own = a.PrivateIP
 		}
 		if own.IsValid() {

@@ -63,7 +63,7 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 		return oneOf(c, s.Status.PublicIP, s.Status.IPv6)
 	}
 	if cl := w.VPNClients[c.To]; cl != nil {
-		return oneOf(c, cl.Status.Address, netip.Addr{})
+		return oneOf(c, cl.Status.Address, cl.Status.IPv6)
 	}
 	// VPCs may overlap, so it is the sender's VPC that tells, not the address.
 	pick := func(vpc string, private, public netip.Addr) netip.Addr {
@@ -116,10 +116,10 @@ func sources(w *control.World, c *control.Check, to netip.Addr) ([]netip.Addr, e
 		return only(oneOf(&seen, h.Status.IP, h.Status.IPv6))
 	}
 	if cl := w.VPNClients[c.Source]; cl != nil {
-		return only(oneOf(&seen, cl.Status.Address, netip.Addr{}))
+		return only(oneOf(&seen, cl.Status.Address, cl.Status.IPv6))
 	}
 	if e := w.ClientVPNEndpoints[c.Source]; e != nil {
-		if list := clientSources(e, isPrivate(w, to)); len(list) > 0 {
+		if list := clientSources(w, e, to); len(list) > 0 {
 			return list, nil
 		}
 		return nil, errors.New("the endpoint has no such address")

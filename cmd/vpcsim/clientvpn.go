@@ -14,6 +14,7 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 	case *control.ClientVPNEndpoint:
 		var subnets []string
 		var private, outside []netip.Addr
+		var blocks []netip.Prefix
 		for _, a := range r.Status.Associations {
 			subnet := a.Subnet
 			if a.Fault != "" {
@@ -21,12 +22,14 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 			}
 			subnets = append(subnets, subnet)
 			private, outside = append(private, a.PrivateIP), append(outside, a.OutsideIP)
+			blocks = append(blocks, a.IPv6CIDR)
 		}
 		add("STATE", r.Status.State)
 		add("VPC", r.Status.VPC)
 		add("CLIENT CIDR", prefixes(r.ClientCIDR))
 		add("ASSOCIATIONS", strings.Join(subnets, ","))
 		add("INTERFACES", addresses(private))
+		add("CLIENTS' IPV6 CIDRS", prefixes(blocks...))
 		add("FAULT", r.Status.Fault)
 		add("CLIENTS", strconv.Itoa(len(r.Status.Clients)))
 		wide("SPLIT TUNNEL", yes(r.SplitTunnel))
@@ -36,7 +39,7 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 		wide("OUTSIDE IP", addresses(outside))
 	case *control.VPNClient:
 		add("ENDPOINT", r.Endpoint)
-		add("ADDRESS", address(r.Status.Address))
+		add("ADDRESS", addresses(r.Status.Addresses()))
 		add("GROUPS", strings.Join(r.Groups, ","))
 		add("ASSOCIATION", r.Status.Subnet)
 		add("SEEN AS", address(r.Status.SourceIP))

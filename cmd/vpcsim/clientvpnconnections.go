@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ func (a *app) getClientConnections(ctx context.Context, name, format string) err
 	}
 	if name != "" {
 		list = slices.DeleteFunc(list, func(c lab.ClientVPNConnection) bool {
-			return !slices.Contains([]string{c.Client, c.ConnectionID, c.Address.String(), c.Endpoint, c.EndpointID}, name)
+			return !c.Has(name) && !slices.Contains([]string{c.Client, c.ConnectionID, c.Endpoint, c.EndpointID}, name)
 		})
 	}
 	now := time.Now()
@@ -63,7 +64,7 @@ func clientConnectionTable(list []lab.ClientVPNConnection, now time.Time, wide b
 		add("ENDPOINT", c.Endpoint)
 		add("STATUS", c.Status)
 		add("GROUPS", strings.Join(c.Groups, ","))
-		add("ADDRESS", address(c.Address))
+		add("ADDRESS", addresses([]netip.Addr{c.Address, c.IPv6}))
 		add("ASSOCIATION", c.Association)
 		add("CALLS FROM", c.Peer.String())
 		add("SINCE", c.Established.Local().Format(time.TimeOnly))

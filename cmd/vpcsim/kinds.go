@@ -267,9 +267,11 @@ func prefixes(list ...netip.Prefix) string {
 }
 
 func addresses(list []netip.Addr) string {
-	texts := make([]string, len(list))
-	for i, a := range list {
-		texts[i] = a.String()
+	var texts []string
+	for _, a := range list {
+		if a.IsValid() {
+			texts = append(texts, a.String())
+		}
 	}
 	return strings.Join(texts, ",")
 }

@@ -16,6 +16,7 @@ type ClientVPNConnection struct {
 	IngressPackets string        `json:"IngressPackets" xml:"ingressPackets"`
 	EgressPackets  string        `json:"EgressPackets" xml:"egressPackets"`
 	ClientIP       string        `json:"ClientIp" xml:"clientIp"`
+	ClientIPv6     string        `json:"ClientIpv6Address,omitempty" xml:"clientIpv6Address,omitempty"`
 	CommonName     string        `json:"CommonName" xml:"commonName"`
 	Status         Status        `json:"Status" xml:"status"`
 	Ended          string        `json:"ConnectionEndTime,omitempty" xml:"connectionEndTime,omitempty"`

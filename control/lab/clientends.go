@@ -146,19 +146,19 @@ func (c *clientEnds) wanted(w *control.World) map[uint32]wantedClientEnd {
 			peers: map[string]port.WireGuardPeer{}, clients: map[port.WireGuardKey]string{}, landed: map[string]string{},
 		}
 		for i := range e.Status.Associations {
-			if a := &e.Status.Associations[i]; a.Fault == "" && a.PrivateIP.IsValid() {
+			if a := &e.Status.Associations[i]; a.Works() {
 				end.outside = append(end.outside, port.WireGuardOutside{TunnelLink: tunnelLink(a.OutsideHandle, a.OutsideMAC), Address: a.OutsideIP})
 			}
 		}
 		for _, client := range e.Status.Clients {
 			status, keys := &w.VPNClients[client].Status, c.clientKeys(w, client)
 			end.clients[keys.Client.Public] = client
-			if status.Subnet == "" || !status.Address.IsValid() || c.held[status.Handle] {
+			if status.Subnet == "" || len(status.Addresses()) == 0 || c.held[status.Handle] {
 				continue
 			}
 			end.landed[client] = status.Subnet
 			end.peers[client] = port.WireGuardPeer{
-				PublicKey: keys.Client.Public, PresharedKey: keys.Preshared, Address: status.Address,
+				PublicKey: keys.Client.Public, PresharedKey: keys.Preshared, Addresses: port.PeerAddresses{status.Address, status.IPv6},
 				Inside: tunnelLink(status.Handle, status.MAC),
 			}
 		}

@@ -81,7 +81,7 @@ func (v *vpn) clientConnections() []ClientVPNConnection {
 func (v *vpn) terminate(name string) (ClientVPNConnection, error) {
 	// By whatever names it: AWS takes the ID or the user's name.
 	for _, c := range v.clientConnections() {
-		if c.Status != ConnectionActive || c.Client != name && c.ConnectionID != name && c.Address.String() != name {
+		if c.Status != ConnectionActive || c.Client != name && c.ConnectionID != name && !c.Has(name) {
 			continue
 		}
 		v.mu.Lock()

@@ -23,9 +23,11 @@ type ClientVPNConnection struct {
 	Endpoint     string   `json:"endpoint"`
 	EndpointID   string   `json:"endpointId"`
 	ConnectionID string   `json:"connectionId"`
-	// Address is the client's in the tunnel, Association the subnet it landed on, and
-	// Peer where its machine calls from, as AWS sees it.
-	Address     netip.Addr     `json:"address"`
+	// Address and IPv6 are the client's in the tunnel, as far as it has them,
+	// Association the subnet it landed on, and Peer where its machine calls from, as AWS
+	// sees it.
+	Address     netip.Addr     `json:"address,omitzero"`
+	IPv6        netip.Addr     `json:"ipv6Address,omitzero"`
 	Association string         `json:"association"`
 	Peer        netip.AddrPort `json:"peer,omitzero"`
 	// Status is ConnectionActive or ConnectionTerminated, and Message why it ended.
@@ -43,6 +45,11 @@ type ClientVPNConnection struct {
 	EgressPackets  uint64 `json:"egressPackets"`
 
 	logged bool // by its endpoint's connection log
+}
+
+// Has reports whether an address is the client's in the tunnel.
+func (c *ClientVPNConnection) Has(address string) bool {
+	return c.Address.IsValid() && c.Address.String() == address || c.IPv6.IsValid() && c.IPv6.String() == address
 }
 
 // States of a connection, spelled as AWS spells them.
@@ -164,7 +171,7 @@ func (s *clientSessions) begin(state *clientSession, w *control.World, client st
 	state.calling, state.told = time.Time{}, false
 	state.current = &ClientVPNConnection{
 		Client: client, Groups: append([]string{}, c.Groups...), Endpoint: c.Endpoint, EndpointID: w.ClientVPNEndpoints[c.Endpoint].Status.ID,
-		ConnectionID: connectionID(c.Status.ID, stats.LastHandshake), Address: c.Status.Address, Association: c.Status.Subnet,
+		ConnectionID: connectionID(c.Status.ID, stats.LastHandshake), Address: c.Status.Address, IPv6: c.Status.IPv6, Association: c.Status.Subnet,
 		Status: ConnectionActive, Established: stats.LastHandshake,
 	}
 	state.current.logged = w.ClientVPNEndpoints[c.Endpoint].ConnectionLog

@@ -80,7 +80,7 @@ func (c *ClientVPNConnection) Described(now time.Time) awsapi.ClientVPNConnectio
 		Established: text(c.Established), Ended: text(c.Ended),
 		IngressBytes: number(c.IngressBytes), EgressBytes: number(c.EgressBytes),
 		IngressPackets: number(c.IngressPackets), EgressPackets: number(c.EgressPackets),
-		ClientIP: addressText(c.Address), Status: awsapi.Status{Code: c.Status, Message: c.Message}, Posture: []string{},
+		ClientIP: addressText(c.Address), ClientIPv6: addressText(c.IPv6), Status: awsapi.Status{Code: c.Status, Message: c.Message}, Posture: []string{},
 	}
 }
 

@@ -42,7 +42,7 @@ func outsideMachine(w *control.World, name string) (outside, bool) {
 	}
 	if c := w.VPNClients[name]; c != nil {
 		s := &c.Status
-		return outside{addresses: valid(s.Address), internetIP: s.InternetIP, handle: s.InternetHandle, serve: c.Serve, run: c.Run, client: c.Endpoint}, true
+		return outside{addresses: s.Addresses(), internetIP: s.InternetIP, handle: s.InternetHandle, serve: c.Serve, run: c.Run, client: c.Endpoint}, true
 	}
 	return outside{}, false
 }

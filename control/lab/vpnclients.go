@@ -114,13 +114,13 @@ func landedOn(w *control.World, c *control.VPNClient) *control.ClientVPNAssociat
 	return &associations[i]
 }
 
-// setUp gives the machine its address in the tunnel and the routes into it.
+// setUp gives the machine its addresses in the tunnel and the routes into it.
 func (v *vpnClients) setUp(c *vpnClient, w *control.World, name string) error {
 	if err := c.tunnel.await(); err != nil {
 		return err
 	}
 	client := w.VPNClients[name]
-	if err := v.host.Device(c.node, clientDevice, []netip.Prefix{single(client.Status.Address)}, 0); err != nil {
+	if err := v.host.Device(c.node, clientDevice, singles(client.Status.Addresses()), 0); err != nil {
 		return err
 	}
 	c.up = true
@@ -152,7 +152,19 @@ func besideDefault(block netip.Prefix) []netip.Prefix {
 	if block.Bits() > 0 {
 		return []netip.Prefix{block}
 	}
-	return []netip.Prefix{netip.PrefixFrom(block.Addr(), 1), netip.PrefixFrom(netip.AddrFrom4([4]byte{128}), 1)}
+	upper := netip.AddrFrom4([4]byte{128})
+	if block.Addr().Is6() {
+		upper = netip.AddrFrom16([16]byte{128})
+	}
+	return []netip.Prefix{netip.PrefixFrom(block.Addr(), 1), netip.PrefixFrom(upper, 1)}
+}
+
+// singles are addresses as blocks of their own.
+func singles(list []netip.Addr) (blocks []netip.Prefix) {
+	for _, a := range list {
+		blocks = append(blocks, single(a))
+	}
+	return blocks
 }
 
 // clientDirectories are a client's own, under dir: where wg(8) finds the socket of its

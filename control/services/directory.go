@@ -126,7 +126,7 @@ func NewDirectory(w *control.World) *Directory {
 }
 
 // addClientVPN makes the interfaces of Client VPN endpoints known, by which clients
-// ask the resolver of the VPC. They have no names of their own.
+// ask the resolver of the VPC, and the clients themselves. They have no names of their own.
 func (d *Directory) addClientVPN(w *control.World, vpcs map[string]*vpc) {
 	for _, e := range w.ClientVPNEndpoints {
 		for _, a := range e.Status.Associations {
@@ -137,6 +137,12 @@ func (d *Directory) addClientVPN(w *control.World, vpcs map[string]*vpc) {
 			eni.Status.Handle = a.Handle
 			d.interfaces[a.Handle] = &networkInterface{
 				NetworkInterface: eni, instance: &instance{Instance: &control.Instance{}}, subnet: w.Subnets[a.Subnet], vpc: vpcs[e.Status.VPC],
+			}
+			// Over IPv6 each client asks by itself: its address is its own (C6).
+			for _, name := range e.Status.Clients {
+				if c := w.VPNClients[name]; c != nil && c.Status.Subnet == a.Subnet && c.Status.Handle != 0 {
+					d.interfaces[c.Status.Handle] = d.interfaces[a.Handle]
+				}
 			}
 			if a.PublicIP.IsValid() {
 				d.public[a.PublicIP] = translation{vpcs[e.Status.VPC], a.PrivateIP}

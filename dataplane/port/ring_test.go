@@ -224,7 +224,7 @@ func TestTunnelAllocatesNothingPerPacket(t *testing.T) {
 	config := (WireGuardConfig{Address: crossingHost, Inside: TunnelLink{Link: 1}, Outside: TunnelLink{Link: 2}}).withDefaults()
 	outside := newOutsideEnd(config.Port, config.Queue, testRing(1<<20), &outsideWay{config.Outside, packet.AddrFrom(config.Address)})
 	outside.meet()
-	inside := newInsideEnd(config.MTU, config.Queue, testRing(1<<20), &insidePaths{only: newInsidePath(config.Inside, packet.Addr{}, outside.met)})
+	inside := newInsideEnd(config.MTU, config.Queue, testRing(1<<20), &insidePaths{only: newInsidePath(config.Inside, PeerAddresses{}, outside.met)})
 	buffers, sizes, endpoints := make([][]byte, wireGuardBatch), make([]int, wireGuardBatch), make([]conn.Endpoint, wireGuardBatch)
 	for i := range buffers {
 		buffers[i] = make([]byte, 2048)

@@ -156,7 +156,7 @@ func (s *Switch) OpenWireGuard(config WireGuardConfig) (*WireGuard, error) {
 		w.outside.meet()
 	}
 	w.outside.together = s.datagramsTogether()
-	w.inside = newInsideEnd(config.MTU, config.Queue, toEngine(), &insidePaths{only: newInsidePath(config.Inside, packet.Addr{}, w.outside.met)})
+	w.inside = newInsideEnd(config.MTU, config.Queue, toEngine(), &insidePaths{only: newInsidePath(config.Inside, PeerAddresses{}, w.outside.met)})
 	if err := s.attach(
 		end{[]uint32{config.Inside.Link}, w.inside.in, w.inside.out},
 		end{[]uint32{config.Outside.Link}, w.outside.in, w.outside.out},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,10 +43,25 @@ type WireGuardOutside struct {
 // WireGuardPeer is one of those who may call a hub.
 type WireGuardPeer struct {
 	PublicKey, PresharedKey WireGuardKey
-	// Address is the peer's own in the tunnel, the only one that it may send from.
-	Address netip.Addr
+	// Addresses are the peer's own in the tunnel, the only ones that it may send from.
+	Addresses PeerAddresses
 	// Inside carries what is to be encrypted for the peer, and what it encrypted.
 	Inside TunnelLink
+}
+
+// PeerAddresses are those of a peer: one, or one of each family in any order. Places
+// left over are the zero Addr.
+type PeerAddresses [2]netip.Addr
+
+// String lists those that there are.
+func (a PeerAddresses) String() string {
+	var texts []string
+	for _, one := range a {
+		if one.IsValid() {
+			texts = append(texts, one.String())
+		}
+	}
+	return strings.Join(texts, ", ")
 }
 
 // WireGuardHub is an end with any number of peers, who call it: it never begins.
@@ -57,7 +73,7 @@ type WireGuardPeer struct {
 //	engine ─ inside … ─►                       ─ real UDP socket
 //
 // Who sends what is settled by keys: a packet that came out of a peer's session and
-// bears the peer's address goes to the peer's link. What bears another is dropped.
+// bears an address of the peer's goes to the peer's link. What bears another is dropped.
 type WireGuardHub struct {
 	in      *Switch
 	device  *device.Device

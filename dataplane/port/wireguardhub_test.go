@@ -68,19 +68,21 @@ func newOffices(t testing.TB, count int, sixOutside bool) *offices {
 		Routes: []dataplane.ClientVPNRoute{
 			{Destination: netip.MustParsePrefix("10.1.0.0/16"), Association: officeInterface},
 			{Destination: netip.MustParsePrefix("172.20.0.0/16")}, // local
+			{Destination: netip.MustParsePrefix("2001:db8:1::/48"), Association: officeInterface},
 		},
-		AuthorizationRules: []dataplane.ClientVPNAuthorizationRule{{CIDR: netip.MustParsePrefix("0.0.0.0/0"), All: true}},
+		AuthorizationRules: []dataplane.ClientVPNAuthorizationRule{{CIDR: netip.MustParsePrefix("0.0.0.0/0"), All: true}, {CIDR: netip.MustParsePrefix("::/0"), All: true}},
 	}}
 	for k := range count {
 		c := &officeClient{
 			offices: o, key: NewWireGuardKey(), preshared: NewWireGuardKey(),
-			address: netip.AddrFrom4([4]byte{172, 20, byte((k + 2) >> 8), byte(k + 2)}),
-			at:      netip.MustParseAddr(fmt.Sprintf(format, k+2)), machine: dataplane.Handle(officeMachines + k), link: dataplane.Handle(officeClientLink + k),
+			address:  netip.AddrFrom4([4]byte{172, 20, byte((k + 2) >> 8), byte(k + 2)}),
+			address6: netip.MustParseAddr(fmt.Sprintf("2001:db8:1::f:%x", k+2)),
+			at:       netip.MustParseAddr(fmt.Sprintf(format, k+2)), machine: dataplane.Handle(officeMachines + k), link: dataplane.Handle(officeClientLink + k),
 		}
 		o.clients = append(o.clients, c)
 		b.InternetHosts = append(b.InternetHosts, dataplane.InternetHost{Object: object(c.machine, dataplane.KindVPNClient), MAC: dataplane.InterfaceMAC(c.machine), Addresses: []netip.Addr{c.at}})
 		b.VPNClients = append(b.VPNClients, dataplane.VPNClient{Object: object(c.link, dataplane.KindVPNClient), MAC: dataplane.InterfaceMAC(c.link),
-			Endpoint: officeEndpoint, Association: officeInterface, Address: c.address})
+			Endpoint: officeEndpoint, Association: officeInterface, Addresses: []netip.Addr{c.address, c.address6}})
 		c.wire = memory.Link(uint32(c.machine), EndpointConfig{MTU: 1500})
 	}
 	o.instance = memory.Link(uint32(handle(1, sideInstance)), EndpointConfig{MTU: 9001})
@@ -178,11 +180,12 @@ func TestHubCarriesEachPeersPackets(t *testing.T) {
 						c.call()
 					}
 					c.ask(uint16(7000+k), fmt.Appendf(nil, "round %d of %d", round, k))
+					c.ask6(uint16(7000+k), fmt.Appendf(nil, "round %d of %d by IPv6", round, k))
 				}
 			}
 			for k, c := range o.clients {
 				s, _ := o.stats(c)
-				if seen(uint16(7000+k)) < 20 || s.Received < 20 || s.Sent < 20 || s.LastHandshake.IsZero() || s.LastReceived.IsZero() || !s.Called || s.Disallowed != 0 {
+				if seen(uint16(7000+k)) < 40 || s.Received < 40 || s.Sent < 40 || s.LastHandshake.IsZero() || s.LastReceived.IsZero() || !s.Called || s.Disallowed != 0 {
 					t.Errorf("client %d: %d seen, %+v", k, seen(uint16(7000+k)), s)
 				}
 				if want := netip.AddrPortFrom(c.at, 51820); s.At != want {

@@ -24,7 +24,8 @@ import (
 type officeClient struct {
 	offices        *offices
 	key, preshared WireGuardKey
-	address, at    netip.Addr
+	address        netip.Addr
+	address6, at   netip.Addr
 	machine, link  dataplane.Handle
 	wire           *Endpoint
 	tun            *tuntest.ChannelTUN
@@ -36,7 +37,7 @@ type officeClient struct {
 }
 
 func (c *officeClient) peer() WireGuardPeer {
-	return WireGuardPeer{PublicKey: c.key.Public(), PresharedKey: c.preshared, Address: c.address, Inside: tunnelLink(c.link)}
+	return WireGuardPeer{PublicKey: c.key.Public(), PresharedKey: c.preshared, Addresses: PeerAddresses{c.address, c.address6}, Inside: tunnelLink(c.link)}
 }
 
 // call connects with what the client's configuration says; further settings follow
@@ -95,10 +96,21 @@ var officeInstance = instanceAddress(1, false).Netip()
 // ask sends until an answer comes, for a datagram may be lost while keys are agreed on.
 func (c *officeClient) ask(from uint16, payload []byte) {
 	c.offices.t.Helper()
+	c.askBy(c.address, officeInstance, from, payload)
+}
+
+// ask6 is ask by IPv6.
+func (c *officeClient) ask6(from uint16, payload []byte) {
+	c.offices.t.Helper()
+	c.askBy(c.address6, instanceAddress(1, true).Netip(), from, payload)
+}
+
+func (c *officeClient) askBy(source, to netip.Addr, from uint16, payload []byte) {
+	c.offices.t.Helper()
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
 	for end := time.After(deadline); ; {
-		c.send(c.address, officeInstance, from, payload)
+		c.send(source, to, from, payload)
 		select {
 		case p := <-c.got:
 			if bytes.HasSuffix(p, payload) {

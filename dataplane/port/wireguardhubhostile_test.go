@@ -61,7 +61,7 @@ func TestHubDisconnectsAPeer(t *testing.T) {
 }
 
 // A peer may send from its own address only: not from another peer's, nor the VPC's,
-// nor by IPv6 (C6).
+// in either family (C6).
 func TestHubRefusesAddressesThatAreNotThePeers(t *testing.T) {
 	o := newOffices(t, 2, false)
 	seen := o.answered()
@@ -73,8 +73,9 @@ func TestHubRefusesAddressesThatAreNotThePeers(t *testing.T) {
 		anna.send(source, officeInstance, 7666, []byte("forged"))
 	}
 	anna.send(netip.MustParseAddr("2001:db8::1"), instanceAddress(1, true).Netip(), 7666, []byte("forged"))
+	anna.send(ben.address6, instanceAddress(1, true).Netip(), 7666, []byte("forged"))
 	anna.ask(7000, []byte("after them"))
-	eventually(t, "they are counted", func() bool { s, _ := o.stats(anna); return s.Disallowed == 5 })
+	eventually(t, "they are counted", func() bool { s, _ := o.stats(anna); return s.Disallowed == 6 })
 	if seen(7666) != 0 {
 		t.Errorf("%d packets passed", seen(7666))
 	}
@@ -89,7 +90,7 @@ func TestHubFollowsAPeerThatMoves(t *testing.T) {
 	o := newOffices(t, 3, false)
 	o.answered()
 	anna, ben, twin := o.clients[0], o.clients[1], o.clients[2]
-	twin.key, twin.preshared, twin.address = anna.key, anna.preshared, anna.address
+	twin.key, twin.preshared, twin.address, twin.address6 = anna.key, anna.preshared, anna.address, anna.address6
 	o.admit(anna, ben)
 	ben.call().ask(7001, []byte("ben"))
 	anna.call().ask(7000, []byte("here"))
@@ -176,8 +177,8 @@ func TestHubBearsAFloodOfCalls(t *testing.T) {
 // What the engine sends to a peer's link is for that peer's address alone.
 func TestInsidePathsAgreeOnThePeer(t *testing.T) {
 	one, two := NewWireGuardKey(), NewWireGuardKey()
-	a := newHubPeer(WireGuardPeer{PublicKey: one, Address: netip.MustParseAddr("172.20.0.2"), Inside: TunnelLink{Link: 1}})
-	b := newHubPeer(WireGuardPeer{PublicKey: two, Address: netip.MustParseAddr("2001:db8::2"), Inside: TunnelLink{Link: 2}})
+	a := newHubPeer(WireGuardPeer{PublicKey: one, Addresses: PeerAddresses{netip.MustParseAddr("172.20.0.2")}, Inside: TunnelLink{Link: 1}})
+	b := newHubPeer(WireGuardPeer{PublicKey: two, Addresses: PeerAddresses{netip.MustParseAddr("2001:db8::2")}, Inside: TunnelLink{Link: 2}})
 	paths, links := pathsOf([]*hubPeer{a}, []*hubPeer{b})
 	if len(links) != 2 {
 		t.Fatalf("links %v", links)
@@ -212,12 +213,12 @@ func TestHubThatCannotBe(t *testing.T) {
 	o := newOffices(t, 2, false)
 	a, b := o.clients[0].peer(), o.clients[1].peer()
 	for name, peers := range map[string][]WireGuardPeer{
-		"no key":           {{Address: a.Address, Inside: a.Inside}},
+		"no key":           {{Addresses: a.Addresses, Inside: a.Inside}},
 		"no address":       {{PublicKey: a.PublicKey, Inside: a.Inside}},
-		"one key twice":    {a, {PublicKey: a.PublicKey, Address: b.Address, Inside: b.Inside}},
-		"one address":      {a, {PublicKey: b.PublicKey, Address: a.Address, Inside: b.Inside}},
-		"one link":         {a, {PublicKey: b.PublicKey, Address: b.Address, Inside: a.Inside}},
-		"the outside link": {{PublicKey: a.PublicKey, Address: a.Address, Inside: tunnelLink(officeHub)}},
+		"one key twice":    {a, {PublicKey: a.PublicKey, Addresses: b.Addresses, Inside: b.Inside}},
+		"one address":      {a, {PublicKey: b.PublicKey, Addresses: PeerAddresses{b.Addresses[0], a.Addresses[1]}, Inside: b.Inside}},
+		"one link":         {a, {PublicKey: b.PublicKey, Addresses: b.Addresses, Inside: a.Inside}},
+		"the outside link": {{PublicKey: a.PublicKey, Addresses: a.Addresses, Inside: tunnelLink(officeHub)}},
 	} {
 		if err := o.hub.SetPeers(peers); err == nil {
 			t.Errorf("%s: no error", name)
@@ -244,7 +245,7 @@ func TestHubThatCannotBe(t *testing.T) {
 
 // A peer's packet costs no memory of ours, in neither direction.
 func TestHubAllocatesNothingPerPacket(t *testing.T) {
-	a := newHubPeer(WireGuardPeer{Address: netip.MustParseAddr("172.20.0.2"), Inside: TunnelLink{Link: 1}})
+	a := newHubPeer(WireGuardPeer{Addresses: PeerAddresses{netip.MustParseAddr("172.20.0.2")}, Inside: TunnelLink{Link: 1}})
 	a.meet()
 	paths, _ := pathsOf([]*hubPeer{a})
 	inside := newInsideEnd(1420, 1<<20, testRing(1<<20), paths)

@@ -29,7 +29,7 @@ type WireGuardHubStats struct {
 // WireGuardPeerStats is how one peer is, since it came to the hub.
 type WireGuardPeerStats struct {
 	PublicKey WireGuardKey
-	Address   netip.Addr
+	Addresses PeerAddresses
 	// Since is when the peer came to the hub, or was disconnected last.
 	Since time.Time
 	// At, LastHandshake and LastReceived are as Peer and the others of
@@ -76,7 +76,7 @@ func (h *WireGuardHub) Stats() WireGuardHubStats {
 
 func (p *hubPeer) stats() WireGuardPeerStats {
 	return WireGuardPeerStats{
-		PublicKey: p.PublicKey, Address: p.Address, Since: p.since,
+		PublicKey: p.PublicKey, Addresses: p.Addresses, Since: p.since,
 		At: p.state.endpoint, LastHandshake: p.state.handshake, LastReceived: p.state.received, Called: p.path.hasMet(),
 		Sent: p.path.sent.packets.Load(), SentBytes: p.path.sent.bytes.Load(),
 		Received: p.path.received.packets.Load(), ReceivedBytes: p.path.received.bytes.Load(),

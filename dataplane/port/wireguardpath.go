@@ -2,6 +2,7 @@ package port
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync/atomic"
 
 	"github.com/vpcsim/vpcsim/dataplane/packet"
@@ -11,18 +12,23 @@ import (
 type insidePath struct {
 	link   uint32
 	header [ethernetHeaderLen]byte // of what was decrypted; EtherType left out
-	// address is the peer's own in the tunnel: what it sends bears it, and what is
-	// for it goes there. Zero: whatever the packets say.
-	address packet.Addr
-	met     <-chan struct{} // closed once there is a peer to send to
+	// addresses are the peer's own in the tunnel: what it sends bears one of them, and
+	// what is for them goes there. None: whatever the packets say.
+	addresses []packet.Addr
+	met       <-chan struct{} // closed once there is a peer to send to
 
 	sent, received counter       // packets inside, as they were cut
 	unsent         atomic.Uint64 // frames for a peer that is not there yet
 	lastReceived   atomic.Int64  // Unix nanoseconds
 }
 
-func newInsidePath(inside TunnelLink, address packet.Addr, met <-chan struct{}) *insidePath {
-	p := &insidePath{link: inside.Link, address: address, met: met}
+func newInsidePath(inside TunnelLink, addresses PeerAddresses, met <-chan struct{}) *insidePath {
+	p := &insidePath{link: inside.Link, met: met}
+	for _, a := range addresses {
+		if a.IsValid() {
+			p.addresses = append(p.addresses, packet.AddrFrom(a))
+		}
+	}
 	copy(p.header[:], inside.Router[:])
 	copy(p.header[6:], inside.MAC[:])
 	return p
@@ -53,7 +59,7 @@ func (p *insidePaths) towards(f *packet.Frame) *insidePath {
 		return p.only
 	}
 	path := p.links[f.Link]
-	if path == nil || ipAddress(f.Data[ethernetHeaderLen:], destination) != path.address {
+	if path == nil || !slices.Contains(path.addresses, ipAddress(f.Data[ethernetHeaderLen:], destination)) {
 		return nil
 	}
 	return path

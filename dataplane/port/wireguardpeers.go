@@ -1,6 +1,7 @@
 package port
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // SetPeers makes these the peers of the hub. One that was there, with the same keys,
-// address and link, keeps its session; one that has changed begins anew, and one that
+// addresses and link, keeps its session; one that has changed begins anew, and one that
 // is gone has none any more: what it sends is nobody's. All or none of them change.
 func (h *WireGuardHub) SetPeers(peers []WireGuardPeer) error {
 	wanted, err := wantedPeers(peers)
@@ -98,7 +99,10 @@ func (h *WireGuardHub) add(p *hubPeer) error {
 	h.mu.Lock()
 	h.peers[p.PublicKey], h.adding = p, p
 	h.mu.Unlock()
-	settings := fmt.Sprintf("public_key=%x\nreplace_allowed_ips=true\nallowed_ip=%s\n", p.PublicKey[:], netip.PrefixFrom(p.Address, p.Address.BitLen()))
+	settings := fmt.Sprintf("public_key=%x\nreplace_allowed_ips=true\n", p.PublicKey[:])
+	for _, a := range p.path.addresses {
+		settings += fmt.Sprintf("allowed_ip=%s\n", netip.PrefixFrom(a.Netip(), a.Netip().BitLen()))
+	}
 	if !p.PresharedKey.IsZero() {
 		settings += fmt.Sprintf("preshared_key=%x\n", p.PresharedKey[:])
 	}
@@ -110,7 +114,7 @@ func (h *WireGuardHub) add(p *hubPeer) error {
 		h.known[known] = p
 	}
 	if err != nil {
-		return fmt.Errorf("WireGuard hub: peer at %s: %w", p.Address, err)
+		return fmt.Errorf("WireGuard hub: peer at %s: %w", p.Addresses, err)
 	}
 	return nil
 }
@@ -127,7 +131,7 @@ func (h *WireGuardHub) forget(p *hubPeer) {
 
 func newHubPeer(p WireGuardPeer) *hubPeer {
 	met := make(chan struct{})
-	return &hubPeer{WireGuardPeer: p, since: time.Now(), met: met, path: newInsidePath(p.Inside, packet.AddrFrom(p.Address), met)}
+	return &hubPeer{WireGuardPeer: p, since: time.Now(), met: met, path: newInsidePath(p.Inside, p.Addresses, met)}
 }
 
 // pathsOf are the paths of all peers, and the links that lead to them.
@@ -136,7 +140,10 @@ func pathsOf(lists ...[]*hubPeer) (*insidePaths, []uint32) {
 	var links []uint32
 	for _, list := range lists {
 		for _, p := range list {
-			paths.links[p.Inside.Link], paths.sources[p.path.address] = p.path, p.path
+			paths.links[p.Inside.Link] = p.path
+			for _, a := range p.path.addresses {
+				paths.sources[a] = p.path
+			}
 			links = append(links, p.Inside.Link)
 		}
 	}
@@ -151,15 +158,24 @@ func wantedPeers(peers []WireGuardPeer) (map[WireGuardKey]WireGuardPeer, error) 
 		_, taken := wanted[p.PublicKey]
 		switch {
 		case p.PublicKey.IsZero():
-			return nil, fmt.Errorf("the peer at %s has no public key", p.Address)
-		case !p.Address.IsValid() || p.Address.Is4In6():
-			return nil, fmt.Errorf("address %q of a peer is none", p.Address)
+			return nil, fmt.Errorf("the peer at %s has no public key", p.Addresses)
+		case p.Addresses == PeerAddresses{}:
+			return nil, errors.New("a peer has no address")
 		case taken:
-			return nil, fmt.Errorf("the peer at %s has the public key of another", p.Address)
-		case addresses[p.Address]:
-			return nil, fmt.Errorf("two peers have the address %s", p.Address)
+			return nil, fmt.Errorf("the peer at %s has the public key of another", p.Addresses)
 		}
-		wanted[p.PublicKey], addresses[p.Address] = p, true
+		wanted[p.PublicKey] = p
+		for _, a := range p.Addresses {
+			switch {
+			case !a.IsValid():
+				continue
+			case a.Is4In6():
+				return nil, fmt.Errorf("address %q of a peer is none", a)
+			case addresses[a]:
+				return nil, fmt.Errorf("two peers have the address %s", a)
+			}
+			addresses[a] = true
+		}
 	}
 	return wanted, nil
 }
