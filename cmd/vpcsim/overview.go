@@ -42,7 +42,7 @@ func writeOverview(out io.Writer, w *control.World) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.VPNClients)) {
 		c := w.VPNClients[name]
-		rows = append(rows, []string{name, addresses(c.Status.Addresses()), address(c.Status.InternetIP), "", "(" + c.Endpoint + ")", "", runs(c.Serve, c.Run)})
+		rows = append(rows, []string{name, address(c.Status.Address), address(c.Status.InternetIP), address(c.Status.IPv6), "(" + c.Endpoint + ")", "", runs(c.Serve, c.Run)})
 	}
 	writeTable(out, header, rows)
 }

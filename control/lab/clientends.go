@@ -108,14 +108,14 @@ func (c *clientEnds) convergeOne(handle uint32, next wantedClientEnd) error {
 		switch {
 		case !still && next.clients[p.PublicKey] != "":
 			c.sessions.endOf(p.PublicKey, nowhere, now)
-		case next.peers[client] != p:
-			c.sessions.endOf(p.PublicKey, noLonger, now)
-		case next.landed[client] != o.wanted.landed[client]:
+		case still && next.landed[client] != o.wanted.landed[client]:
 			// Whose association is gone has to call again, as on AWS.
 			c.sessions.endOf(p.PublicKey, movedAway, now)
 			if err := o.end.Disconnect(p.PublicKey); err != nil {
 				return err
 			}
+		case next.peers[client] != p:
+			c.sessions.endOf(p.PublicKey, noLonger, now)
 		}
 	}
 	if err := o.end.SetPeers(slices.Collect(maps.Values(next.peers))); err != nil {
