@@ -117,7 +117,6 @@ var required = map[string][]string{
 	"LoadBalancer":         {"subnets"},
 	"Listener":             {"port", "targetGroup"},
 	"TargetGroup":          {"vpc", "port"},
-	"ClientVPNEndpoint":    {"clientCidr"},
 	"AuthorizationRule":    {"cidr", "groups"},
 
 	"EgressOnlyInternetGateway": {"vpc"},
