@@ -223,10 +223,15 @@ func (l *FlowLog) validateFormat(v *validation, path string) {
 	if l.Format == "" {
 		return
 	}
-	_, err := flowlogs.ParseFormat(l.Format, l.ofTransitGateway())
+	format, err := flowlogs.ParseFormat(l.Format, l.ofTransitGateway())
 	var bad *flowlogs.FormatError
 	switch {
 	case !errors.As(err, &bad):
+		// In text a repeated field does no harm. Columns have names, and readers lose one of
+		// two that share theirs.
+		if twice := format.Repeated(); twice != "" && l.DestinationOptions.FileFormat == LogFileParquet {
+			v.reportf(path, "InvalidParameter", "write each field once, or let fileFormat be plain-text", "the field %s is there twice, and Parquet's columns need names of their own", twice)
+		}
 	case bad.Field == "":
 		v.reportf(path, "InvalidParameter", "write fields such as ${srcaddr}, one space between two",
 			"Value '%s' at 'logFormat' has an invalid format: %s", shorten(l.Format), bad)

@@ -75,6 +75,7 @@ func TestValidateFlowLogs(t *testing.T) {
 		{"a transit gateway's field", `l: {vpc: v, format: "${tgw-id}"}`, "InvalidParameter", "of transit gateways (version 6) only", ""},
 		{"a VPC's field", `l: {transitGateway: hub, format: "${action}"}`, "InvalidParameter", "not of transit gateways", ""},
 		{"a space too much", `l: {vpc: v, format: "${version} ${srcaddr} "}`, "InvalidParameter", "has an invalid format: character 22: a space at the end", ""},
+		{"two columns of one name", `l: {vpc: v, format: "${srcaddr} ${bytes} ${srcaddr}", logDestinationType: s3, logDestination: "arn:aws:s3:::my-logs", destinationOptions: {fileFormat: parquet}}`, "InvalidParameter", "the field srcaddr is there twice", "once"},
 		{"no field", `l: {vpc: v, format: "version"}`, "InvalidParameter", `character 1: "version" is not a field`, ""},
 		{"interval", "l: {vpc: v, aggregationInterval: 120s}", "InvalidParameter", "maxAggregationInterval 120", "60s or 600s"},
 		{"interval of a transit gateway", "l: {transitGateway: hub, aggregationInterval: 600}", "InvalidParameter", "", "write 60s or less"},

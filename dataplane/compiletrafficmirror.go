@@ -22,6 +22,10 @@ func (c *compiler) trafficMirrors() {
 		}
 		// One test per packet in a lab without mirroring.
 		c.s.mirrored = true
+		if c.s.mirrorEnds == nil {
+			c.s.mirrorEnds = map[[2]packet.Addr]struct{}{}
+		}
+		c.s.mirrorEnds[[2]packet.Addr{source, target}] = struct{}{}
 		ni := &c.s.interfaces[c.index[x.Source]]
 		ni.mirrors = append(ni.mirrors, mirrorSession{
 			handle: x.Handle, source: source, target: target, length: x.PacketLength, network: x.VirtualNetworkID, dns: x.AmazonDNS,

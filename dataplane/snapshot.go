@@ -44,7 +44,9 @@ type Snapshot struct {
 	internet           internet
 	logged             bool // some flow log wants to know
 	mirrored           bool // some interface is the source of traffic mirroring
-	services           int  // index in interfaces of the services' own, -1 without
+	// mirrorEnds are the source and target addresses of mirror sessions; nil without any.
+	mirrorEnds map[[2]packet.Addr]struct{}
+	services   int // index in interfaces of the services' own, -1 without
 
 	clientVPNAssociations []clientVPNAssociation
 }

@@ -100,7 +100,7 @@ func (e *Engine) mirrorSent(w *Walk) {
 		return
 	}
 	at := w.snap.interfaceOf(w.pkt.Frame.Link)
-	if at < 0 || len(w.snap.interfaces[at].mirrors) == 0 {
+	if at < 0 || len(w.snap.interfaces[at].mirrors) == 0 || w.snap.isMirrorCopy(&w.tuples[0]) {
 		return
 	}
 	ni := &w.snap.interfaces[at]
@@ -126,7 +126,7 @@ func (e *Engine) mirrorSent(w *Walk) {
 // their way to it.
 func (e *Engine) mirrorReceived(w *Walk, frames []packet.Frame) {
 	ni := &w.snap.interfaces[w.out]
-	if w.copied || len(ni.mirrors) == 0 {
+	if w.copied || len(ni.mirrors) == 0 || w.snap.isMirrorCopy(&w.tuple) {
 		return
 	}
 	fromService := w.sender >= 0 && w.snap.interfaces[w.sender].kind == KindServices
@@ -138,6 +138,18 @@ func (e *Engine) mirrorReceived(w *Walk, frames []packet.Frame) {
 			e.mirror(w, s, w.out, &frames[i], w.lagBehind())
 		}
 	}
+}
+
+// isMirrorCopy reports whether a packet is a copy that an instance on the way to its
+// target passes on. To mirror that again would make more of each copy with every hop of a
+// loop, until its TTL ends. The core cannot follow packets through an instance's kernel,
+// but a copy's ends are a session's, and its port is VXLAN's.
+func (s *Snapshot) isMirrorCopy(t *packet.Tuple) bool {
+	if t.DstPort != portVXLAN || t.Proto != packet.ProtoUDP {
+		return false
+	}
+	_, is := s.mirrorEnds[[2]packet.Addr{t.Src, t.Dst}]
+	return is
 }
 
 // mirrorFor is the session that copies a packet: of those whose filter accepts it

@@ -249,6 +249,28 @@ func TestTrafficMirrorIsBounded(t *testing.T) {
 	}
 }
 
+// TestTrafficMirrorCopiesNoCopies: an instance on the way to the target is mirrored, too,
+// and passes a copy on. Its own VXLAN is copied as ever.
+func TestTrafficMirrorCopiesNoCopies(t *testing.T) {
+	n := newMirrored(t)
+	n.b.NetworkInterfaces[1].SourceDestCheck = false
+	n.b.TrafficMirrorSessions = append(n.b.TrafficMirrorSessions, TrafficMirrorSession{
+		Object: Object{Handle: hMirror2, Kind: KindTrafficMirrorSession, Name: "way"}, Source: hI2, Target: hI3, Number: 1, VirtualNetworkID: 78,
+		Ingress: everythingMirrored(), Egress: everythingMirrored(),
+	})
+	n.publish()
+	passedOn := datagram("10.0.2.30", portVXLAN)
+	passedOn.Src = addr("10.0.1.10")
+	if verdict, _ := n.send(hI2, passedOn); verdict != VerdictPass {
+		t.Errorf("verdict %v", verdict)
+	}
+	if stats := n.e.TrafficMirrors(); len(stats) != 0 {
+		t.Errorf("it was copied: %+v", stats)
+	}
+	n.send(hI2, datagram("10.0.2.99", portVXLAN))
+	n.wantMirrored("VXLAN of its own", "78: 10.0.1.20 > 10.0.2.30: 10.0.1.20:40000 → 10.0.2.99:4789 udp")
+}
+
 // M3, T17: a copy goes by routes, also where one leads into a Connect peer's GRE tunnel,
 // and is copied no second time when it comes out.
 func TestTrafficMirrorGoesThroughConnectPeer_M3(t *testing.T) {

@@ -2,6 +2,8 @@ package awsapi
 
 import (
 	"cmp"
+	"encoding/xml"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -67,6 +69,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, why, http.StatusForbidden)
 		return
 	}
+	if isS3(r) {
+		refuseS3(w)
+		return
+	}
 	if r.Method != http.MethodPost {
 		h.other(w, r)
 		return
@@ -115,6 +121,19 @@ func (h *Handler) other(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Error(w, "vpcsim: AWS's clients are answered here: set AWS_ENDPOINT_URL to this address", http.StatusNotFound)
+}
+
+// isS3 reports whether a request is signed for S3, which has no other mark of its own.
+func isS3(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Authorization"), "/s3/aws4_request")
+}
+
+// refuseS3 answers who looks for the bucket of a flow log here. Clients show the error of
+// S3's own shape, and for a plain one only "Not Found".
+func refuseS3(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(http.StatusNotImplemented) // which clients do not repeat
+	_, _ = io.WriteString(w, xml.Header+"<Error><Code>NotImplemented</Code><Message>vpcsim does not emulate S3; objects of flow logs are files, which vpcsim flowlogs --files lists</Message></Error>")
 }
 
 // unwelcome says why a request is not answered: a page in somebody's browser must

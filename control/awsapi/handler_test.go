@@ -180,6 +180,18 @@ func TestLogsAreDescribed(t *testing.T) {
 	}
 }
 
+// TestBucketsAreLookedForElsewhere: "aws s3 ls" is told where objects are.
+func TestBucketsAreLookedForElsewhere(t *testing.T) {
+	h, _ := fixture(t)
+	r := httptest.NewRequest(http.MethodGet, "http://localhost:4566/", nil)
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x/20250620/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusNotImplemented || !strings.Contains(w.Body.String(), "<Code>NotImplemented</Code><Message>") || !strings.Contains(w.Body.String(), "vpcsim flowlogs --files") {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+}
+
 func TestErrorsHaveAWSsShape(t *testing.T) {
 	h, _ := fixture(t)
 	cases := []struct{ operation, input, want string }{

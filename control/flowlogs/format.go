@@ -61,6 +61,19 @@ func (f Format) Header() string {
 	return strings.Join(names, " ")
 }
 
+// Repeated is the first field that is there twice, "" if none is.
+func (f Format) Repeated() string {
+	seen := map[string]bool{}
+	for i := range f.fields {
+		if name := f.fields[i].name; seen[name] {
+			return name
+		} else {
+			seen[name] = true
+		}
+	}
+	return ""
+}
+
 // FormatError says what is wrong with a format, and where.
 type FormatError struct {
 	Position int    // of the first wrong character, from 1
@@ -73,9 +86,9 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("character %d: %s", e.Position, e.Message)
 }
 
-// ParseFormat is as strict as AWS, which refuses two spaces and one at the end: a file
-// that is right here has to be right there. It reads a format such as "${version} ${srcaddr}": fields of AWS's in
-// any order, one space in between. Errors are *FormatError.
+// ParseFormat reads a format such as "${version} ${srcaddr}": fields of AWS's in any
+// order, one space in between. It is as strict as AWS, which refuses two spaces and one
+// at the end: a file that is right here has to be right there. Errors are *FormatError.
 func ParseFormat(text string, transitGateway bool) (Format, error) {
 	f := Format{transit: transitGateway}
 	if text == "" {
