@@ -11,6 +11,7 @@ import (
 type addressTable[V any] struct {
 	slots []addressSlot[V] // a power of two, at most half of them used
 	count int
+	shift uint // makes places of hashes
 }
 
 type addressSlot[V any] struct {
@@ -22,23 +23,18 @@ type addressSlot[V any] struct {
 // home is where the search for a starts. Addresses are the lab's own choice, so
 // they need spreading (they are mostly consecutive) but no secret.
 func (t *addressTable[V]) home(a packet.Addr) uint64 {
-	return (a.Lo ^ bits.RotateLeft64(a.Hi, 32)) * 0x9e3779b97f4a7c15 >> (64 - bits.Len(uint(len(t.slots)-1)))
+	return (a.Lo ^ bits.RotateLeft64(a.Hi, 32)) * 0x9e3779b97f4a7c15 >> (t.shift & 63)
 }
 
 // get returns what has a.
 func (t *addressTable[V]) get(a packet.Addr) (value V, ok bool) {
-	if len(t.slots) == 0 {
-		return value, false
-	}
 	mask := uint64(len(t.slots) - 1)
-	for i := t.home(a); ; i++ {
-		switch s := &t.slots[i&mask]; {
-		case !s.used:
-			return value, false
-		case s.address == a:
-			return s.value, true
+	for i := t.home(a); len(t.slots) > 0; i++ {
+		if s := &t.slots[i&mask]; !s.used || s.address == a {
+			return s.value, s.used
 		}
 	}
+	return value, false
 }
 
 // set makes v what has a.
@@ -46,6 +42,7 @@ func (t *addressTable[V]) set(a packet.Addr, v V) {
 	if 2*t.count >= len(t.slots) {
 		old := t.slots
 		*t = addressTable[V]{slots: make([]addressSlot[V], max(4, 2*len(old)))}
+		t.shift = uint(64 - bits.Len(uint(len(t.slots)-1)))
 		for i := range old {
 			if old[i].used {
 				t.set(old[i].address, old[i].value)

@@ -176,7 +176,7 @@ func (w *Walk) clientOut(ni *networkInterface) bool {
 	}
 	w.noteMapping(mapping, index, found, egress)
 	w.tuple.Src = mapping.address
-	w.setPort(&w.tuple.SrcPort, mapping.port)
+	w.setPorts(mapping.port, w.tuple.DstPort, mapping.port)
 	return w.natTranslated(ni, mapping.key.remote, ReasonNATOut)
 }
 

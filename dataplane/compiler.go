@@ -282,7 +282,7 @@ func (c *compiler) routeTables() {
 				out.unavailable[uint32(j)] = r.Unavailable
 			}
 		}
-		out.findUndivided()
+		out.chooseFirst()
 		c.s.routeTables[i] = out
 	}
 }

@@ -132,7 +132,7 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 	w.noteMapping(mapping, index, found, egress)
 	out := mapping.outside()
 	w.tuple.Src, w.tuple.Dst = out.local, out.remote
-	w.setPort(&w.tuple.SrcPort, out.localPort)
+	w.setPorts(out.localPort, w.tuple.DstPort, out.localPort)
 	return w.natTranslated(ni, out.remote, ReasonNATOut)
 }
 
@@ -147,7 +147,7 @@ func (w *Walk) natIn(ni *networkInterface) bool {
 	}
 	w.noteMapping(mapping, index, found, ingress)
 	w.tuple.Src, w.tuple.Dst = mapping.key.remote, mapping.key.local
-	w.setPort(&w.tuple.DstPort, mapping.key.localPort)
+	w.setPorts(w.tuple.SrcPort, mapping.key.localPort, mapping.key.localPort)
 	return w.natTranslated(ni, mapping.key.remote, ReasonNATIn)
 }
 
@@ -207,12 +207,13 @@ func (w *Walk) natTranslated(ni *networkInterface, remote packet.Addr, reason Re
 	return true
 }
 
-// setPort writes the translated port; an ICMP identifier stands in both.
-func (w *Walk) setPort(side *uint16, port uint16) {
-	*side = port
+// setPorts writes the ports after a translation, or the translated identifier: that
+// of ICMP stands in both.
+func (w *Walk) setPorts(src, dst, identifier uint16) {
 	if isICMP(w.tuple.Proto) {
-		w.tuple.SrcPort, w.tuple.DstPort = port, port
+		src, dst = identifier, identifier
 	}
+	w.tuple.SetPorts(src, dst)
 }
 
 func (w *Walk) setQuotedPort(side *uint16, port uint16) {

@@ -159,10 +159,12 @@ func (w *Walk) enterInterface(index uint32) Hop {
 	if !w.enterSubnet(ni) {
 		return Hop{}
 	}
-	if !w.cross(ni.receives) {
-		return Hop{}
+	if ni.receives != 0 {
+		if !w.crossLink(ni.receives) {
+			return Hop{}
+		}
+		w.arrives()
 	}
-	w.arrives()
 	if !w.securityGroups(ni, ingress) {
 		return Hop{}
 	}

@@ -1,7 +1,10 @@
 package dataplane
 
 import (
+	"cmp"
+	"iter"
 	"net/netip"
+	"slices"
 
 	"github.com/gaissmai/bart"
 	"github.com/vpcsim/vpcsim/dataplane/packet"
@@ -53,10 +56,8 @@ const (
 type routeTable struct {
 	handle Handle
 	table  *bart.Table[routeEntry]
-	// undivided are local routes that no other route lies within: what one of them
-	// contains needs no search for a longer prefix. Most packets stay in their VPC.
-	undivided []undividedRoute
-	texts     []string
+	first  [2]firstRoutes // by family
+	texts  []string
 	// unavailable says why, of the routes that are blackholes.
 	unavailable map[uint32]string
 }
@@ -66,44 +67,65 @@ type routeEntry struct {
 	index uint32 // in texts
 }
 
-// undividedRoute is a local route with nothing more specific in its table.
-type undividedRoute struct {
+// firstRoutes are routes of one address family that are compared one by one before
+// the table is asked, the longest prefixes first: all of them if they are few, as in
+// most tables, else local routes that no other route lies within.
+type firstRoutes struct {
+	routes []firstRoute
+	all    bool
+}
+
+type firstRoute struct {
 	prefix packet.Prefix
 	entry  routeEntry
 }
 
-// maxUndivided bounds what is compared before the table is asked; a VPC of one IPv4
-// and one IPv6 block has two.
-const maxUndivided = 4
+// maxFirstRoutes is how many comparisons take as long as asking the table.
+const maxFirstRoutes = 8
 
 // lookup returns the route with the longest prefix that contains a.
 func (t *routeTable) lookup(a packet.Addr) (entry routeEntry, ok bool) {
-	for i := range t.undivided {
-		if r := &t.undivided[i]; r.prefix.Contains(a) {
+	first := &t.first[familyOf(a)]
+	for i := range first.routes {
+		if r := &first.routes[i]; r.prefix.Contains(a) && !a.IsZero() {
 			return r.entry, true
 		}
+	}
+	if first.all {
+		return entry, false
 	}
 	return t.table.Lookup(a.Netip())
 }
 
-// findUndivided fills in what lookup compares, once all routes are in.
-func (t *routeTable) findUndivided() {
-	for destination, entry := range t.table.All() {
-		prefix := packet.PrefixFrom(destination)
-		switch {
-		case entry.hop.Kind != hopVPC || len(t.undivided) == maxUndivided:
-			continue
-		case !destination.Addr().Is4() && (prefix.Contains(unspecified4) || prefix.Contains(packet.Addr{})):
-			continue // ::/0 and the like, which here would be for IPv4, too
-		}
-		within := 0
-		for range t.table.Subnets(destination) {
-			within++
-		}
-		if within == 1 { // itself
-			t.undivided = append(t.undivided, undividedRoute{prefix, entry})
+// chooseFirst fills in what lookup compares, once all routes are in.
+func (t *routeTable) chooseFirst() {
+	t.first[family4].choose(t.table, t.table.Size4(), t.table.All4())
+	t.first[family6].choose(t.table, t.table.Size6(), t.table.All6())
+}
+
+func (f *firstRoutes) choose(table *bart.Table[routeEntry], size int, family iter.Seq2[netip.Prefix, routeEntry]) {
+	f.all = size <= maxFirstRoutes
+	var chosen []netip.Prefix
+	for destination, entry := range family {
+		if f.all || entry.hop.Kind == hopVPC && undivided(table, destination) && len(chosen) < maxFirstRoutes {
+			chosen = append(chosen, destination)
 		}
 	}
+	slices.SortFunc(chosen, func(a, b netip.Prefix) int { return cmp.Compare(b.Bits(), a.Bits()) })
+	for _, destination := range chosen {
+		entry, _ := table.Get(destination)
+		f.routes = append(f.routes, firstRoute{packet.PrefixFrom(destination), entry})
+	}
+}
+
+// undivided reports that no other route of the table lies within destination.
+func undivided(table *bart.Table[routeEntry], destination netip.Prefix) bool {
+	for within := range table.Subnets(destination) {
+		if within != destination {
+			return false
+		}
+	}
+	return true
 }
 
 // route looks the destination up in the table of the subnet whose interface is

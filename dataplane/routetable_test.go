@@ -35,24 +35,30 @@ func TestRouteTableFindsTheLongestPrefix(t *testing.T) {
 		}
 		return packet.Addr{Hi: 0x20010db8_00000000 | uint64(rng.IntN(3))<<16 | uint64(rng.IntN(256))<<8, Lo: 1}
 	}
-	undivided := 0
+	few, many := 0, 0
 	for range 500 {
 		rt := routeTable{table: &bart.Table[routeEntry]{}}
-		for i := range rng.IntN(7) {
+		for i := range rng.IntN(4 * maxFirstRoutes) {
 			hop := Hop{[]HopKind{hopVPC, hopVPC, hopInternetGateway, hopBlackhole}[rng.IntN(4)], uint32(i)}
 			rt.table.Insert(prefix(), routeEntry{hop, uint32(i)})
 		}
-		rt.findUndivided()
-		undivided += len(rt.undivided)
+		rt.chooseFirst()
+		for _, first := range rt.first {
+			if first.all {
+				few++
+			} else {
+				many += len(first.routes)
+			}
+		}
 		for range 100 {
 			a := address()
 			want, found := rt.table.Lookup(a.Netip())
 			if got, ok := rt.lookup(a); got != want || ok != found {
-				t.Fatalf("%v: %v (%v), want %v (%v); undivided: %v", a, got, ok, want, found, rt.undivided)
+				t.Fatalf("%v: %v (%v), want %v (%v); first: %v", a, got, ok, want, found, rt.first)
 			}
 		}
 	}
-	if undivided == 0 {
-		t.Error("no table had an undivided local route")
+	if few == 0 || many == 0 {
+		t.Errorf("%d small tables, %d local routes that stand first in large ones", few, many)
 	}
 }

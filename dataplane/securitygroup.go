@@ -75,8 +75,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 			return true
 		}
 	}
-	key := w.keyAt(ni.handle, dir)
-	if slot, found := w.findFlowHashed(&key.flowKey, key.hash); found && !w.reopens(slot) {
+	if slot, found := w.flowAt(ni.handle, dir); found && !w.reopens(slot) {
 		w.touch(&ni.timeouts, slot, dir)
 		w.sights[w.nSights-1].flow = slot
 		w.pass(stage, ReasonTracked, ni.handle, 0)
@@ -94,7 +93,7 @@ func (w *Walk) securityGroups(ni *networkInterface, dir direction) bool {
 		}
 		return true
 	}
-	if !w.track(&ni.timeouts, ni.allowance, &key.flowKey, dir) {
+	if !w.track(&ni.timeouts, ni.allowance, &w.keys[dir].flowKey, dir) {
 		w.drop(stage, ReasonTableFull, ni.handle, w.state.tracked.exhausted(ni))
 		return false
 	}

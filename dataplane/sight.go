@@ -33,12 +33,10 @@ func (w *Walk) arrives() {
 }
 
 func (w *Walk) sight(index uint32, dir direction, behind uint8) {
-	if w.nSights == maxSights {
-		w.nSights-- // keep the last one, where the way ends
-	}
-	s := &w.sights[w.nSights]
+	n := min(w.nSights, maxSights-1) // keep the last one, where the way ends
+	s := &w.sights[n]
 	s.ni, s.step, s.tuple, s.dir, s.behind, s.flow = index, uint8(w.nSteps), uint8(w.nTuples-1), dir, behind, nil
-	w.nSights++
+	w.nSights = n + 1
 }
 
 // at is the interface that the packet was at last, 0 if it was at none.

@@ -177,19 +177,19 @@ func (w *Walk) track(timeouts *Timeouts, allowance uint32, key *flowKey, dir dir
 // findFlow looks a flow up in the live state, or among the assumed effects,
 // for which it returns no slot.
 func (w *Walk) findFlow(key *flowKey) (slot *flow, found bool) {
-	return w.findFlowHashed(key, key.hash(w.state.flows.seed, w.state.flows.together))
-}
-
-func (w *Walk) findFlowHashed(key *flowKey, h uint64) (slot *flow, found bool) {
-	if f := w.state.flows.findHashed(key, h); f != nil && f.value.expires > w.now {
+	if f := w.state.flows.find(key); f != nil && f.value.expires > w.now {
 		return &f.value, true
 	}
+	return nil, w.assumes(key)
+}
+
+func (w *Walk) assumes(key *flowKey) bool {
 	for i := range w.assumed {
 		if w.assumed[i].slot == nil && w.assumed[i].key == *key {
-			return nil, true
+			return true
 		}
 	}
-	return nil, false
+	return false
 }
 
 // hashedKey is a key with its hash in the table of flows.
@@ -198,21 +198,25 @@ type hashedKey struct {
 	hash uint64
 }
 
-// keyAt makes the key of the packet's connection as owner sees it. Who sees the
-// packet next, from the other side, need not compute its hash again: it is the same
-// (see flowKey.hash), unless something was translated in between.
-func (w *Walk) keyAt(owner Handle, dir direction) *hashedKey {
+// flowAt is findFlow for the packet's connection as owner sees it, whose key it
+// leaves in keys.
+func (w *Walk) flowAt(owner Handle, dir direction) (slot *flow, found bool) {
 	key, other := &w.keys[ingress], &w.keys[egress]
 	if dir == egress {
 		key, other = other, key
 	}
 	key.set(owner, &w.tuple, w.icmpType, dir)
 	if other.scope != 0 && key.turns(&other.flowKey) {
+		// Who saw the packet before, from the other side, has the same hash (see
+		// flowKey.hash), unless something was translated in between.
 		key.hash = other.hash
 	} else {
 		key.hash = key.flowKey.hash(w.state.flows.seed, w.state.flows.together)
 	}
-	return key
+	if f := w.state.flows.findHashed(&key.flowKey, key.hash); f != nil && f.value.expires > w.now {
+		return &f.value, true
+	}
+	return nil, w.assumes(&key.flowKey)
 }
 
 // turns reports that o is the same connection as its other side sees it.

@@ -207,9 +207,9 @@ func TestTrackSurvivesPublish(t *testing.T) {
 	n.want("S-C3 a second one", hI1, s, VerdictDrop, ReasonNoRule)
 }
 
-// TestKeyAtHasTheHashOfItsKey looks at packets from both sides, in any order, some
+// TestFlowAtHasTheHashOfItsKey looks at packets from both sides, in any order, some
 // of them translated on the way: a hash that is taken over must be the key's own.
-func TestKeyAtHasTheHashOfItsKey(t *testing.T) {
+func TestFlowAtHasTheHashOfItsKey(t *testing.T) {
 	n := newNetwork(t)
 	w := &Walk{state: &n.e.state}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -228,7 +228,8 @@ func TestKeyAtHasTheHashOfItsKey(t *testing.T) {
 		}
 		dir := direction(rng.IntN(2))
 		other := w.keys[1-dir]
-		key := w.keyAt(Handle(1+rng.IntN(2)), dir)
+		w.flowAt(Handle(1+rng.IntN(2)), dir)
+		key := &w.keys[dir]
 		if want := key.flowKey.hash(n.e.state.flows.seed, n.e.state.flows.together); key.hash != want {
 			t.Fatalf("%+v has the hash %x, want %x", key.flowKey, key.hash, want)
 		}

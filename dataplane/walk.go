@@ -250,7 +250,7 @@ func (w *Walk) answer(stage Stage, reason Reason, object Handle) {
 // translated notes a step after which the packet has other addresses.
 func (w *Walk) translated(stage Stage, reason Reason, object Handle) {
 	if w.nTuples < maxTuples {
-		w.tuples[w.nTuples] = w.tuple
+		copyTuple(&w.tuples[w.nTuples], &w.tuple)
 		if w.pkt.ICMPError {
 			w.quotes[w.nTuples] = w.quoted
 		}
