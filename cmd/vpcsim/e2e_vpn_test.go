@@ -284,6 +284,35 @@ func TestVPNHasIPv6Outside(t *testing.T) {
 	})
 }
 
+// TestVPNTakesFragments: the way from the router to the Internet is narrower than what it
+// encrypts, so that its kernel cuts the packets, and AWS's end joins them.
+func TestVPNTakesFragments(t *testing.T) {
+	t.Parallel()
+	requirePrograms(t, "bash", "ip")
+	for _, test := range []struct{ scenario, to string }{{"site-to-site-bgp", "10.0.1.10"}, {"site-to-site-ipv6", "10.68.1.10"}} {
+		t.Run(test.scenario, func(t *testing.T) {
+			t.Parallel()
+			asEveryUser(t, func(t *testing.T, u *user) {
+				t.Parallel()
+				u.ok("up", "-d", u.example(test.scenario))
+				u.tunnelsUp("office/1", "office/2")
+				u.ok("exec", "office", "--", "ip", "link", "set", "eth0", "mtu", "1280")
+				before := u.status().Tunnels["office/1"]
+				for range 10 { // the discard service, which is not there
+					u.ok("exec", "desk", "--", "bash", "-c", "head -c 1390 /dev/zero > /dev/udp/"+test.to+"/9")
+				}
+				u.within(10*time.Second, "ten datagrams in fragments", func() bool {
+					after := u.status().Tunnels["office/1"]
+					return after.Reassembled >= 10 && after.Received >= before.Received+10
+				})
+				if s := u.status(); s.Packets.Drops["bug"] > 0 {
+					t.Errorf("drops %v", s.Packets.Drops)
+				}
+			})
+		})
+	}
+}
+
 // TestVPNFromBehindNAT: the router has a private address, and AWS sees the NAT
 // device's, with a port that is the device's choice (V10).
 func TestVPNFromBehindNAT(t *testing.T) {

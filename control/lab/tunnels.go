@@ -120,6 +120,8 @@ type TunnelTraffic struct {
 	// RejectedBytes of UDP payload were not authentic: garbage, forged, replayed,
 	// or of another key.
 	RejectedBytes uint64 `json:"rejectedBytes"`
+	// Reassembled datagrams came in fragments.
+	Reassembled uint64 `json:"reassembled,omitempty"`
 }
 
 func (t *tunnels) traffic() map[string]TunnelTraffic {
@@ -128,7 +130,7 @@ func (t *tunnels) traffic() map[string]TunnelTraffic {
 		s := o.end.Stats()
 		traffic[name] = TunnelTraffic{
 			Peer: s.Peer, LastHandshake: s.LastHandshake, LastReceived: s.LastReceived,
-			Sent: s.Sent, Received: s.Received, RejectedBytes: s.Rejected,
+			Sent: s.Sent, Received: s.Received, RejectedBytes: s.Rejected, Reassembled: s.Reassembled,
 		}
 	}
 	return traffic

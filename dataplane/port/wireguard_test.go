@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -222,6 +223,45 @@ type wire struct {
 	// nat is the link of a host that is behind a NAT, which shows port.
 	nat  uint32
 	port *atomic.Uint32
+
+	// narrow is the link of a host that gets everything in fragments.
+	narrow    uint32
+	segmenter packet.Segmenter
+	id        uint32
+}
+
+// fragment has all that is for the host at h arrive in fragments, the last one first.
+func (w *wire) fragment(h dataplane.Handle) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.narrow = uint32(h)
+}
+
+// fragmented are the frames, with those for the narrow link cut. The caller holds mu.
+func (w *wire) fragmented(frames []packet.Frame) (out []packet.Frame) {
+	for _, f := range frames {
+		if f.Link != w.narrow {
+			out = append(out, f)
+			continue
+		}
+		for _, one := range w.segmenter.Segment(nil, &f) {
+			one = packet.Frame{Data: bytes.Clone(one.Data), Link: one.Link}
+			var p packet.Packet
+			if packet.Parse(&p, &one); p.Family == 6 {
+				w.id++
+				parts := fragmentIPv6(one, w.id, 400)
+				slices.Reverse(parts)
+				out = append(out, parts...)
+				continue
+			}
+			first := len(out)
+			for _, part := range new(packet.Segmenter).FragmentIPv4(nil, &one, 420) {
+				out = append(out, part)
+			}
+			slices.Reverse(out[first:])
+		}
+	}
+	return out
 }
 
 // translate puts a NAT in front of the host at h: whatever it sends from comes from
@@ -244,6 +284,9 @@ func (w *wire) Send(frames []packet.Frame) error {
 			to.DstPort = WireGuardPort
 			packet.Rewrite(&p, to)
 		}
+	}
+	if w.narrow != 0 {
+		frames = w.fragmented(frames)
 	}
 	w.mu.Unlock()
 	return w.Switch.Send(frames)

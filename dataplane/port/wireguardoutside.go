@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.zx2c4.com/wireguard/conn"
 	"golang.zx2c4.com/wireguard/device"
@@ -42,10 +43,12 @@ type outsideEnd struct {
 	size        int    // of each but the last
 	remotes     map[remoteKey]*remote
 	mostRemotes int
+	parts       reassembler
 
 	id             atomic.Uint32 // IPv4 identification of the next datagram
 	sent, received counter       // datagrams and bytes of UDP payload
 	ignored        atomic.Uint64
+	reassembled    atomic.Uint64
 	malformed      atomic.Uint64
 }
 
@@ -136,11 +139,17 @@ func (e *outsideEnd) next(wait bool, port uint16, done <-chan struct{}) bool {
 		f := &e.frames[0]
 		// The UDP checksum need not be looked at: what counts is authenticated.
 		var way *outsideWay
-		if packet.Parse(&p, f) == packet.ProblemNone && p.Proto == packet.ProtoUDP && !p.Fragment && p.DstPort == port && p.Payload < p.End {
+		if packet.Parse(&p, f) == packet.ProblemNone && p.Proto == packet.ProtoUDP && (p.DstPort == port || p.Fragment) && p.Payload < p.End {
 			way = e.way(f.Link, p.Dst)
 		}
 		if way == nil {
 			e.ignored.Add(1)
+			continue
+		}
+		if p.Fragment {
+			if e.join(&p, way, port) {
+				return true
+			}
 			continue
 		}
 		e.datagrams, e.size = f.Data[p.Payload:p.End], p.End-p.Payload
@@ -156,6 +165,22 @@ func (e *outsideEnd) next(wait bool, port uint16, done <-chan struct{}) bool {
 		e.from = e.remote(way, netip.AddrPortFrom(p.Src.Netip(), p.SrcPort))
 		return true
 	}
+}
+
+// join adds a fragment to those that wait for others, and begins with the datagram
+// that it completes; false if it completes none.
+func (e *outsideEnd) join(p *packet.Packet, way *outsideWay, port uint16) bool {
+	refused := e.parts.refused
+	datagram := e.parts.add(p, port, time.Now())
+	e.ignored.Add(e.parts.refused - refused)
+	if len(datagram) <= udpHeaderLen {
+		return false
+	}
+	e.reassembled.Add(1)
+	e.datagrams, e.size = datagram[udpHeaderLen:], len(datagram)-udpHeaderLen
+	e.received.add(1, e.size)
+	e.from = e.remote(way, netip.AddrPortFrom(p.Src.Netip(), binary.BigEndian.Uint16(datagram)))
+	return true
 }
 
 // way is that of a link and an address, nil if there is none.

@@ -31,9 +31,11 @@ type WireGuardStats struct {
 	// decrypted count as rejected until they are. Malformed is the datagrams
 	// among them that are no messages of the protocol at all.
 	Rejected, Malformed uint64
-	// Ignored packets arrived outside for another port or protocol, or in
-	// fragments.
-	Ignored uint64
+	// Ignored packets arrived outside for another port or protocol, or were
+	// fragments that made no datagram: copies, those that overlap, and those of
+	// which others were missing for too long or that had to make room. Reassembled
+	// datagrams are those of OutsideReceived that came in fragments.
+	Ignored, Reassembled uint64
 	// Unsent frames were dropped because there was nobody to send them to yet.
 	Unsent uint64
 	// Unencryptable frames arrived inside and were no IP packet, or a
@@ -73,7 +75,7 @@ func (w *WireGuard) Stats() WireGuardStats {
 		Received: path.received.packets.Load(), ReceivedBytes: path.received.bytes.Load(),
 		OutsideSent: out.sent.packets.Load(), OutsideSentBytes: out.sent.bytes.Load(),
 		OutsideReceived: out.received.packets.Load(), OutsideReceivedBytes: out.received.bytes.Load(),
-		Malformed: out.malformed.Load(), Ignored: out.ignored.Load(), Unsent: path.unsent.Load(), Unencryptable: in.malformed.Load(),
+		Malformed: out.malformed.Load(), Ignored: out.ignored.Load(), Reassembled: out.reassembled.Load(), Unsent: path.unsent.Load(), Unencryptable: in.malformed.Load(),
 		DroppedEncrypt: in.in.dropped.Load(), DroppedInside: in.out.dropped.Load(),
 		DroppedDecrypt: out.in.dropped.Load(), DroppedOutside: out.out.dropped.Load(),
 	}
