@@ -442,6 +442,39 @@ func TestVPNOutlivesItsRoutingDaemon(t *testing.T) {
 	})
 }
 
+// TestTunnelsOutliveTheirProcess: WireGuard at a site, or on a client's machine, is a
+// process that may be killed, as by a machine without memory. Another one takes over,
+// and nobody has to know.
+func TestTunnelsOutliveTheirProcess(t *testing.T) {
+	t.Parallel()
+	requirePrograms(t, "ping", "ip")
+	asEveryUser(t, func(t *testing.T, u *user) {
+		t.Parallel()
+		u.ok("up", "-d", "client-vpn")
+		pings := func(to string) func() bool {
+			return func() bool { return u.run("exec", "anna", "--", "ping", "-c", "1", "-W", "1", to).code == exitOK }
+		}
+		// Of those with such a command line, which this script's is not, those in this
+		// network namespace.
+		const kill = `for p in /proc/[0-9]*; do
+	[ "$(readlink $p/ns/net)" = "$(readlink /proc/self/ns/net)" ] || continue
+	tr '\0' ' ' <$p/cmdline | grep -q '__lab [w]ireguard' && kill -9 ${p#/proc/} && echo killed
+done`
+		u.within(20*time.Second, "a client's way into the VPC, and to the site", func() bool { return pings("10.80.3.10")() && pings("10.50.1.10")() })
+		for _, machine := range []string{"anna", "office"} {
+			if r := u.shell(machine, kill); !strings.Contains(r.stdout, "killed") {
+				t.Fatalf("%s: %s", machine, r)
+			}
+		}
+		took := u.within(30*time.Second, "a client's way into the VPC, by another process", pings("10.80.3.10"))
+		t.Logf("the client is back after %s", took)
+		u.within(30*time.Second, "the site's static routes", func() bool {
+			return strings.Contains(u.shell("office", "ip route show 10.80.0.0/16").stdout, "dev office-1")
+		})
+		u.within(30*time.Second, "a client's way to the site, by other processes", pings("10.50.1.10"))
+	})
+}
+
 // TestVPNCloudHub: two offices reach each other through a virtual private gateway,
 // which tells the one what the other announces (H1, H2).
 func TestVPNCloudHub(t *testing.T) {

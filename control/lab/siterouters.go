@@ -89,7 +89,11 @@ func deviceName(connection string, number, place int) string {
 func (r *siteRouters) converge(w *control.World) error {
 	var errs []error
 	for name, running := range r.running {
-		if s := w.Sites[name]; s == nil || s.Status.Fault != "" || running.node != nodeName(w, name) {
+		ended := running.tunnels.ended()
+		if ended {
+			running.log.Warn("the process that had the WireGuard devices ended; another one is started")
+		}
+		if s := w.Sites[name]; s == nil || s.Status.Fault != "" || running.node != nodeName(w, name) || ended {
 			running.close()
 			delete(r.running, name)
 		}
@@ -115,6 +119,16 @@ func (r *siteRouters) converge(w *control.World) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ended reports that a router's process is gone: converge starts another.
+func (r *siteRouters) ended() bool {
+	for _, running := range r.running {
+		if running.tunnels.ended() {
+			return true
+		}
+	}
+	return false
 }
 
 // tunnelMTU is what AWS has inside a tunnel (V11). AWS answers nothing that is larger,

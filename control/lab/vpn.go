@@ -32,6 +32,7 @@ type vpn struct {
 	// appliances are instances that end GRE tunnels.
 	appliances *appliances
 	closed     bool
+	revived    time.Time
 	logs       *connectionLogs
 
 	news chan struct{} // something has changed; holds one
@@ -134,6 +135,7 @@ func (v *vpn) look() {
 	v.clientEnds.look(v.world, now)
 	rib := v.collect(now)
 	if reflect.DeepEqual(rib, v.rib) {
+		v.revive(now)
 		return
 	}
 	if err := v.store.SetRIB(rib); err != nil {
@@ -146,6 +148,20 @@ func (v *vpn) look() {
 	v.world, _ = v.store.World()
 	if err := v.apply(); err != nil {
 		v.log.Error("learned routes", "error", err)
+	}
+}
+
+// revive has processes started anew that are gone, though nobody has news of AWS's
+// side: what they carried would be lost for good. One that cannot live is not tried
+// again and again.
+func (v *vpn) revive(now time.Time) {
+	const pause = 5 * time.Second
+	if now.Sub(v.revived) < pause || !v.routers.ended() && !v.clients.ended() {
+		return
+	}
+	v.revived = now
+	if err := v.apply(); err != nil {
+		v.log.Error("starting tunnels again", "error", err)
 	}
 }
 

@@ -45,7 +45,11 @@ func newVPNClients(h *host.Host, dir string, log *slog.Logger) *vpnClients {
 // are in force at once; AWS's clients learn of routes when they connect again (C5).
 func (v *vpnClients) converge(w *control.World) error {
 	for name, c := range v.connected {
-		if !connects(w, name) || c.node != nodeName(w, name) {
+		ended := c.tunnel.ended()
+		if ended {
+			v.log.Warn("the process that had the WireGuard device ended; another one is started", "client", name)
+		}
+		if !connects(w, name) || c.node != nodeName(w, name) || ended {
 			c.tunnel.close()
 			delete(v.connected, name)
 		}
@@ -67,6 +71,16 @@ func (v *vpnClients) converge(w *control.World) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ended reports that a client's process is gone: converge starts another.
+func (v *vpnClients) ended() bool {
+	for _, c := range v.connected {
+		if c.tunnel.ended() {
+			return true
+		}
+	}
+	return false
 }
 
 // connects reports whether the client's machine is in the lab and has an association

@@ -180,6 +180,17 @@ func (p *wireGuardProcess) await() error {
 	}
 }
 
+// ended reports that the process is gone without being asked to, as when somebody
+// killed it: its devices are gone with it, and another one has to make them.
+func (p *wireGuardProcess) ended() bool {
+	select {
+	case <-p.remote.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // close ends the process, and the devices with it. Its pipes come last: the reader has
 // read to their ends by then.
 func (p *wireGuardProcess) close() {
