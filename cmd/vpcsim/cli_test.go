@@ -48,6 +48,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}{
 		{"nonsense", exitUsage, `vpcsim: unknown command "nonsense" for "vpcsim"; see vpcsim --help`},
 		{"up --frobnicate", exitUsage, "vpcsim: unknown flag: --frobnicate; see vpcsim up --help"},
+		{"trace --live --port 70000", exitUsage, `vpcsim: invalid argument "70000" for "--port" flag: value out of range; see vpcsim trace --help`},
+		{"flowlogs --files -f", exitUsage, "vpcsim: --files and --follow; write one of the two: tail -F follows a file"},
 		{"trace web", exitUsage, "vpcsim: an argument is missing; write vpcsim trace {FROM TO [tcp/PORT | udp/PORT | icmp] | --live}, or see vpcsim trace --help"},
 		{"validate", exitUsage, "vpcsim: an argument is missing; write vpcsim validate FILE..., or see vpcsim validate --help"},
 		{"alarms ssh", exitUsage, `vpcsim: "ssh" is one argument too many; write vpcsim alarms, or see vpcsim alarms --help`},

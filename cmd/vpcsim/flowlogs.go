@@ -46,6 +46,9 @@ Flow logs stand in the scenario file:
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeFirst("flowLogs"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if files && follow {
+				return usage("--files and --follow", "write one of the two: tail -F follows a file")
+			}
 			if files {
 				return a.flowLogFiles(cmd.Context(), append(args, "")[0])
 			}
@@ -54,7 +57,6 @@ Flow logs stand in the scenario file:
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with records as they are published, until Ctrl-C or the end of the lab")
 	c.Flags().BoolVar(&files, "files", false, "list the files that the records are in, a path a line")
-	c.MarkFlagsMutuallyExclusive("files", "follow")
 	outputFlag(c, formatText, formatJSON)
 	return c
 }

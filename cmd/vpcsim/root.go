@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -51,10 +52,13 @@ func (a *app) main(ctx context.Context, args []string) (code int) {
 	ended, err := root.ExecuteContextC(ctx)
 	var ours *lab.UsageError
 	if err != nil && !ran && !errors.As(err, &ours) { // cobra's own, about a flag
-		err = usage(strings.TrimSpace(err.Error()), "see "+ended.CommandPath()+" --help")
+		err = usage(parserWords.ReplaceAllString(strings.TrimSpace(err.Error()), ""), "see "+ended.CommandPath()+" --help")
 	}
 	return report(a.stderr, err)
 }
+
+// parserWords are what Go's parser of numbers says of itself, before what is wrong.
+var parserWords = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
 
 // command is the whole tree.
 func (a *app) command() *cobra.Command {

@@ -20,8 +20,8 @@ func (v *topView) lines(width, height int) []string {
 		return []string{title + ": measuring"}
 	}
 	t := v.top
-	title += fmt.Sprintf("  %s  %s packets/s  %sbit/s  %s drops/s  %d connections tracked",
-		t.Time.Local().Format("15:04:05"), rate(t.PacketsPerSecond), scaled(t.BitsPerSecond), rate(t.DropsPerSecond), t.Tracked)
+	title += fmt.Sprintf("  %s  %s packets/s  %sbit/s  %s drops/s  %s tracked",
+		t.Time.Local().Format("15:04:05"), rate(t.PacketsPerSecond), scaled(t.BitsPerSecond), rate(t.DropsPerSecond), counted(t.Tracked, "connection"))
 	if v.paused {
 		title += "  PAUSED"
 	}
