@@ -32,15 +32,24 @@ type traffic struct{ Packets, Bytes int }
 
 // TestFlowLogsCountWhatProgramsCounted: the records of both interfaces add up to
 // what ping and iperf3 say they sent, and to the segments that the kernels of the
-// instances counted, although the forwarding core sees superframes of up to 64 KB.
+// instances counted, although the forwarding core sees superframes of up to 64 KB, and
+// with --offload next to none of a connection.
 func TestFlowLogsCountWhatProgramsCounted(t *testing.T) {
 	requirePrograms(t, "ping", "iperf3")
+	t.Run("walked", func(t *testing.T) { countFlows(t) })
+	t.Run("offloaded", func(t *testing.T) {
+		requireOffload(t)
+		countFlows(t, "--offload")
+	})
+}
+
+func countFlows(t *testing.T, options ...string) {
 	u := newUser(t, nil)
 	path := filepath.Join(u.dir, "counted.yaml")
 	if err := os.WriteFile(path, []byte(countedFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	u.ok("up", "-d", path)
+	u.ok(append([]string{"up", "-d", path}, options...)...)
 	const pings, pingSize = 7, 1000
 	for _, to := range []string{"10.0.2.20", "2001:db8:1:2::20"} {
 		u.ok("exec", "a", "--", "ping", "-q", "-i", "0.01", "-c", strconv.Itoa(pings), "-s", strconv.Itoa(pingSize), to)
@@ -56,6 +65,9 @@ func TestFlowLogsCountWhatProgramsCounted(t *testing.T) {
 	}
 	udp := u.iperf("a", "-c", "2001:db8:1:2::20", "-u", "-n", "2M", "-b", "200M", "-l", "1200")
 	segments := map[string]int{"a": u.segmentsSent("a"), "b": u.segmentsSent("b")}
+	if o := u.labs()[0].Offload; len(options) > 0 && (o == nil || o.Bytes < uint64(tcp.bytes)/2) {
+		t.Errorf("of %d bytes hardly any were offloaded: %+v", tcp.bytes, o)
+	}
 	u.ok("down")
 
 	// A connection's segments have 20 bytes of IP, 20 of TCP and 12 of its options;
