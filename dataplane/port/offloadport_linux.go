@@ -29,7 +29,14 @@ func (p *AFPacket) Offload(place int, s *packet.Shortcut) bool {
 	if !ok || !also {
 		return false
 	}
-	key := shortcutKey{ifindex: from}
+	key := keyOf(s, from)
+	return p.offload.put(place, &key, s, to) == nil
+}
+
+// keyOf is the key of a shortcut's flow as the filter makes it of a frame from an
+// interface.
+func keyOf(s *packet.Shortcut, ifindex uint32) shortcutKey {
+	key := shortcutKey{ifindex: ifindex}
 	binary.BigEndian.PutUint16(key.ports[0:], s.SrcPort)
 	binary.BigEndian.PutUint16(key.ports[2:], s.DstPort)
 	for _, end := range []struct {
@@ -40,11 +47,11 @@ func (p *AFPacket) Offload(place int, s *packet.Shortcut) bool {
 			binary.BigEndian.PutUint32(end.bytes[:], uint32(end.a.Lo))
 			continue
 		}
-		key.ifindex = from | keyIPv6
+		key.ifindex = ifindex | keyIPv6
 		binary.BigEndian.PutUint64(end.bytes[:8], end.a.Hi)
 		binary.BigEndian.PutUint64(end.bytes[8:], end.a.Lo)
 	}
-	return p.offload.put(place, &key, s, to) == nil
+	return key
 }
 
 // Withdraw ends the shortcut in a place. What it has counted stays, and is added to by
