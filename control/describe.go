@@ -167,7 +167,7 @@ func (d description) vpnConnection(c *VPNConnection) {
 	}
 	for i := range c.Status.Tunnels {
 		if maintenance := c.Status.Tunnels[i].Maintenance; maintenance != "" {
-			d["faults+"] = append(d["faults+"], maintenance)
+			d["maintenance+"] = append(d["maintenance+"], maintenance)
 		}
 	}
 	d.set("vpnGateway", c.VPNGateway)

@@ -80,6 +80,8 @@ var effects = []effectRule{
 	{"vpnConnections", removes("fault"), "its tunnels come up, and their routes are in force again"},
 	{"vpnConnections", adds("faults"), "the tunnel is down and its routes go at once; the customer's router finds out by BGP's hold timer (V6, V14)"},
 	{"vpnConnections", removes("faults"), "the tunnel comes up as soon as the customer's router calls again"},
+	{"vpnConnections", adds("maintenance"), "AWS lowers the MED on the other tunnel, and a router that goes by it moves there; both tunnels work (V7)"},
+	{"vpnConnections", removes("maintenance"), "AWS announces with the MED of before"},
 	{"clientVpnEndpoints", adds("fault"), "its clients are disconnected, and nobody answers them"},
 	{"clientVpnEndpoints", adds("faults"), "its clients are disconnected, and connect to another association, if there is one (C3)"},
 	{"clientVpnEndpoints", removes("fault", "faults"), "its clients connect as soon as they call again"},

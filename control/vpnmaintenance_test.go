@@ -72,7 +72,7 @@ func TestTunnelMaintenanceIsAnnounced(t *testing.T) {
 		}
 		return changes
 	}
-	if changes := operate("inject"); len(changes) == 0 || !strings.Contains(fmt.Sprint(changes), "tunnelMaintenance office/2") {
+	if changes := operate("inject"); len(changes) == 0 || !strings.Contains(fmt.Sprint(changes), "tunnelMaintenance office/2") || !strings.Contains(changes[0].Effect, "both tunnels work") {
 		t.Errorf("%+v", changes)
 	}
 	if changes := operate("inject"); len(changes) != 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,8 +127,8 @@ func tunnelToReplace(w *control.World, text string) (own, other *control.VPNTunn
 				other = &c.Status.Tunnels[i]
 			}
 		}
-		if broken := t.Fault + t.Maintenance; broken != "" {
-			return nil, nil, usage(fmt.Sprintf("tunnel %s has a fault: %s", name, broken), "clear it first: vpcsim fault clear --all")
+		if broken := cmp.Or(t.Fault, t.Maintenance); broken != "" {
+			return nil, nil, usage(fmt.Sprintf("tunnel %s has a fault: %s", name, broken), "clear it first: vpcsim fault clear "+broken)
 		}
 		return t, other, nil
 	}
@@ -148,7 +149,7 @@ func (r *replacement) sayPreference(ctx context.Context, before *control.VPNTunn
 	}
 	switch {
 	case other.State != control.TunnelUp:
-		fmt.Fprintf(r.a.stdout, "%s is %s: nothing is left while %s is down.\n", other.Name, other.State, r.tunnel)
+		fmt.Fprintf(r.a.stdout, "%s is %s: while %s is down, too, the connection carries nothing.\n", other.Name, other.State, r.tunnel)
 	case other.AnnouncedMED == before.AnnouncedMED: // static routing
 		fmt.Fprintf(r.a.stdout, "Nothing tells the router to prefer %s: the connection has static routing.\n", other.Name)
 	default:

@@ -11,8 +11,8 @@ import (
 
 // reassembler joins the fragments of UDP datagrams that arrive for a host, of both
 // families. Whoever sends it garbage gets nothing, and takes nothing from others but
-// what the limits allow: it knows what was sent, and nothing of what was promised. It
-// is not safe for concurrent use.
+// what the limits allow: it keeps what was sent, and nothing for what was promised.
+// What is too old goes when the next fragment comes. It is not safe for concurrent use.
 type reassembler struct {
 	pending []*partial // oldest first; so few that a search is no cost
 	bytes   int        // of all parts
