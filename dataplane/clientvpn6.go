@@ -35,7 +35,7 @@ func (w *Walk) clientOut6(ni *networkInterface) bool {
 	if w.pkt.ICMPError {
 		key := quotedFlowKey(ni.handle, &w.quoted, w.pkt.QuotedICMPType, egress)
 		_, _, found := w.findMapping(&key)
-		return w.answersClient(ni, found)
+		return w.errorOfClient(ni, found)
 	}
 	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, egress)
 	mapping, index, found := w.findMapping(&key)
@@ -48,6 +48,7 @@ func (w *Walk) clientOut6(ni *networkInterface) bool {
 		mapping = &w.newMapping
 	}
 	w.noteMapping(mapping, index, found, egress)
+	w.pass(StageClientVPN, ReasonUntranslated, ni.gateway, 0)
 	return true
 }
 
@@ -56,7 +57,7 @@ func (w *Walk) clientIn6(ni *networkInterface) bool {
 	if w.pkt.ICMPError {
 		key := quotedFlowKey(ni.handle, &w.quoted, w.pkt.QuotedICMPType, ingress)
 		_, _, found := w.findMappingIn(&key)
-		return w.answersClient(ni, found)
+		return w.errorOfClient(ni, found)
 	}
 	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, ingress)
 	mapping, index, found := w.findMappingIn(&key)
@@ -65,13 +66,15 @@ func (w *Walk) clientIn6(ni *networkInterface) bool {
 		return false
 	}
 	w.noteMapping(mapping, index, found, ingress)
+	w.pass(StageClientVPN, ReasonUntranslated, ni.gateway, 0)
 	return true
 }
 
-// answersClient judges an ICMP error: it has to be about a packet of a connection that
+// errorOfClient judges an ICMP error: it has to be about a packet of a connection that
 // is known, which its receiver sent.
-func (w *Walk) answersClient(ni *networkInterface, known bool) bool {
+func (w *Walk) errorOfClient(ni *networkInterface, known bool) bool {
 	if known && w.quotesReceiver() {
+		w.pass(StageClientVPN, ReasonUntranslated, ni.gateway, 0)
 		return true
 	}
 	w.drop(StageClientVPN, ReasonNATNoMapping, ni.gateway, 0)

@@ -34,6 +34,8 @@ func TestClientVPNTraceTellsEveryStep(t *testing.T) {
 		"IPv6, there and back": {"2001:db8:101::10", []string{
 			"came out of the client's tunnel: 2001:db8:101::f:2 → 2001:db8:101::10",
 			"authorization rule allows 2001:db8:100::/40 for all",
+			"2001:db8:101::f:2 → 2001:db8:101::10: IPv6 of clients is not translated",
+			"2001:db8:101::10 → 2001:db8:101::f:2: IPv6 of clients is not translated",
 			"goes into the client's tunnel",
 		}, ReasonDelivered},
 		"to a client, IPv6": {"2001:db8:102::f:3", []string{"2001:db8:102::f:3 is another client's: AWS connects clients to each other over IPv4 only"}, ReasonClientToClientIPv6},

@@ -101,6 +101,8 @@ func (s *Snapshot) explainClient(step Step, before, after packet.Tuple) string {
 		return "the endpoint has no target network that works (pending-associate), so no client is connected"
 	case ReasonNotConnected:
 		return fmt.Sprintf("no client with %s is connected here", after.Dst)
+	case ReasonUntranslated:
+		return fmt.Sprintf("%s → %s: IPv6 of clients is not translated", after.Src, after.Dst)
 	case ReasonClientToClientIPv6:
 		return fmt.Sprintf("%s is another client's: AWS connects clients to each other over IPv4 only", after.Dst)
 	case ReasonNATNoMapping:

@@ -190,6 +190,7 @@ const (
 	ReasonNotAuthorized       // the rules of the longest CIDR admit others only (C4)
 	ReasonNotForEverybody     // other clients are reached by a rule for all only (C9)
 	ReasonNotConnected        // no client with the address is connected
+	ReasonUntranslated        // a client's IPv6 address stays what it is (C6)
 	ReasonClientToClientIPv6  // clients reach each other over IPv4 only (C9)
 	ReasonGRE                 // a GRE packet that the Connect peer does not take; Detail is the packet.GREProblem
 	ReasonNotFromItsVPC       // a gateway endpoint serves what its own VPC sends (E7)
@@ -281,6 +282,7 @@ var reasonNames = [numReasons]string{
 	ReasonNotAuthorized:       "not-authorized",
 	ReasonNotForEverybody:     "not-for-everybody",
 	ReasonNotConnected:        "not-connected",
+	ReasonUntranslated:        "untranslated",
 	ReasonClientToClientIPv6:  "client-to-client-ipv6",
 	ReasonGRE:                 "gre",
 	ReasonNotFromItsVPC:       "not-from-its-vpc",

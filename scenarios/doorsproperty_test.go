@@ -92,6 +92,11 @@ func (n *testNetwork) throughDoors(r *rand.Rand, traffic []step) []step {
 		"10.50.1.9", "10.60.1.9", "10.70.1.9", "172.20.0.2", "172.20.0.3", "10.80.0.1", "10.1.1.200", "10.1.1.201", "10.3.1.50", "198.18.0.5", "192.0.2.1",
 		"10.0.1.10", "10.0.2.10", "10.1.1.10", "10.1.2.10", "10.2.1.10", "10.3.1.10",
 	}
+	for _, client := range []string{"anna", "ben"} {
+		if own := n.World().VPNClients[client].Status.IPv6; own.IsValid() {
+			to = append(to, own.String())
+		}
+	}
 	hosts = slices.DeleteFunc(hosts, func(h string) bool { return n.hosts[h] == nil })
 	for i := range traffic {
 		s := &traffic[i]
@@ -182,10 +187,18 @@ func drawClientVPN(r *rand.Rand) string {
 			rules = append(rules, fmt.Sprintf("{cidr: %s, groups: %s}", block, []string{"all", "all", "eng", "ops"}[r.IntN(4)]))
 		}
 	}
+	families := "ipv4"
+	if r.IntN(2) == 0 {
+		families = "dual-stack"
+		routes = append(routes, `"::/0": `+[]string{"[c-1]", "[c-1, c-2]"}[r.IntN(2)])
+		for _, block := range []string{"2001:db8:a2::/56", "2001:db8:a0::/44", "::/0"} {
+			rules = append(rules, fmt.Sprintf("{cidr: %q, groups: %s}", block, []string{"all", "all", "eng", "ops"}[r.IntN(4)]))
+		}
+	}
 	return fmt.Sprintf(`clientVpnEndpoints:
-  corp: {clientCidr: 172.20.0.0/22, associations: [c-1, c-2], securityGroups: [c], routes: {%s}, authorizationRules: [%s]}
+  corp: {clientCidr: 172.20.0.0/22, trafficIpAddressType: %s, associations: [c-1, c-2], securityGroups: [c], routes: {%s}, authorizationRules: [%s]}
 vpnClients: {anna: {endpoint: corp, groups: [eng]}, ben: {endpoint: corp, groups: [ops]}}
-`, strings.Join(routes, ", "), strings.Join(rules, ", "))
+`, families, strings.Join(routes, ", "), strings.Join(rules, ", "))
 }
 
 // drawEndpoints draws b's endpoints. A service is offered in the Region of its
