@@ -39,7 +39,9 @@ func (a *allocation) clientVPNPublic() (open []publicDemand) {
 				had = *old
 			}
 			s.OutsideIP, s.PublicIP = netip.Addr{}, netip.Addr{}
-			open = append(open, publicDemand{path: path, had: had.OutsideIP, settle: func(ip netip.Addr) { s.OutsideIP = ip }})
+			if e.EndpointIPAddressType.ipv4() {
+				open = append(open, publicDemand{path: path, had: had.OutsideIP, settle: func(ip netip.Addr) { s.OutsideIP = ip }})
+			}
 			if vpc != nil && vpc.Status.InternetGateway != "" && s.PrivateIP.IsValid() {
 				open = append(open, publicDemand{path: path, had: had.PublicIP, settle: func(ip netip.Addr) { s.PublicIP = ip }})
 			}

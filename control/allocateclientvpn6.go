@@ -119,3 +119,53 @@ func (w *World) landedIPv6(e *ClientVPNEndpoint, subnet string) (list []netip.Ad
 	}
 	return list
 }
+
+// clientVPNOutsideIPv6 assigns what clients call by IPv6, and their machines, addresses
+// on the Internet: those they had, or ones of the last quarter of what AWS's ends of
+// tunnels come from, each in a /64 of its own.
+func (a *allocation) clientVPNOutsideIPv6(taken map[netip.Addr]bool) {
+	type wish struct {
+		address *netip.Addr
+		had     netip.Addr
+	}
+	var wishes []wish
+	for _, name := range sorted(a.w.ClientVPNEndpoints) {
+		e := a.w.ClientVPNEndpoints[name]
+		for i := range e.Status.Associations {
+			s := &e.Status.Associations[i]
+			s.OutsideIPv6 = netip.Addr{}
+			if x := (wish{address: &s.OutsideIPv6}); e.EndpointIPAddressType.ipv6() {
+				if old := a.previous.clientVPNAssociation(name, s.Subnet); old != nil {
+					x.had = old.OutsideIPv6
+				}
+				wishes = append(wishes, x)
+			}
+		}
+	}
+	for _, name := range sorted(a.w.VPNClients) {
+		c := a.w.VPNClients[name]
+		c.Status.InternetIPv6 = netip.Addr{}
+		if e := a.w.ClientVPNEndpoints[c.Endpoint]; e == nil || !c.Status.InLab || !e.EndpointIPAddressType.ipv6() {
+			continue
+		}
+		x := wish{address: &c.Status.InternetIPv6}
+		if old := a.previous.VPNClients[name]; old != nil {
+			x.had = old.Status.InternetIPv6
+		}
+		wishes = append(wishes, x)
+	}
+	for _, x := range wishes {
+		if internetIPv6.Contains(x.had) && !taken[x.had] {
+			*x.address, taken[x.had] = x.had, true
+		}
+	}
+	n := uint32(15 << 20)
+	for _, x := range wishes {
+		for !x.address.IsValid() {
+			n++
+			if candidate := internetAddress(n); !taken[candidate] {
+				*x.address, taken[candidate] = candidate, true
+			}
+		}
+	}
+}

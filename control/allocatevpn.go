@@ -46,7 +46,9 @@ func (a *allocation) sitePublic(taken map[netip.Addr]bool) (open []publicDemand)
 // sites assigns the rest of a site's addresses: the router's IPv6 one, its address in
 // each network, and those of the hosts there. AWS's ends of tunnels get theirs, too.
 func (a *allocation) sites() {
-	a.outsideIPv6(a.siteIPv6())
+	taken := a.siteIPv6()
+	a.outsideIPv6(taken)
+	a.clientVPNOutsideIPv6(taken)
 	for _, name := range sorted(a.w.Sites) {
 		a.siteNetworks(name, a.w.Sites[name])
 	}

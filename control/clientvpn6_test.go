@@ -170,3 +170,49 @@ func TestClientVPNIPv6AddressesStay(t *testing.T) {
   late: {subnet: b, ipv6: "2001:db8:80:2:ffff::99"}`, 1)
 	apply("an address in the block", taken, "2:fffe::2 2:fffe::3 2:fffe::4")
 }
+
+// What carries the tunnels is of the endpoint's families: machines of the lab call by
+// IPv6 where they can. Addresses stay.
+func TestClientVPNEndpointTypes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		written                      string
+		outside4, outside6, machine6 bool
+		calls                        string
+	}{
+		"not written": {"", true, false, false, "Endpoint = 198.51.100."},
+		"ipv4":        {"endpointIpAddressType: ipv4, ", true, false, false, "Endpoint = 198.51.100."},
+		"ipv6":        {"endpointIpAddressType: ipv6, ", false, true, true, "Endpoint = [2001:db8:ff"},
+		"dual-stack":  {"endpointIpAddressType: dual-stack, ", true, true, true, "Endpoint = [2001:db8:ff"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := fmt.Sprintf(clientVPN6Lab, tc.written+dualStack)
+			w, store := applied(t, src)
+			outside := func(w *World) (text string) {
+				for _, a := range w.ClientVPNEndpoints["corp"].Status.Associations {
+					if a.OutsideIP.IsValid() != tc.outside4 || a.OutsideIPv6.IsValid() != tc.outside6 {
+						t.Errorf("association %s is called at %s", a.Subnet, a.OutsideAddresses())
+					}
+					text += fmt.Sprint(a.OutsideAddresses())
+				}
+				for _, name := range []string{"anna", "ben", "carl"} {
+					c := &w.VPNClients[name].Status
+					if c.InternetIPv6.IsValid() != (tc.machine6 && c.InLab) || c.InternetIP.IsValid() != c.InLab {
+						t.Errorf("the machine of %s has %s", name, c.InternetAddresses())
+					}
+					text += fmt.Sprint(c.InternetAddresses())
+				}
+				return text
+			}
+			before := outside(w)
+			if config, err := w.ClientConfig("anna"); err != nil || !strings.Contains(config, tc.calls) || !strings.Contains(config, ":443\n") {
+				t.Errorf("%v\n%s", err, config)
+			}
+			if _, err := store.Apply(t.Context(), open(t, src+"  aaron: {endpoint: corp}\n")); err != nil {
+				t.Fatal(err)
+			}
+			if w, _ = store.World(); outside(w) != before {
+				t.Errorf("%s, before %s", outside(w), before)
+			}
+		})
+	}
+}

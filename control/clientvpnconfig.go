@@ -94,7 +94,7 @@ func (w *World) ClientConfig(name string) (string, error) {
 // the emulated Internet, any other at the port of this machine.
 func (e *ClientVPNEndpoint) callAt(c *VPNClient, a *ClientVPNAssociation) netip.AddrPort {
 	if c.Status.InLab || e.Listen.IsZero() {
-		return netip.AddrPortFrom(a.OutsideIP, ClientVPNPort)
+		return netip.AddrPortFrom(a.Calls(), ClientVPNPort)
 	}
 	at := e.Listen.AddrPort()
 	switch {

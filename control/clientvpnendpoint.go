@@ -15,6 +15,9 @@ type ClientVPNEndpoint struct {
 	// Families of what clients send and get: ipv4, ipv6 or dual-stack; ipv4 unless
 	// written. Over IPv6 clients have addresses of the subnets that they land on.
 	TrafficIPAddressType ClientVPNAddressType `json:"trafficIpAddressType,omitempty"`
+	// Families by which clients call the endpoint: ipv4, ipv6 or dual-stack; ipv4
+	// unless written. Machines of the lab call by IPv6 where they can.
+	EndpointIPAddressType ClientVPNAddressType `json:"endpointIpAddressType,omitempty"`
 	// Whether clients send only what the endpoint's routes lead to into the tunnel,
 	// and not all they have.
 	SplitTunnel bool `json:"splitTunnel,omitempty"`
@@ -70,8 +73,9 @@ type ClientVPNEndpointStatus struct {
 	// VPC is that of the first association, "" before there is one.
 	VPC     string `json:"vpc,omitempty"`
 	DNSName string `json:"dnsName"`
-	// TrafficIPAddressType is the one in force.
-	TrafficIPAddressType ClientVPNAddressType `json:"trafficIpAddressType"`
+	// TrafficIPAddressType and EndpointIPAddressType are those in force.
+	TrafficIPAddressType  ClientVPNAddressType `json:"trafficIpAddressType"`
+	EndpointIPAddressType ClientVPNAddressType `json:"endpointIpAddressType"`
 	// SecurityGroups and SessionTimeoutHours are those in force.
 	SecurityGroups      []string `json:"securityGroups"`
 	SessionTimeoutHours int      `json:"sessionTimeoutHours"`
@@ -108,10 +112,11 @@ type ClientVPNAssociation struct {
 	// internet gateway (C8).
 	PublicIP netip.Addr `json:"publicIp,omitzero"`
 	MAC      MAC        `json:"mac"`
-	// OutsideIP is where clients call the endpoint, on UDP port ClientVPNPort. It is
-	// the address of a host of the Internet with OutsideHandle and OutsideMAC, which
-	// Store assigns, as it does MAC.
+	// OutsideIP and OutsideIPv6 are where clients call the endpoint, on UDP port
+	// ClientVPNPort. They are the addresses of a host of the Internet with
+	// OutsideHandle and OutsideMAC, which Store assigns, as it does MAC.
 	OutsideIP     netip.Addr `json:"outsideIp,omitzero"`
+	OutsideIPv6   netip.Addr `json:"outsideIpv6,omitzero"`
 	OutsideHandle uint32     `json:"-"`
 	OutsideMAC    MAC        `json:"outsideMac"`
 	// Fault is what has the association, its subnet or its endpoint down, or "".
@@ -178,6 +183,20 @@ func (e *ClientVPNEndpoint) vpc(w *World) string {
 // available reports whether there is a target network to land on.
 func (a *ClientVPNAssociation) available() bool { return a.Fault == "" }
 
+// OutsideAddresses are those that clients may call.
+func (a *ClientVPNAssociation) OutsideAddresses() []netip.Addr {
+	return append(addressList(a.OutsideIP), addressList(a.OutsideIPv6)...)
+}
+
+// Calls is the address that machines of the lab call: that of IPv6 if there is one, as
+// whoever looks up a name with addresses of both families does.
+func (a *ClientVPNAssociation) Calls() netip.Addr {
+	if a.OutsideIPv6.IsValid() {
+		return a.OutsideIPv6
+	}
+	return a.OutsideIP
+}
+
 // Works reports whether clients can be on the association: nothing has it down, and
 // its interface has an address.
 func (a *ClientVPNAssociation) Works() bool {
@@ -196,6 +215,7 @@ func (e *ClientVPNEndpoint) computeStatus(w *World, name string) {
 		}
 	}
 	s.TrafficIPAddressType = cmp.Or(e.TrafficIPAddressType, ClientVPNAddressTypeIPv4)
+	s.EndpointIPAddressType = cmp.Or(e.EndpointIPAddressType, ClientVPNAddressTypeIPv4)
 	if s.SessionTimeoutHours = e.SessionTimeoutHours; s.SessionTimeoutHours == 0 {
 		s.SessionTimeoutHours = longestSession
 	}

@@ -29,7 +29,7 @@ func (e *ClientVPNEndpoint) compile(c *compilation, name string) {
 		})
 		c.b.InternetHosts = append(c.b.InternetHosts, dataplane.InternetHost{
 			Object: object(dataplane.KindClientVPNEndpoint, name, Identity{Handle: a.OutsideHandle}),
-			MAC:    packet.MAC(a.OutsideMAC), Addresses: addressList(a.OutsideIP),
+			MAC:    packet.MAC(a.OutsideMAC), Addresses: a.OutsideAddresses(),
 		})
 	}
 	for _, r := range e.Status.Routes {
@@ -68,7 +68,7 @@ func (c *VPNClient) compile(to *compilation, name string) {
 	if c.Status.InLab {
 		to.b.InternetHosts = append(to.b.InternetHosts, dataplane.InternetHost{
 			Object: object(dataplane.KindVPNClient, name, Identity{Handle: c.Status.InternetHandle}),
-			MAC:    packet.MAC(c.Status.InternetMAC), Addresses: addressList(c.Status.InternetIP),
+			MAC:    packet.MAC(c.Status.InternetMAC), Addresses: c.Status.InternetAddresses(),
 		})
 	}
 }

@@ -201,7 +201,7 @@ var immutableFields = map[string][]string{
 	"customerGateways":           {"site", "asn", "ipAddressType"},
 	"vpnGateways":                {"asn"}, // V1
 	"vpnConnections":             {"routing", "tunnelInsideIpVersion", "outsideIpAddressType", "enableAcceleration"},
-	"clientVpnEndpoints":         {"clientCidr", "trafficIpAddressType"}, // C1
+	"clientVpnEndpoints":         {"clientCidr", "trafficIpAddressType", "endpointIpAddressType"}, // C1
 	"vpnClients":                 {"endpoint", "internetIp"},
 	"routeTables":                {"vpc"},
 	"networkAcls":                {"vpc"},

@@ -44,8 +44,9 @@ type VPNClientStatus struct {
 	MAC      MAC        `json:"mac"`
 	// InternetIP is the address of the client's machine in the lab, a host of the
 	// Internet with InternetHandle and InternetMAC. Store assigns these, as it does
-	// MAC.
+	// MAC. It has InternetIPv6, too, where its endpoint can be called by IPv6.
 	InternetIP     netip.Addr `json:"internetIp,omitzero"`
+	InternetIPv6   netip.Addr `json:"internetIpv6,omitzero"`
 	InternetHandle uint32     `json:"-"`
 	InternetMAC    MAC        `json:"internetMac"`
 }
@@ -70,6 +71,11 @@ func (c *VPNClient) computeStatus(w *World) {
 	} else {
 		s.Subnet, s.IPv6 = "", netip.Addr{}
 	}
+}
+
+// InternetAddresses are those of the client's machine, none if it is not in the lab.
+func (s *VPNClientStatus) InternetAddresses() []netip.Addr {
+	return append(addressList(s.InternetIP), addressList(s.InternetIPv6)...)
 }
 
 // Addresses are those in the tunnel, of both families if the client has them.

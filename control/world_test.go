@@ -359,6 +359,7 @@ clientVpnEndpoints:
   corp:
     clientCidr: 172.20.0.0/22
     trafficIpAddressType: dual-stack
+    endpointIpAddressType: dual-stack
     splitTunnel: true
     dnsServers: [10.0.0.2]
     securityGroups: [app]

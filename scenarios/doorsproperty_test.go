@@ -196,9 +196,9 @@ func drawClientVPN(r *rand.Rand) string {
 		}
 	}
 	return fmt.Sprintf(`clientVpnEndpoints:
-  corp: {clientCidr: 172.20.0.0/22, trafficIpAddressType: %s, associations: [c-1, c-2], securityGroups: [c], routes: {%s}, authorizationRules: [%s]}
+  corp: {clientCidr: 172.20.0.0/22, trafficIpAddressType: %s, endpointIpAddressType: %s, associations: [c-1, c-2], securityGroups: [c], routes: {%s}, authorizationRules: [%s]}
 vpnClients: {anna: {endpoint: corp, groups: [eng]}, ben: {endpoint: corp, groups: [ops]}}
-`, families, strings.Join(routes, ", "), strings.Join(rules, ", "))
+`, families, []string{"ipv4", "ipv6", "dual-stack"}[r.IntN(3)], strings.Join(routes, ", "), strings.Join(rules, ", "))
 }
 
 // drawEndpoints draws b's endpoints. A service is offered in the Region of its

@@ -40,8 +40,8 @@ func (m *Memory) addClient(w *control.World, name string, c *control.VPNClient) 
 	tunnel := &memInterface{name: name, link: c.Status.Handle, mac: packet.MAC(c.Status.MAC), addresses: singles(c.Status.Addresses()...)}
 	host.add(tunnel)
 	host.add(&memInterface{
-		name: name, link: c.Status.InternetHandle, mac: packet.MAC(c.Status.InternetMAC), addresses: singles(c.Status.InternetIP),
-		gateways: []netip.Addr{dataplane.InternetRouter4},
+		name: name, link: c.Status.InternetHandle, mac: packet.MAC(c.Status.InternetMAC), addresses: singles(c.Status.InternetAddresses()...),
+		gateways: []netip.Addr{dataplane.InternetRouter4, dataplane.InternetRouter6},
 	})
 	if c.Status.Subnet == "" {
 		return // not connected

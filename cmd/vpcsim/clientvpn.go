@@ -21,7 +21,7 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 				subnet += " (" + a.Fault + ")"
 			}
 			subnets = append(subnets, subnet)
-			private, outside = append(private, a.PrivateIP), append(outside, a.OutsideIP)
+			private, outside = append(private, a.PrivateIP), append(outside, a.OutsideAddresses()...)
 			blocks = append(blocks, a.IPv6CIDR)
 		}
 		add("STATE", r.Status.State)
@@ -43,7 +43,7 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 		add("GROUPS", strings.Join(r.Groups, ","))
 		add("ASSOCIATION", r.Status.Subnet)
 		add("SEEN AS", addresses([]netip.Addr{r.Status.SourceIP, r.Status.IPv6}))
-		add("INTERNET IP", address(r.Status.InternetIP))
+		add("INTERNET IP", addresses(r.Status.InternetAddresses()))
 		wide("IN LAB", yes(r.Status.InLab))
 		wide("RUNS", runs(r.Serve, r.Run))
 	}

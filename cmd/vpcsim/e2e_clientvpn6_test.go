@@ -14,7 +14,9 @@ func TestClientVPNOverIPv6(t *testing.T) {
 	requirePrograms(t, "curl", "ping", "dig", "wg", "ip")
 	asEveryUser(t, func(t *testing.T, u *user) {
 		t.Parallel()
-		u.ok("up", "-d", "client-vpn-ipv6")
+		// A full tunnel must not swallow what carries it, over IPv6 either.
+		const family = "    trafficIpAddressType: dual-stack\n"
+		u.ok("up", "-d", u.example("client-vpn-ipv6", family, family+"    endpointIpAddressType: dual-stack\n"))
 		u.within(15*time.Second, "anna is connected", func() bool {
 			return strings.Contains(u.shell("anna", "curl -sS -m 1 http://web.ipv6/").stdout, "answers [2001:db8:82:1:ffff::2]:")
 		})
@@ -22,6 +24,7 @@ func TestClientVPNOverIPv6(t *testing.T) {
 		u.expectOutput("anna", "ip -6 addr show wg0", `2001:db8:82:1:ffff::2/128`)
 		u.expectOutput("anna", "ip -6 route get 2001:db8:ff00::99", ` dev wg0 .*src 2001:db8:82:1:ffff::2`)
 		u.expectOutput("anna", "curl -sS -m 5 http://shop.ipv6/", `answers \[2001:db8:82:1:ffff::2\]:`)
+		u.expectOutput("anna", "wg show wg0", `endpoint: \[2001:db8:ff[0-9a-f:]+\]:443\n`)
 		u.expectOutput("anna", "wg show wg0", `allowed ips: (0\.0\.0\.0/0, ::/0|::/0, 0\.0\.0\.0/0)\n`)
 		u.expectOutput("web", "ping -6 -q -c 2 -i 0.05 -W 1 2001:db8:82:1:ffff::2", ` 100% packet loss`) // C9
 		// What the tunnel cannot take whole its sender cuts, once it was told so.

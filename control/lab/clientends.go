@@ -147,7 +147,9 @@ func (c *clientEnds) wanted(w *control.World) map[uint32]wantedClientEnd {
 		}
 		for i := range e.Status.Associations {
 			if a := &e.Status.Associations[i]; a.Works() {
-				end.outside = append(end.outside, port.WireGuardOutside{TunnelLink: tunnelLink(a.OutsideHandle, a.OutsideMAC), Address: a.OutsideIP})
+				for _, address := range a.OutsideAddresses() {
+					end.outside = append(end.outside, port.WireGuardOutside{TunnelLink: tunnelLink(a.OutsideHandle, a.OutsideMAC), Address: address})
+				}
 			}
 		}
 		for _, client := range e.Status.Clients {

@@ -61,7 +61,7 @@ func (s sender) toward(w *control.World, to netip.Addr) sender {
 	if e != nil {
 		machine, _ = outsideMachine(w, s.Node)
 	}
-	if !machine.internetIP.IsValid() || connects(w, s.Node) && leadsTo(e.AllowedIPs(), to) {
+	if len(machine.internetIPs) == 0 || connects(w, s.Node) && leadsTo(e.AllowedIPs(), to) {
 		return s
 	}
 	return clientOutside(s.Node, machine)
@@ -73,7 +73,7 @@ func leadsTo(blocks []netip.Prefix, to netip.Addr) bool {
 
 // clientOutside is a client's machine as a host of the Internet.
 func clientOutside(name string, machine outside) sender {
-	return sender{Node: name, Handle: dataplane.Handle(machine.handle), Addresses: valid(machine.internetIP)}
+	return sender{Node: name, Handle: dataplane.Handle(machine.handle), Addresses: machine.internetIPs}
 }
 
 // findSender understands FROM: an instance (its eth0), an interface such as
@@ -93,7 +93,7 @@ func findSender(w *control.World, text string) (sender, error) {
 	}
 	if machine, ok := outsideMachine(w, text); ok {
 		switch {
-		case machine.client != "" && a.IsValid() && a == machine.internetIP:
+		case machine.client != "" && a.IsValid() && slices.Contains(machine.internetIPs, a):
 			return clientOutside(text, machine), nil
 		case machine.client != "":
 			link := dataplane.Handle(w.VPNClients[text].Status.Handle)

@@ -13,12 +13,12 @@ import (
 // there, a client of Client VPN, a site's router, or a host behind it.
 type outside struct {
 	// addresses are those by which it is known; a client's is the one in its tunnel,
-	// and its machine has internetIP beside.
-	addresses  []netip.Addr
-	internetIP netip.Addr
-	handle     uint32 // of its interface to the Internet
-	serve      []control.Service
-	run        []string
+	// and its machine has internetIPs beside.
+	addresses   []netip.Addr
+	internetIPs []netip.Addr
+	handle      uint32 // of its interface to the Internet
+	serve       []control.Service
+	run         []string
 	// site is the name of the site that a host is at; "" for what is on the
 	// Internet itself.
 	site string
@@ -42,7 +42,7 @@ func outsideMachine(w *control.World, name string) (outside, bool) {
 	}
 	if c := w.VPNClients[name]; c != nil {
 		s := &c.Status
-		return outside{addresses: s.Addresses(), internetIP: s.InternetIP, handle: s.InternetHandle, serve: c.Serve, run: c.Run, client: c.Endpoint}, true
+		return outside{addresses: s.Addresses(), internetIPs: s.InternetAddresses(), handle: s.InternetHandle, serve: c.Serve, run: c.Run, client: c.Endpoint}, true
 	}
 	return outside{}, false
 }
@@ -50,7 +50,7 @@ func outsideMachine(w *control.World, name string) (outside, bool) {
 // known reports whether somebody who connects to a Client VPN endpoint, or to "", knows
 // the machine by address a: a client's own is its endpoint's to know (C9).
 func (m *outside) known(a netip.Addr, from string) bool {
-	return m.internetIP == a || (m.client == "" || m.client == from) && slices.Contains(m.addresses, a)
+	return slices.Contains(m.internetIPs, a) || (m.client == "" || m.client == from) && slices.Contains(m.addresses, a)
 }
 
 // outsideNames are sorted.

@@ -120,9 +120,9 @@ func wantedServers(w *control.World) map[serverKey]bool {
 func nodeAddresses(w *control.World, name string) []netip.Addr {
 	if machine, ok := outsideMachine(w, name); ok {
 		if machine.client != "" && !connects(w, name) {
-			return valid(machine.internetIP)
+			return machine.internetIPs
 		}
-		return append(machine.addresses, valid(machine.internetIP)...)
+		return append(machine.addresses, machine.internetIPs...)
 	}
 	var list []netip.Addr
 	for _, eni := range w.Instances[name].Status.NetworkInterfaces {

@@ -242,7 +242,9 @@ func wayEnd(w *control.World, text string) (end dataplane.WayEnd, err error) {
 		for _, a := range machine.addresses {
 			address(a)
 		}
-		address(machine.internetIP)
+		for _, a := range machine.internetIPs {
+			address(a)
+		}
 		if c := w.VPNClients[text]; c != nil {
 			end.Interfaces = append(end.Interfaces, dataplane.Handle(c.Status.Handle))
 		}

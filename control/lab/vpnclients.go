@@ -113,7 +113,7 @@ func (v *vpnClients) connect(w *control.World, name string) error {
 	return c.tunnel.set(wireguard.State{Tunnels: []wireguard.Tunnel{{
 		Name: clientDevice, MTU: dataplane.ClientVPNMTU,
 		PrivateKey: wireguard.Key(keys.Client.Private), PeerPublicKey: wireguard.Key(keys.Endpoint.Public), PresharedKey: wireguard.Key(keys.Preshared),
-		Endpoint:            netip.AddrPortFrom(association.OutsideIP, control.ClientVPNPort),
+		Endpoint:            netip.AddrPortFrom(association.Calls(), control.ClientVPNPort),
 		AllowedIPs:          w.ClientVPNEndpoints[client.Endpoint].AllowedIPs(),
 		PersistentKeepalive: control.ClientVPNKeepalive,
 		// All associations of an endpoint have one key: they are told apart here.
@@ -144,10 +144,11 @@ func (v *vpnClients) setUp(c *vpnClient, w *control.World, name string) error {
 // pushedRoutes are the way to the association that a client is on, and, once the
 // device is there, those into the tunnel.
 func pushedRoutes(w *control.World, client *control.VPNClient, up bool) []host.LearnedRoute {
-	routes := []host.LearnedRoute{{
-		Destination: single(landedOn(w, client).OutsideIP),
-		Hops:        []host.NextHop{{Device: "eth0", Via: dataplane.InternetRouter4}},
-	}}
+	call, router := landedOn(w, client).Calls(), dataplane.InternetRouter4
+	if call.Is6() {
+		router = dataplane.InternetRouter6
+	}
+	routes := []host.LearnedRoute{{Destination: single(call), Hops: []host.NextHop{{Device: "eth0", Via: router}}}}
 	if !up {
 		return routes
 	}
@@ -195,11 +196,15 @@ func (v *vpnClients) close() {
 	v.connected = map[string]*vpnClient{}
 }
 
-// clientNode is the machine of a client: a host of the Internet, with IPv4 only.
+// clientNode is the machine of a client: a host of the Internet, with IPv6 only where
+// its endpoint can be called by it.
 func clientNode(w *control.World, name string, c *control.VPNClient) host.Node {
-	s := &c.Status
+	s, gateways := &c.Status, []netip.Addr{dataplane.InternetRouter4}
+	if s.InternetIPv6.IsValid() {
+		gateways = append(gateways, dataplane.InternetRouter6)
+	}
 	return host.Node{Name: nodeName(w, name), Hostname: name, Interfaces: []host.Interface{{
 		Link: s.InternetHandle, Name: "eth0", MTU: internetMTU, MAC: packet.MAC(s.InternetMAC),
-		Addresses: []netip.Prefix{single(s.InternetIP)}, Gateways: []netip.Addr{dataplane.InternetRouter4},
+		Addresses: singles(s.InternetAddresses()), Gateways: gateways,
 	}}}
 }
