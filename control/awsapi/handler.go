@@ -116,11 +116,11 @@ func (h *Handler) answer(c *call) (any, *Error) {
 
 // other answers requests of browsers, and of what collects metrics.
 func (h *Handler) other(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/metrics" && r.Method == http.MethodGet && h.config.Metrics != nil {
+	if r.URL.Path == "/metrics" && (r.Method == http.MethodGet || r.Method == http.MethodHead) && h.config.Metrics != nil {
 		h.config.Metrics.ServeHTTP(w, r)
 		return
 	}
-	http.Error(w, "vpcsim: AWS's clients are answered here: set AWS_ENDPOINT_URL to this address", http.StatusNotFound)
+	http.Error(w, "vpcsim: AWS's clients are answered here: set AWS_ENDPOINT_URL to this address; Prometheus reads /metrics", http.StatusNotFound)
 }
 
 // isS3 reports whether a request is signed for S3, which has no other mark of its own.

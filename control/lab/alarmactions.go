@@ -200,7 +200,8 @@ func notification(t *cloudwatch.Transition, at awsapi.Place) []byte {
 	type trigger struct {
 		MetricName, Namespace            string
 		StatisticType                    string
-		Statistic                        string
+		Statistic                        string `json:",omitempty"`
+		ExtendedStatistic                string `json:",omitempty"`
 		Unit                             *string
 		Dimensions                       []map[string]string
 		Period                           int
@@ -211,9 +212,9 @@ func notification(t *cloudwatch.Transition, at awsapi.Place) []byte {
 		TreatMissingData                 string
 		EvaluateLowSampleCountPercentile string
 	}
-	statisticType := "Statistic"
+	statisticType, statistic, extended := "Statistic", string(t.Statistic), ""
 	if _, ok := t.Statistic.Percentile(); ok {
-		statisticType = "ExtendedStatistic"
+		statisticType, statistic, extended = "ExtendedStatistic", "", string(t.Statistic)
 	}
 	dimensions := []map[string]string{}
 	for _, d := range t.Metric.Dimensions {
@@ -226,7 +227,7 @@ func notification(t *cloudwatch.Transition, at awsapi.Place) []byte {
 	}{
 		t.Name, t.Description, at.Account, string(t.State), t.Reason, t.Since.UTC().Format("2006-01-02T15:04:05.000-0700"), at.Region,
 		at.AlarmARN(t.Name), string(t.Old), trigger{
-			MetricName: t.Metric.Name, Namespace: t.Metric.Namespace, StatisticType: statisticType, Statistic: string(t.Statistic), Dimensions: dimensions,
+			MetricName: t.Metric.Name, Namespace: t.Metric.Namespace, StatisticType: statisticType, Statistic: statistic, ExtendedStatistic: extended, Dimensions: dimensions,
 			Period: int(t.Period / time.Second), EvaluationPeriods: t.EvaluationPeriods, DatapointsToAlarm: t.DatapointsToAlarm,
 			ComparisonOperator: string(t.Comparison), Threshold: t.Threshold, TreatMissingData: string(t.Missing),
 		},
