@@ -136,9 +136,12 @@ func drawDoors(r *rand.Rand) joined {
 			j.more += "transitGatewayConnectPeers: {p: {attachment: sdwan, peerAddress: 10.0.2.10, transitGatewayAddress: 192.0.2.1, insideCidrs: [169.254.101.0/29], peerAsn: 65010}}\n"
 			j.routes["a-2"] = "192.0.2.0/24: hub, 10.0.0.0/8: hub"
 		}
-		gateway, outside := "", "" // whether its tunnels have IPv6 outside
+		gateway, outside := "", "" // of remote's connection
 		if r.IntN(2) == 0 {
 			gateway, outside = ", ipAddressType: ipv6", ", outsideIpAddressType: ipv6"
+		}
+		if r.IntN(2) == 0 {
+			outside += ", enableAcceleration: true"
 		}
 		j.more += `vpnGateways: {vgw: {vpc: b}}
 sites:

@@ -96,6 +96,7 @@ func (r *replacement) run(ctx context.Context, tunnel string) (err error) {
 		defer cancel()
 		err = errors.Join(err, r.fault(after, "clear", control.TunnelMaintenance))
 	}()
+	// What AWS announces is in force at once; the time is for the router to follow.
 	r.sayPreference(ctx, other)
 	if err := sleep(ctx, r.drain); err != nil {
 		return err
@@ -103,6 +104,7 @@ func (r *replacement) run(ctx context.Context, tunnel string) (err error) {
 	if err := r.replace(ctx); err != nil {
 		return err
 	}
+	// One that was down before, for want of a router, will not come up by this.
 	if own.State == control.TunnelUp {
 		if err := r.awaitUp(ctx); err != nil {
 			return err

@@ -93,6 +93,7 @@ func (r *reassembler) add(p *packet.Packet, port uint16, now time.Time) []byte {
 		r.refuse(d)
 		r.refused++
 	default:
+		// The frame is the ring's, which reuses it.
 		next.data = bytes.Clone(data)
 		r.insert(d, next, p.LastFragment)
 	}
@@ -130,6 +131,8 @@ func (d *partial) has(next *part) bool {
 func (d *partial) takes(next *part, last bool) bool {
 	size, end := len(next.data), next.end()
 	switch {
+	// Parts without content would be kept for nothing, those beyond the end would make
+	// a datagram that no sender could have cut, and many tiny ones are an attack.
 	case size == 0, end > largestDatagram, len(d.parts) == mostParts:
 		return false
 	case !last && (size%offsetUnit != 0 || d.total != 0 && end >= d.total):
@@ -137,6 +140,8 @@ func (d *partial) takes(next *part, last bool) bool {
 	case last && d.total != 0:
 		return false
 	}
+	// An overlap is nobody's mistake: it is how to show one datagram to whoever looks
+	// at the parts, and another to the end (RFC 5722).
 	return !slices.ContainsFunc(d.parts, func(old part) bool {
 		return old.start < end && next.start < old.end() || last && old.end() > next.start
 	})
