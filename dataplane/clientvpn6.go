@@ -44,8 +44,10 @@ func (w *Walk) clientOut6(ni *networkInterface) bool {
 			w.drop(StageClientVPN, ReasonTableFull, ni.gateway, 0)
 			return false
 		}
-		w.newMapping = natMapping{key: key, address: key.local, port: key.localPort}
-		mapping = &w.newMapping
+		if mapping = w.newMapping(ni); mapping == nil {
+			return false
+		}
+		*mapping = natMapping{key: key, address: key.local, port: key.localPort}
 	}
 	w.noteMapping(mapping, index, found, egress)
 	w.pass(StageClientVPN, ReasonUntranslated, ni.gateway, 0)

@@ -35,8 +35,8 @@ func (w *Walk) commit(e *Engine, out []packet.Frame) []packet.Frame {
 	if w.serviceEffect.used {
 		w.commitService(s)
 	}
-	if w.natEffect.used {
-		w.commitMapping(&s.nat)
+	for i := range w.natEffects[:w.nNATEffects] {
+		w.commitMapping(&s.nat, &w.natEffects[i])
 	}
 	if w.pkt.Fragment && !w.pkt.LaterFragment && w.judged {
 		w.rememberFragment(s)

@@ -129,22 +129,36 @@ func (w *Walk) findMappingIn(key *flowKey) (*natMapping, uint32, bool) {
 // so a trace proposes what the packet would get. It returns nil, and the packet is
 // dropped, when the table is full or every port towards the destination in use (R42).
 func (w *Walk) proposeMapping(ni *networkInterface, m natMapping) *natMapping {
-	w.newMapping = m
+	proposed := w.newMapping(ni)
+	if proposed == nil {
+		return nil
+	}
+	*proposed = m
 	switch {
 	case w.state.nat.full():
 		w.drop(ni.natStage(), ReasonTableFull, ni.gateway, 0)
-	case !w.freePort(ni, m.key.hash(w.state.nat.inside.seed, 0)):
+	case !w.freePort(ni, proposed, m.key.hash(w.state.nat.inside.seed, 0)):
 		w.drop(ni.natStage(), ReasonNATPortAllocation, ni.gateway, 0)
 	default:
-		return &w.newMapping
+		return proposed
 	}
 	return nil
 }
 
+// newMapping is the place of the mapping that the walk proposes next. A packet that
+// so many gateways translate goes in a circle.
+func (w *Walk) newMapping(ni *networkInterface) *natMapping {
+	if w.nNATEffects == maxNATEffects {
+		w.drop(ni.natStage(), ReasonLoop, ni.gateway, 0)
+		return nil
+	}
+	return &w.natEffects[w.nNATEffects].proposed
+}
+
 // freePort completes the proposed mapping with an address of ni's and a port that
 // no other connection to the same destination has.
-func (w *Walk) freePort(ni *networkInterface, h uint64) bool {
-	nat, m := &w.state.nat, &w.newMapping
+func (w *Walk) freePort(ni *networkInterface, m *natMapping, h uint64) bool {
+	nat := &w.state.nat
 	for i := range ni.addresses {
 		m.address = ni.addresses[(int(h>>40)+i)%len(ni.addresses)]
 		if m.address.Is4() != (m.node == 0 || m.target.Is4()) { // IPv6 needs no translation, but by a load balancer
@@ -172,12 +186,14 @@ func (w *Walk) freePort(ni *networkInterface, h uint64) bool {
 	return false
 }
 
-// natEffect is what a walk wants done to a mapping.
+// natEffect is what a walk wants done to a mapping. A walk has one for each gateway that
+// translates its packet: such as a private NAT gateway and, behind a transit gateway,
+// a public one (R41), or a Client VPN endpoint and a NAT gateway (C8).
 type natEffect struct {
-	index uint32
-	found bool // false: take w.newMapping into the table
-	dir   direction
-	used  bool
+	index    uint32
+	found    bool // false: take proposed into the table
+	dir      direction
+	proposed natMapping
 }
 
 // noteMapping asks commit to keep the mapping alive, or to take it.
@@ -187,14 +203,18 @@ func (w *Walk) noteMapping(m *natMapping, index uint32, found bool, dir directio
 			return // a trace's own assumption has nothing to keep alive
 		}
 	}
-	w.natEffect = natEffect{index: index, found: found, dir: dir, used: true}
+	if w.nNATEffects == maxNATEffects {
+		return // none was proposed, so nothing is lost but a little of its idle time
+	}
+	e := &w.natEffects[w.nNATEffects]
+	e.index, e.found, e.dir = index, found, dir
+	w.nNATEffects++
 }
 
 // commitMapping does what noteMapping asked for.
-func (w *Walk) commitMapping(nat *natTable) {
-	e := &w.natEffect
+func (w *Walk) commitMapping(nat *natTable, e *natEffect) {
 	if !e.found {
-		e.index = nat.take(&w.newMapping)
+		e.index = nat.take(&e.proposed)
 	}
 	m := nat.at(e.index)
 	before := m.flow.state

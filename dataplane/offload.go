@@ -138,7 +138,7 @@ func (e *Engine) offloadable(w *Walk) bool {
 		return false // a link has it, or the connection's state is still to come
 	case e.taps != nil || e.state.watches != nil || w.snap.mirrored:
 		return false // somebody looks
-	case w.nTuples > 1 || w.tuple != p.Tuple || w.natEffect.used || w.serviceEffect.used:
+	case w.nTuples > 1 || w.tuple != p.Tuple || w.nNATEffects > 0 || w.serviceEffect.used:
 		return false // a gateway translates
 	case p.Fragment || p.TTL+w.hops <= 1 || p.L4-p.L3 != headerLength(p.Family):
 		return false

@@ -183,8 +183,10 @@ func (t *tracer) run(from Handle, hop Hop) Leg {
 	if w.serviceEffect.used {
 		w.assumedServices = append(w.assumedServices, w.serviceEffect)
 	}
-	if w.natEffect.used && !w.natEffect.found {
-		w.assumedMappings = append(w.assumedMappings, w.newMapping)
+	for i := range w.natEffects[:w.nNATEffects] {
+		if e := &w.natEffects[i]; !e.found {
+			w.assumedMappings = append(w.assumedMappings, e.proposed)
+		}
 	}
 	return leg
 }

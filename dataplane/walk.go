@@ -76,9 +76,9 @@ type Walk struct {
 	draws  bool
 	random uint64
 
-	natEffect     natEffect
+	natEffects    [maxNATEffects]natEffect
+	nNATEffects   int
 	serviceEffect serviceEffect
-	newMapping    natMapping // with natEffect: proposed, not yet taken
 
 	// sights and transits are where flow logs see the packet, and pending the
 	// records that count it behind a link.
@@ -103,6 +103,9 @@ const (
 	maxSteps   = 48
 	maxTuples  = 8
 	maxEffects = 8
+	// maxNATEffects bounds how many gateways translate one packet: a client's endpoint,
+	// NAT gateways on the way, and a load balancer.
+	maxNATEffects = 4
 	// maxHops bounds every walk; the longest legal way is far shorter.
 	maxHops = 32
 )
@@ -116,7 +119,7 @@ func (w *Walk) begin() {
 	w.icmpType, w.icmpCode = w.pkt.ICMPType, w.pkt.ICMPCode
 	w.hops, w.pathMTU, w.clampMSS, w.crossed, w.subnet = 0, 0, 0, 0, 0
 	w.routed, w.judged, w.sender, w.origin, w.zone, w.untracked = false, false, -1, -1, 0, nil
-	w.natEffect.used, w.serviceEffect.used = false, false
+	w.nNATEffects, w.serviceEffect.used = 0, false
 	w.nPassages, w.underWay, w.lag = 0, false, 0
 	w.verdict, w.reason = VerdictDrop, ReasonBug
 	w.nSteps, w.nEffects, w.nNew = 0, 0, 0
