@@ -1,8 +1,6 @@
 package dataplane
 
 import (
-	"net/netip"
-
 	"github.com/gaissmai/bart"
 
 	"github.com/vpcsim/vpcsim/dataplane/packet"
@@ -42,18 +40,18 @@ func (c *compiler) egressOnlyGateways() {
 	}
 }
 
-// internet builds the table of public addresses.
+// internet builds the tables of public addresses.
 func (c *compiler) internet() {
-	table := &bart.Table[Hop]{}
+	net := internet{handle: c.b.Internet.Handle, blocks: &bart.Table[Hop]{}}
 	for i, h := range c.b.InternetHosts {
 		for _, a := range h.Addresses {
-			table.Insert(netip.PrefixFrom(a, a.BitLen()), Hop{hopEnterInterface, uint32(c.firstHost() + i)})
+			net.hosts.set(packet.AddrFrom(a), Hop{hopEnterInterface, uint32(c.firstHost() + i)})
 		}
 	}
 	for i, g := range c.b.InternetGateways {
 		hop := Hop{hopInternetGatewayIn, uint32(i)}
 		for _, m := range g.PublicAddresses {
-			table.Insert(netip.PrefixFrom(m.Public, m.Public.BitLen()), hop)
+			net.hosts.set(packet.AddrFrom(m.Public), hop)
 		}
 	}
 	for i, v := range c.b.VPCs {
@@ -62,9 +60,9 @@ func (c *compiler) internet() {
 		}
 		for _, p := range v.CIDRs {
 			if p.Addr().Is6() {
-				table.Insert(p.Masked(), Hop{hopInternet6In, uint32(i)})
+				net.blocks.Insert(p.Masked(), Hop{hopInternet6In, uint32(i)})
 			}
 		}
 	}
-	c.s.internet = internet{handle: c.b.Internet.Handle, table: table}
+	c.s.internet = net
 }

@@ -34,7 +34,18 @@ func RouterMAC(h Handle) packet.MAC { return routerMAC(h) }
 // one does.
 type internet struct {
 	handle Handle
-	table  *bart.Table[Hop]
+	// hosts are single addresses, of which nothing is more specific, and blocks
+	// those of the VPCs.
+	hosts  addressTable[Hop]
+	blocks *bart.Table[Hop]
+}
+
+// find says where a public address is.
+func (n *internet) find(a packet.Addr) (Hop, bool) {
+	if hop, ok := n.hosts.get(a); ok {
+		return hop, true
+	}
+	return n.blocks.Lookup(a.Netip())
 }
 
 // leaveHost starts the way of a packet that an Internet host sends. Its
@@ -86,7 +97,7 @@ func (w *Walk) acrossInternet() Hop {
 	if isPrivate(w.tuple.Dst) {
 		return w.drop(StageInternet, ReasonNotOnInternet, net.handle, 0)
 	}
-	hop, ok := net.table.Lookup(w.tuple.Dst.Netip())
+	hop, ok := net.find(w.tuple.Dst)
 	if !ok {
 		return w.drop(StageInternet, ReasonNoHost, net.handle, 0)
 	}
