@@ -116,7 +116,8 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 		w.drop(StageNATGateway, ReasonNATFragment, ni.gateway, 0)
 		return false
 	}
-	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, egress)
+	var key flowKey
+	key.set(ni.handle, &w.tuple, w.icmpType, egress)
 	mapping, index, found := w.findMapping(&key)
 	if !found {
 		if w.tuple.Proto == packet.ProtoTCP && w.pkt.TCPFlags&packet.TCPFlagSYN == 0 {
@@ -139,7 +140,8 @@ func (w *Walk) natOut(ni *networkInterface) bool {
 // natIn undoes the translation of an answer. What belongs to no connection is
 // dropped: the gateway is no listener and answers no ping (R45).
 func (w *Walk) natIn(ni *networkInterface) bool {
-	key := tupleFlowKey(ni.handle, &w.tuple, w.icmpType, ingress)
+	var key flowKey
+	key.set(ni.handle, &w.tuple, w.icmpType, ingress)
 	mapping, index, found := w.findMappingIn(&key)
 	if !found {
 		w.drop(ni.natStage(), ReasonNATNoMapping, ni.gateway, 0)
