@@ -134,12 +134,10 @@ func plainSegment(flags uint8) bool {
 func (e *Engine) offloadable(w *Walk) bool {
 	p := &w.pkt
 	switch {
-	case w.verdict != VerdictPass || w.nNew > 0 || w.nPassages > 0 || w.lag > 0:
-		return false // a link has it, or the connection's state is still to come
+	case !w.passesPlainly():
+		return false
 	case e.taps != nil || e.state.watches != nil || w.snap.mirrored:
 		return false // somebody looks
-	case w.nTuples > 1 || w.tuple != p.Tuple || w.nNATEffects > 0 || w.serviceEffect.used:
-		return false // a gateway translates
 	case p.Fragment || p.TTL+w.hops <= 1 || p.L4-p.L3 != headerLength(p.Family):
 		return false
 	case w.pathMTU != 0 && w.wireLength() > int(w.pathMTU):
@@ -165,6 +163,13 @@ func (w *Walk) established() bool {
 		}
 	}
 	return true
+}
+
+// passesPlainly: no link has the packet, no gateway translates it, and it makes no new
+// state.
+func (w *Walk) passesPlainly() bool {
+	return w.verdict == VerdictPass && w.nNew == 0 && w.nPassages == 0 && w.lag == 0 &&
+		w.nTuples == 1 && w.tuple == w.pkt.Tuple && w.nNATEffects == 0 && !w.serviceEffect.used
 }
 
 // headerLength is that of an IP header without options or extensions.

@@ -370,6 +370,36 @@ func TestOffloadPlacesRest(t *testing.T) {
 	}
 }
 
+// TestOffloadOnAnotherCPU: a frame that the port has in hand while a snapshot is published
+// is counted later, by the rules that there are then.
+func TestOffloadOnAnotherCPU(t *testing.T) {
+	n := newNetwork(t).tracks()
+	port := n.offloading()
+	n.publish()
+	n.connect(hI1, hI3, ip1, ip3, offloadAfter)
+	late := func() {
+		port.counts[0].Frames++
+		port.counts[0].Packets++
+		port.counts[0].Bytes += 40
+	}
+	n.publish()
+	before := n.e.Counters()
+	late()
+	after := n.e.Counters()
+	if after.Forwarded != before.Forwarded+1 {
+		t.Errorf("%d were forwarded before, %d after", before.Forwarded, after.Forwarded)
+	}
+	n.b.NetworkACLs[1].Ingress = nil
+	n.publish()
+	late()
+	if diff := cmp.Diff(after, n.e.Counters()); diff != "" {
+		t.Errorf("what no rule lets pass any more is counted:\n%s", diff)
+	}
+	if s, _ := n.e.OffloadStatistics(); s.Unjudged != 1 || s.Flows != 0 {
+		t.Errorf("it is not unjudged: %+v", s)
+	}
+}
+
 // TestOffloadCountsAsTheWalkDoes sends the same packets through two engines, one of which
 // has a port that takes shortcuts, and compares all that they counted and put out.
 func TestOffloadCountsAsTheWalkDoes(t *testing.T) {

@@ -110,7 +110,7 @@ func (e *Engine) replay(snap *Snapshot, entry *offloadEntry, place int) {
 	o.total.Frames += count.Frames
 	o.total.Packets += count.Packets
 	o.total.Bytes += count.Bytes
-	if w.verdict != VerdictPass || uint32(w.snap.interfaces[w.out].handle) != s.To || w.nNew > 0 {
+	if !w.passesPlainly() || uint32(w.snap.interfaces[w.out].handle) != s.To {
 		// The rules have changed while a CPU had these in hand.
 		o.unjudged += count.Packets
 		o.withdraw(place)

@@ -104,11 +104,16 @@ func (o *offload) watch(number uint32, ifindex int) error {
 // interface index may be given out again.
 func (o *offload) unwatch(number uint32) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if attached, ok := o.attached[number]; ok {
+	attached, ok := o.attached[number]
+	if ok {
 		o.advance()
-		_ = attached.Close() // the interface may be gone already
 		delete(o.attached, number)
+	}
+	o.mu.Unlock()
+	if ok {
+		// Not under the lock that packets may wait for: the kernel changes no interface while
+		// it changes another. This one may be gone already.
+		_ = attached.Close()
 	}
 }
 
