@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) upCommand() *cobra.Command {
-	detach, offload := false, os.Getenv(offloadVariable) != ""
+	detach, offload := false, false
 	c := &cobra.Command{
 		Use:   "up [FILE]",
 		Short: "Bring a lab up",
@@ -38,11 +38,11 @@ looks at packets, none is offloaded.`,
 			if err != nil {
 				return err
 			}
-			return a.up(cmd.Context(), file, detach, offload)
+			return a.up(cmd.Context(), file, detach, offload || os.Getenv(offloadVariable) != "")
 		},
 	}
 	c.Flags().BoolVarP(&detach, "detach", "d", false, "return once the lab is up, and leave it running")
-	c.Flags().BoolVar(&offload, "offload", offload, "let the kernel forward established connections; root only (or $"+offloadVariable+")")
+	c.Flags().BoolVar(&offload, "offload", false, "let the kernel forward established connections; root only (or $"+offloadVariable+")")
 	return c
 }
 
