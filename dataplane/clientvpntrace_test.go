@@ -214,7 +214,7 @@ func BenchmarkClientVPN(b *testing.B) {
 	h.clientRoute("172.20.0.0/22", 0)
 	h.rule("172.20.0.0/22")
 	h.publish()
-	for _, c := range []struct{ name, dst string }{{"into the VPC", "10.1.2.10"}, {"to a client", "172.20.0.3"}} {
+	for _, c := range []struct{ name, dst string }{{"into the VPC", "10.1.2.10"}, {"into the VPC, IPv6", "2001:db8:102::10"}, {"to a client", "172.20.0.3"}} {
 		b.Run(c.name, func(b *testing.B) {
 			h.t = b
 			frame := packet.Append(nil, h.spec(hAnna, datagram(c.dst, 53)))

@@ -208,3 +208,39 @@ func TestClientEndsWantWhoLanded(t *testing.T) {
 		}
 	}
 }
+
+// A client with IPv6 in the tunnel is found by that address, too, and described by it as
+// EC2 does; the connection log has one field for an address.
+func TestClientConnectionHasIPv6(t *testing.T) {
+	const both = "trafficIpAddressType: dual-stack, clientCidr: 172.20.0.0/22, associations: [a]"
+	for name, c := range map[string]struct{ endpoint, address, ipv6, logged string }{
+		"dual-stack": {both, "172.20.0.2", "2001:db8:80:1:ffff::2", "172.20.0.2"},
+		"ipv6":       {"trafficIpAddressType: ipv6, associations: [a]", "", "2001:db8:80:1:ffff::2", "2001:db8:80:1:ffff::2"},
+		"ipv4":       {"clientCidr: 172.20.0.0/22, associations: [a]", "172.20.0.2", "", "172.20.0.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, w := applied(t, `
+name: lab
+vpcs: {app: {cidr: 10.0.0.0/16, ipv6: "2001:db8:80::/56"}}
+subnets: {a: {vpc: app, cidr: 10.0.1.0/24, ipv6: "2001:db8:80:1::/64"}}
+clientVpnEndpoints: {corp: {`+c.endpoint+`}}
+vpnClients: {anna: {endpoint: corp}}
+`)
+			now := time.Now()
+			s := newClientSessions(newConnectionLogs("", nowhereElse, quiet))
+			s.observe(w, "anna", port.WireGuardPeerStats{PublicKey: w.ClientVPNKeys("anna").Client.Public, Since: now, LastHandshake: now}, now)
+			got := s.connections()[0]
+			if d := got.Described(now); d.ClientIP != c.address || d.ClientIPv6 != c.ipv6 {
+				t.Errorf("described as %q and %q", d.ClientIP, d.ClientIPv6)
+			}
+			for _, a := range []string{c.address, c.ipv6} {
+				if got.Has(a) != (a != "") {
+					t.Errorf("has %q: %t", a, got.Has(a))
+				}
+			}
+			if r := recordOf(got); r.ClientIP != c.logged {
+				t.Errorf("logged as %q", r.ClientIP)
+			}
+		})
+	}
+}

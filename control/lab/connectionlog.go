@@ -120,10 +120,14 @@ func recordOf(c ClientVPNConnection) connectionRecord {
 	}
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	name := text(c.Client, c.Client != "")
+	own := c.Address
+	if !own.IsValid() { // AWS's record has one field for both families
+		own = c.IPv6
+	}
 	return connectionRecord{
 		AttemptStatus: notApplicable, ResetStatus: notApplicable, FailureReason: notApplicable,
 		ConnectionID: text(c.ConnectionID, c.ConnectionID != ""), EndpointID: c.EndpointID, Transport: "udp",
-		Start: text(awsTime(c.Established), !c.Established.IsZero()), ClientIP: text(c.Address.String(), c.Address.IsValid()),
+		Start: text(awsTime(c.Established), !c.Established.IsZero()), ClientIP: text(own.String(), own.IsValid()),
 		CommonName: name, DeviceType: deviceType,
 		DeviceIP: text(c.Peer.Addr().String(), c.Peer.IsValid()), Port: text(strconv.Itoa(int(c.Peer.Port())), c.Peer.IsValid()),
 		IngressBytes: number(c.IngressBytes), EgressBytes: number(c.EgressBytes), IngressPackets: number(c.IngressPackets), EgressPackets: number(c.EgressPackets),
