@@ -83,3 +83,33 @@ func TestPrivateLinkWithRealPrograms(t *testing.T) {
 		}
 	})
 }
+
+// TestCheckSeesASitesHostBehindAnEndpoint: what a host at a site sends to an endpoint
+// begins in a tunnel, and who gets it is known by its way from there only (E21).
+func TestCheckSeesASitesHostBehindAnEndpoint(t *testing.T) {
+	u := newUser(t, nil)
+	r := u.run("check", u.scenario("endpoint-by-vpn.yaml", `name: endpoint-by-vpn
+vpcs: {consumer: {cidr: 10.0.0.0/16}, provider: {cidr: 10.0.0.0/16}}
+vpnGateways: {vgw: {vpc: consumer}}
+sites: {office: {networks: [10.50.0.0/16]}}
+customerGateways: {office: {site: office}}
+vpnConnections: {office: {customerGateway: office, vpnGateway: vgw, staticRoutes: [10.50.0.0/16]}}
+siteHosts: {desk: {site: office, ip: 10.50.1.10}}
+routeTables: {consumer: {vpc: consumer, main: true, propagate: [vgw]}}
+subnets:
+  consumer: {vpc: consumer, cidr: 10.0.1.0/24}
+  provider: {vpc: provider, cidr: 10.0.1.0/24}
+securityGroups:
+  endpoint: {vpc: consumer, ingress: [{protocol: tcp, ports: 80, from: 10.50.0.0/16}]}
+  target: {vpc: provider, ingress: [{protocol: tcp, ports: 8080, from: 10.0.1.0/24}]}
+instances: {target: {subnet: provider, securityGroups: [target], serve: [http/8080]}}
+targetGroups: {targets: {vpc: provider, port: 8080, targets: [target]}}
+loadBalancers: {nlb: {subnets: [provider], listeners: [{port: 80, targetGroup: targets}]}}
+vpcEndpointServices: {service: {loadBalancers: [nlb], acceptanceRequired: false, allowedPrincipals: ["*"]}}
+vpcEndpoints: {door: {vpc: consumer, service: service, subnets: [consumer], securityGroups: [endpoint]}}
+checks: [{from: desk, to: door, tcp: 80, source: nlb, wait: 10s}]
+`))
+	if r.code != exitOK {
+		t.Error(r)
+	}
+}

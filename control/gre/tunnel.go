@@ -55,6 +55,7 @@ func Open(c Config) (*Tunnel, error) {
 		_ = device.Close()
 		return nil, fmt.Errorf("GRE tunnel %s: %w", c.Name, err)
 	}
+	makeRoom(socket)
 	t := &Tunnel{link: device, socket: socket}
 	t.close = sync.OnceFunc(func() {
 		// Both goroutines sleep in a read of one and write to the other: either file
@@ -71,6 +72,10 @@ func Open(c Config) (*Tunnel, error) {
 func (t *Tunnel) Close() { t.close() }
 
 const (
+	// receiveBuffer is what may wait to be read, in bytes. With the kernel's default
+	// bursts of large packets lose some, and TCP sends them again.
+	receiveBuffer = 4 << 20
+
 	headerLen = 4 // of GRE without options
 	// room is before each packet: for the GRE header, and for what devices want
 	// there.

@@ -275,7 +275,10 @@ func (x *exchange) elsewhere(w *control.World, from *sender, to netip.Addr) stri
 		}
 	}
 	if len(owners) > 1 {
-		return owners[x.way(from).To.Handle]
+		if leg := x.way(w, from); leg != nil {
+			return owners[leg.To.Handle]
+		}
+		return ""
 	}
 	for _, name := range owners {
 		return name

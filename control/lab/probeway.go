@@ -10,10 +10,17 @@ import (
 )
 
 // way is the last part of the way that the probe will take: who gets it, and what it
-// looks like there.
-func (x *exchange) way(from *sender) *dataplane.Leg {
+// looks like there. It is nil of a host at a site whose router knows no way yet.
+func (x *exchange) way(w *control.World, from *sender) *dataplane.Leg {
 	request := dataplane.TraceRequest{From: from.Handle}
 	request.Dst, request.SrcPort, request.DstPort = packet.AddrFrom(x.probe.To), tracePort, x.probe.Port
+	if from.Site != "" { // what it sends comes out of a tunnel, which has no address of its
+		entry, err := siteEntry(w, from, x.probe.To)
+		if err != nil {
+			return nil
+		}
+		request.From, request.Src = entry, packet.AddrFrom(from.address(x.probe.To.Is6()))
+	}
 	request.Proto = wireProtocol(x.probe)
 	switch request.Proto {
 	case packet.ProtoICMP:
@@ -29,7 +36,11 @@ func (x *exchange) way(from *sender) *dataplane.Leg {
 // the way says where it comes out, and with which address and port. It returns the
 // receiver's name, and the probe as it arrives there.
 func (x *exchange) receiveByTrace(w *control.World, from *sender, r *receiver) (name string, arriving scenarios.Probe) {
-	leg := x.way(from)
+	leg := x.way(w, from)
+	if leg == nil {
+		r.node = ""
+		return "", x.probe
+	}
 	handle, after := leg.To.Handle, leg.Decisive().After
 	arriving = x.probe
 	if arriving.Port != 0 {
