@@ -46,6 +46,9 @@ func TestValidateTransitGateways(t *testing.T) {
 			`transitGateways.t1.asn [InvalidParameterValue] Value (64511) for parameter amazonSideAsn is invalid.`,
 			`transitGateways.t3.asn [InvalidParameterValue] Value (65535) for parameter amazonSideAsn is invalid.`,
 			`transitGateways.t5.asn [InvalidParameterValue] Value (4294967295) for parameter amazonSideAsn is invalid.`}},
+		"T17 blocks of a VPC": {"name: lab\nvpcs: {a: {cidr: 10.0.0.0/16}, b: {cidr: 10.1.0.0/16}}\nsubnets: {a1: {vpc: a, cidr: 10.0.1.0/24}}\n" +
+			"transitGateways: {t: {cidrs: [10.0.4.0/24, 10.1.0.0/24]}}\ntransitGatewayAttachments: {ta: {transitGateway: t, vpc: a, subnets: [a1]}}", []string{
+			`transitGateways.t.cidrs[0] [InvalidParameterValue] Value (10.0.4.0/24) for parameter transitGatewayCidrBlocks is invalid.`}},
 		"T17 blocks": {transitLab + "transitGateways: {t: {cidrs: [10.9.0.0/25, 169.254.8.0/24, 10.9.1.0/24, 10.9.0.0/23, 2001:db8:9::/80]}}", []string{
 			`transitGateways.t.cidrs[0] [InvalidParameterValue] Value (10.9.0.0/25) for parameter transitGatewayCidrBlocks is invalid.`,
 			`transitGateways.t.cidrs[1] [InvalidParameterValue] Value (169.254.8.0/24) for parameter transitGatewayCidrBlocks is invalid.`,

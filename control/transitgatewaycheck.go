@@ -20,7 +20,10 @@ func (g *TransitGateway) validate(v *validation, name string) {
 		v.reportf(index(field(path, "cidrs"), most), "", fmt.Sprintf("at most %d", most), "the transit gateway has %d CIDR blocks", len(g.CIDRs))
 	}
 	for i, block := range g.CIDRs {
-		g.validateBlock(v, index(field(path, "cidrs"), i), block, g.CIDRs[:i])
+		at := index(field(path, "cidrs"), i)
+		if g.validateBlock(v, at, block, g.CIDRs[:i]); block.IsValid() {
+			v.w.validateBlockBesideVPCs(v, at, name, block)
+		}
 	}
 	for i, account := range g.SharedWith {
 		if account == g.Status.Account {
@@ -45,6 +48,19 @@ func (g *TransitGateway) validateBlock(v *validation, path string, block netip.P
 	}
 	if hint != "" {
 		v.reportf(path, "InvalidParameterValue", hint, "Value (%s) for parameter transitGatewayCidrBlocks is invalid.", block)
+	}
+}
+
+// validateBlockBesideVPCs keeps a gateway's own block apart from those of the VPCs that
+// are attached: packets for either could not be told apart (T17).
+func (w *World) validateBlockBesideVPCs(v *validation, path, gateway string, block netip.Prefix) {
+	for _, name := range sorted(w.TransitGatewayAttachments) {
+		a := w.TransitGatewayAttachments[name]
+		if vpc := w.VPCs[a.VPC]; vpc != nil && a.TransitGateway == gateway && a.available() && overlapsAny(vpc.blocks(), block) {
+			v.reportf(path, "InvalidParameterValue", fmt.Sprintf("it overlaps VPC %s, which %s attaches: write a block that nobody has, such as 192.0.2.0/24", a.VPC, name),
+				"Value (%s) for parameter transitGatewayCidrBlocks is invalid.", block)
+			return
+		}
 	}
 }
 

@@ -87,6 +87,28 @@ func TestProbeRefusesUnknownSender(t *testing.T) {
 	}
 }
 
+// A host reaches its own addresses without a network, as it does in a namespace.
+func TestHostReachesItself(t *testing.T) {
+	w, err := control.Open("lab.yaml", []byte(`name: lab
+vpcs: {a: {cidr: 10.0.0.0/16}}
+subnets: {s: {vpc: a, cidr: 10.0.1.0/24}}
+securityGroups: {none: {vpc: a}}
+instances: {i: {subnet: s, ip: 10.0.1.10, securityGroups: [none], serve: [tcp/80]}}
+checks:
+  - {from: i, to: i, ping: true, source: i}
+  - {from: i, to: i, tcp: 80, source: 10.0.1.10}
+  - {from: i, to: 127.0.0.1, tcp: 80}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range checkOnMemory(t, w) {
+		if !r.OK {
+			t.Error(r.Got)
+		}
+	}
+}
+
 func TestNewMemoryReportsProblems(t *testing.T) {
 	w := loadText(t, "vpcs: {v: {cidr: 10.0.0.0/8}}\n")
 	if _, err := NewMemory(t.Context(), w); err == nil || !strings.Contains(err.Error(), "InvalidVpc.Range") {
