@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/vpcsim/vpcsim/control/wireguard"
+	"github.com/vpcsim/vpcsim/dataplane/port"
 )
 
 // Config is a tunnel.
@@ -55,7 +56,7 @@ func Open(c Config) (*Tunnel, error) {
 		_ = device.Close()
 		return nil, fmt.Errorf("GRE tunnel %s: %w", c.Name, err)
 	}
-	makeRoom(socket)
+	port.GrowReceiveBuffer(socket, receiveBuffer)
 	t := &Tunnel{link: device, socket: socket}
 	t.close = sync.OnceFunc(func() {
 		// Both goroutines sleep in a read of one and write to the other: either file

@@ -4,6 +4,7 @@ package port
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"github.com/vpcsim/vpcsim/dataplane/packet"
@@ -30,3 +31,6 @@ func (*AFPacket) Withdraw(int)                                    {}
 func (*AFPacket) WithdrawAll()                                    {}
 func (*AFPacket) Shortcut(int) packet.ShortcutCount               { return packet.ShortcutCount{} }
 func (*AFPacket) Close() error                                    { return nil }
+
+// GrowReceiveBuffer changes nothing: what a socket has here is enough for what runs.
+func GrowReceiveBuffer(syscall.Conn, int) {}
