@@ -36,9 +36,10 @@ type offload struct {
 	flows      keyTable[uint32] // place + 1 by flow, as its sender sends it
 	entries    []offloadEntry   // by place, as many as were ever used
 	free       []freedPlace     // oldest first
-	candidates [candidates]candidate
-	harvested  int64 // when the counts were read last
-	taken      int   // entries that the port has
+	candidates [candidateSets]candidateSet
+	considered uint64 // packets of flows that the port does not have
+	harvested  int64  // when the counts were read last
+	taken      int    // entries that the port has
 	total      packet.ShortcutCount
 	unjudged   uint64
 
@@ -60,8 +61,8 @@ const (
 	offloadRest = 1e9
 	// harvestEvery is how often the counts are read where nobody asks for them, in
 	// nanoseconds.
-	harvestEvery = 200e6
-	candidates   = 512
+	harvestEvery  = 200e6
+	candidateSets = 128
 )
 
 type offloadEntry struct {
@@ -79,9 +80,37 @@ type freedPlace struct {
 	since int64
 }
 
+// candidate is a flow that may be worth a shortcut.
 type candidate struct {
 	key     flowKey
 	packets int
+	last    uint64 // as of offload.considered
+}
+
+// candidateSet are flows of the same hash: several, because both directions of a
+// connection take turns, and would push each other out of a single place for ever.
+type candidateSet [4]candidate
+
+func (o *offload) candidatesOf(key *flowKey) *candidateSet {
+	return &o.candidates[key.hash(o.flows.seed, 0)%candidateSets]
+}
+
+// find returns the flow's place; if it has none, that of the flow that has been silent
+// for longest.
+func (s *candidateSet) find(key *flowKey, now uint64) *candidate {
+	oldest := &s[0]
+	for i := range s {
+		c := &s[i]
+		if c.key == *key {
+			c.last = now
+			return c
+		}
+		if c.last < oldest.last {
+			oldest = c
+		}
+	}
+	*oldest = candidate{key: *key, last: now}
+	return oldest
 }
 
 func newOffload(port Offloader, seed uint64) *offload {
@@ -192,10 +221,8 @@ func (o *offload) consider(w *Walk, key *flowKey) {
 		}
 		return
 	}
-	c := &o.candidates[key.hash(o.flows.seed, 0)%candidates]
-	if c.key != *key {
-		c.key, c.packets = *key, 0
-	}
+	o.considered++ // before: an empty place is older than any
+	c := o.candidatesOf(key).find(key, o.considered)
 	if c.packets++; c.packets < offloadAfter {
 		return
 	}

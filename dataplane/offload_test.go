@@ -104,6 +104,26 @@ const (
 	ip61, ip63 = "2001:db8:1:1::10", "2001:db8:1:2::30"
 )
 
+// TestOffloadOfFlowsThatShareAPlace: both directions of a connection take turns, and may
+// well have the same hash.
+func TestOffloadOfFlowsThatShareAPlace(t *testing.T) {
+	n := newNetwork(t)
+	port := n.offloading()
+	n.tracks().publish()
+	var there, back flowKey
+	out, in := segment(ip1, ip3, false).Tuple, segment(ip3, ip1, true).Tuple
+	there.set(hI1, &out, 0, egress)
+	back.set(hI3, &in, 0, egress)
+	o := n.e.offload
+	for o.candidatesOf(&there) != o.candidatesOf(&back) {
+		o.flows.seed++
+	}
+	n.connect(hI1, hI3, ip1, ip3, 2*offloadAfter)
+	if len(port.good) != 2 || port.good[0].From != uint32(hI1) {
+		t.Errorf("both directions are to be the port's, the one that began first: %+v", port.good)
+	}
+}
+
 func TestOffloadOfEstablishedConnections(t *testing.T) {
 	for _, c := range []struct {
 		name           string
