@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/vpcsim/vpcsim/control"
 	"github.com/vpcsim/vpcsim/control/host"
@@ -54,7 +55,7 @@ func Start(ctx context.Context, cfg StartConfig) (*Running, error) {
 	if cfg.Name == "" {
 		cfg.Name = w.Name
 	}
-	if _, err := host.OpenLab(cfg.Name); err == nil {
+	if isUp(ctx, cfg.Name) {
 		return nil, &AlreadyRunningError{cfg.Name}
 	}
 	sockets, err := openSockets(w, nil)
@@ -76,6 +77,28 @@ func Start(ctx context.Context, cfg StartConfig) (*Running, error) {
 		return nil, err
 	}
 	return running, nil
+}
+
+// dyingTime is how long a daemon that was killed may take to go: its threads end one by
+// one, and the last of them takes the lab's lock along.
+const dyingTime = 2 * time.Second
+
+// isUp reports whether a lab of that name is up. One that does not answer may be dying,
+// so that its user need not ask again.
+func isUp(ctx context.Context, name string) bool {
+	for end := time.Now().Add(dyingTime); ; {
+		l, err := host.OpenLab(name)
+		if err != nil {
+			return false
+		}
+		asked, cancel := context.WithTimeout(ctx, dyingTime)
+		_, err = newClient(l).Status(asked)
+		cancel()
+		if err == nil || time.Now().After(end) || ctx.Err() != nil {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // AlreadyRunningError says that a lab of that name is up.
