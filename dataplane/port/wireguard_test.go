@@ -247,16 +247,12 @@ func (w *wire) fragmented(frames []packet.Frame) (out []packet.Frame) {
 		for _, one := range w.segmenter.Segment(nil, &f) {
 			one = packet.Frame{Data: bytes.Clone(one.Data), Link: one.Link}
 			var p packet.Packet
+			first := len(out)
 			if packet.Parse(&p, &one); p.Family == 6 {
 				w.id++
-				parts := fragmentIPv6(one, w.id, 400)
-				slices.Reverse(parts)
-				out = append(out, parts...)
-				continue
-			}
-			first := len(out)
-			for _, part := range new(packet.Segmenter).FragmentIPv4(nil, &one, 420) {
-				out = append(out, part)
+				out = append(out, fragmentIPv6(one, w.id, 400)...)
+			} else {
+				out = append(out, new(packet.Segmenter).FragmentIPv4(nil, &one, 420)...)
 			}
 			slices.Reverse(out[first:])
 		}
