@@ -10,7 +10,7 @@ func (a *allocation) clientVPNDemands(name string, v4 map[string]*pool) (demands
 	e := a.w.ClientVPNEndpoints[name]
 	for i := range e.Status.Associations {
 		s := &e.Status.Associations[i]
-		if s.PrivateIP = (netip.Addr{}); !e.TrafficIPAddressType.ipv4() {
+		if s.PrivateIP = (netip.Addr{}); !e.TrafficIPAddressType.ipv4() || s.Subnet == "" {
 			continue
 		}
 		var had netip.Addr
@@ -35,7 +35,7 @@ func (a *allocation) clientVPNPublic() (open []publicDemand) {
 		for i := range e.Status.Associations {
 			s := &e.Status.Associations[i]
 			var had ClientVPNAssociation
-			if old := a.previous.clientVPNAssociation(name, s.Subnet); old != nil {
+			if old := a.previous.clientVPNAssociation(name, s.Place()); old != nil {
 				had = *old
 			}
 			s.OutsideIP, s.PublicIP = netip.Addr{}, netip.Addr{}
@@ -70,13 +70,19 @@ func (a *allocation) vpnClients() {
 		for _, client := range e.Status.Clients {
 			a.w.VPNClients[client].Status.IPv6 = netip.Addr{}
 		}
+		if block := e.Status.IPv6CIDR; block.IsValid() { // at a transit gateway zones have none of their own
+			a.clientIPv6Addresses(block, a.w.connected(e))
+			continue
+		}
 		for i := range e.Status.Associations {
-			a.clientIPv6Addresses(e, &e.Status.Associations[i])
+			s := &e.Status.Associations[i]
+			a.clientIPv6Addresses(s.IPv6CIDR, a.w.landed(e, s.Subnet))
 		}
 	}
 	for _, c := range a.w.VPNClients {
 		if a.w.ClientVPNEndpoints[c.Endpoint] == nil { // a bad reference
-			c.Status.Address, c.Status.IPv6, c.Status.Subnet = netip.Addr{}, netip.Addr{}, ""
+			c.Status.Address, c.Status.IPv6 = netip.Addr{}, netip.Addr{}
+			c.Status.land(nil)
 		}
 	}
 }
@@ -128,29 +134,29 @@ func (a *allocation) landClients(e *ClientVPNEndpoint) {
 	count := map[string]int{}
 	for _, name := range e.Status.Clients {
 		c, old := a.w.VPNClients[name], a.previous.VPNClients[name]
-		c.Status.Subnet = ""
+		c.Status.land(nil)
 		if old == nil || old.Endpoint != c.Endpoint {
 			continue
 		}
-		if s := e.Status.association(old.Status.Subnet); s != nil && s.available() {
-			c.Status.Subnet = s.Subnet
-			count[s.Subnet]++
+		if s := e.Status.association(old.Status.Place()); s != nil && s.available() {
+			c.Status.land(s)
+			count[s.Place()]++
 		}
 	}
 	for _, name := range e.Status.Clients {
 		c := a.w.VPNClients[name]
-		if c.Status.Subnet != "" {
+		if c.Status.Place() != "" {
 			continue
 		}
-		chosen := ""
+		var chosen *ClientVPNAssociation
 		for i := range e.Status.Associations {
 			s := &e.Status.Associations[i]
-			if s.available() && (chosen == "" || count[s.Subnet] < count[chosen]) {
-				chosen = s.Subnet
+			if s.available() && (chosen == nil || count[s.Place()] < count[chosen.Place()]) {
+				chosen = s
 			}
 		}
-		if c.Status.Subnet = chosen; chosen != "" {
-			count[chosen]++
+		if c.Status.land(chosen); chosen != nil {
+			count[chosen.Place()]++
 		}
 	}
 }

@@ -74,22 +74,21 @@ func blockBelow(block netip.Prefix) netip.Prefix {
 // clientIPv6Addresses gives clients that landed on an association addresses of its
 // block: those they had, or the lowest that are free. The first two are left out, as of
 // the IPv4 block.
-func (a *allocation) clientIPv6Addresses(e *ClientVPNEndpoint, s *ClientVPNAssociation) {
+func (a *allocation) clientIPv6Addresses(block netip.Prefix, landed []string) {
+	if !block.IsValid() {
+		return
+	}
 	taken := map[netip.Addr]bool{}
-	landed := a.w.landed(e, s.Subnet)
 	for _, name := range landed {
 		c, old := a.w.VPNClients[name], a.previous.VPNClients[name]
 		if old == nil || old.Endpoint != c.Endpoint {
 			continue
 		}
-		if had := old.Status.IPv6; had.IsValid() && s.IPv6CIDR.IsValid() && s.IPv6CIDR.Contains(had) && !taken[had] {
+		if had := old.Status.IPv6; had.IsValid() && block.Contains(had) && !taken[had] {
 			c.Status.IPv6, taken[had] = had, true
 		}
 	}
-	if !s.IPv6CIDR.IsValid() {
-		return
-	}
-	next := s.IPv6CIDR.Addr().Next().Next()
+	next := block.Addr().Next().Next()
 	for _, name := range landed {
 		c := a.w.VPNClients[name]
 		if c.Status.IPv6.IsValid() {
@@ -106,6 +105,16 @@ func (a *allocation) clientIPv6Addresses(e *ClientVPNEndpoint, s *ClientVPNAssoc
 func (w *World) landed(e *ClientVPNEndpoint, subnet string) (names []string) {
 	for _, name := range e.Status.Clients {
 		if w.VPNClients[name].Status.Subnet == subnet {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// connected are the clients of an endpoint that are on any association, sorted.
+func (w *World) connected(e *ClientVPNEndpoint) (names []string) {
+	for _, name := range e.Status.Clients {
+		if w.VPNClients[name].Status.Place() != "" {
 			names = append(names, name)
 		}
 	}
@@ -135,7 +144,7 @@ func (a *allocation) clientVPNOutsideIPv6(taken map[netip.Addr]bool) {
 			s := &e.Status.Associations[i]
 			s.OutsideIPv6 = netip.Addr{}
 			if x := (wish{address: &s.OutsideIPv6}); e.EndpointIPAddressType.ipv6() {
-				if old := a.previous.clientVPNAssociation(name, s.Subnet); old != nil {
+				if old := a.previous.clientVPNAssociation(name, s.Place()); old != nil {
 					x.had = old.OutsideIPv6
 				}
 				wishes = append(wishes, x)

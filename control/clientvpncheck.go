@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -24,8 +25,9 @@ func (e *ClientVPNEndpoint) validate(v *validation, name string) {
 	path := field("clientVpnEndpoints", name)
 	e.validateClientCIDR(v, path)
 	e.validateListen(v, path, name)
+	e.validateTransit(v, path, name)
 	e.validateAssociations(v, path)
-	e.validateRoutes(v, path)
+	e.validateRoutes(v, path, name)
 	e.validateRules(v, path)
 	if most := v.quotas.SecurityGroupsPerInterface; len(e.SecurityGroups) > most {
 		v.reportf(field(path, "securityGroups"), "SecurityGroupsPerInterfaceLimitExceeded", "remove some",
@@ -140,7 +142,7 @@ func (e *ClientVPNEndpoint) ownAddresses(subnet string) int {
 }
 
 // validateRoutes holds C1, C3 and C9.
-func (e *ClientVPNEndpoint) validateRoutes(v *validation, path string) {
+func (e *ClientVPNEndpoint) validateRoutes(v *validation, path, name string) {
 	for _, d := range e.destinations() {
 		at := field(field(path, "routes"), d.String())
 		if !e.TrafficIPAddressType.carries(d.Addr()) {
@@ -149,7 +151,8 @@ func (e *ClientVPNEndpoint) validateRoutes(v *validation, path string) {
 		}
 		targets := e.Routes[d]
 		if len(targets) == 0 && !v.w.Source.unreadable(at) {
-			v.missing(at, "write an associated subnet, or local")
+			_, required := e.routeTarget(name)
+			v.missing(at, required)
 		}
 		local := slices.Contains(targets, TargetLocal)
 		switch {
@@ -166,6 +169,12 @@ func (e *ClientVPNEndpoint) validateRoutes(v *validation, path string) {
 			where := at
 			if len(targets) > 1 {
 				where = index(at, i)
+			}
+			if e.TransitGateway != "" {
+				if target != TargetLocal {
+					e.validateTransitTarget(v, where, name, target, targets[:i])
+				}
+				continue
 			}
 			e.validateTarget(v, where, d.Prefix, target, targets[:i])
 		}
@@ -217,13 +226,14 @@ func (e *ClientVPNEndpoint) validateRouteQuota(v *validation, path string) {
 	for _, a := range e.Status.Associations {
 		n := 0
 		for _, r := range e.Status.Routes {
-			if r.Subnet == a.Subnet || r.Subnet == TargetLocal {
+			if r.Subnet == a.Subnet || r.Subnet == TargetLocal { // at a transit gateway both are ""
+
 				n++
 			}
 		}
 		if n > most {
 			v.reportf(field(path, "routes"), "ClientVpnRouteLimitExceeded",
-				fmt.Sprintf("there are %d by %s, the quota is %d; raise routesPerClientVpnAssociation under quotas, as AWS does on request", n, a.Subnet, most),
+				fmt.Sprintf("there are %d by %s, the quota is %d; raise routesPerClientVpnAssociation under quotas, as AWS does on request", n, cmp.Or(a.Subnet, e.Status.TransitGatewayAttachment), most),
 				"The maximum number of routes has been reached.")
 			return
 		}
@@ -273,7 +283,7 @@ func (e *ClientVPNEndpoint) validateRules(v *validation, path string) {
 func (w *World) clientVPNQuotas(v *validation) {
 	counts := map[place]int{}
 	for _, name := range sorted(w.ClientVPNEndpoints) {
-		at := w.placeOf(w.ClientVPNEndpoints[name].Status.VPC)
+		at := w.ClientVPNEndpoints[name].place(w)
 		if counts[at]++; counts[at] == v.quotas.ClientVPNEndpointsPerRegion+1 {
 			v.reportf(field("clientVpnEndpoints", name), "ClientVpnEndpointLimitExceeded",
 				fmt.Sprintf("the quota is %d in %s; raise clientVpnEndpointsPerRegion under quotas, as AWS does on request", v.quotas.ClientVPNEndpointsPerRegion, at.region),

@@ -56,9 +56,9 @@ func (w *World) ClientConfig(name string) (string, error) {
 		return "", fmt.Errorf("%s; %s", bad.message, bad.hint)
 	}
 	e := w.ClientVPNEndpoints[c.Endpoint]
-	a := w.clientVPNAssociation(c.Endpoint, c.Status.Subnet)
+	a := w.clientVPNAssociation(c.Endpoint, c.Status.Place())
 	if e == nil || a == nil || !a.Works() {
-		return "", fmt.Errorf("client %s: Client VPN endpoint %s has no target network that works; add a subnet under its associations", name, c.Endpoint)
+		return "", fmt.Errorf("client %s: Client VPN endpoint %s has no target network that works; add a subnet under its associations, or a transitGateway", name, c.Endpoint)
 	}
 	keys := w.ClientVPNKeys(name)
 	var b strings.Builder

@@ -45,8 +45,16 @@ type ClientVPNEndpoint struct {
 	// Target networks: subnets of one VPC, one per Availability Zone. Each brings
 	// routes to the blocks of the VPC.
 	Associations []string `json:"associations,omitempty"`
+	// Transit gateway that the endpoint is attached to, instead of target networks: its
+	// route tables say what clients reach, and whoever they talk to sees their own
+	// addresses. The attachment has the endpoint's name.
+	TransitGateway string `json:"transitGateway,omitempty"`
+	// Availability Zones of an endpoint at a transit gateway, of the gateway's Region;
+	// its first one unless written.
+	AvailabilityZones []string `json:"availabilityZones,omitempty"`
 	// Further routes: a destination to the associated subnet or subnets that lead
-	// there, or to local, which leads to other clients.
+	// there, to the endpoint's transit gateway attachment, or to local, which leads to
+	// other clients.
 	Routes map[ClientVPNDestination]ClientVPNTargets `json:"routes,omitempty"`
 	// Who may reach what; without a rule nobody reaches anything.
 	AuthorizationRules []AuthorizationRule `json:"authorizationRules,omitempty"`
@@ -71,8 +79,12 @@ type ClientVPNEndpointStatus struct {
 	// State is ClientVPNPending or ClientVPNAvailable.
 	State string `json:"state"`
 	// VPC is that of the first association, "" before there is one.
-	VPC     string `json:"vpc,omitempty"`
-	DNSName string `json:"dnsName"`
+	VPC string `json:"vpc,omitempty"`
+	// TransitGatewayAttachment is that of an endpoint at a transit gateway, "" for
+	// others, and IPv6CIDR what its clients get their IPv6 addresses from (C11).
+	TransitGatewayAttachment string       `json:"transitGatewayAttachment,omitempty"`
+	IPv6CIDR                 netip.Prefix `json:"ipv6Cidr,omitzero"`
+	DNSName                  string       `json:"dnsName"`
 	// TrafficIPAddressType and EndpointIPAddressType are those in force.
 	TrafficIPAddressType  ClientVPNAddressType `json:"trafficIpAddressType"`
 	EndpointIPAddressType ClientVPNAddressType `json:"endpointIpAddressType"`
@@ -83,7 +95,8 @@ type ClientVPNEndpointStatus struct {
 	DisconnectOnSessionTimeout bool `json:"disconnectOnSessionTimeout"`
 	// Fault is what has the whole endpoint down, or "".
 	Fault string `json:"fault,omitempty"`
-	// Associations are in the order of the file, Routes by destination and subnet.
+	// Associations are in the order of the file, Routes by destination and subnet. An
+	// endpoint at a transit gateway has one per zone, without subnet and interface.
 	Associations []ClientVPNAssociation `json:"associations"`
 	Routes       []ClientVPNRoute       `json:"routes"`
 	// Clients are the endpoint's, sorted.
@@ -101,8 +114,8 @@ const (
 // Handle are its Identity.
 type ClientVPNAssociation struct {
 	Identity
-	AssociationID    string     `json:"associationId"`
-	Subnet           string     `json:"subnet"`
+	AssociationID    string     `json:"associationId,omitempty"`
+	Subnet           string     `json:"subnet,omitempty"`
 	AvailabilityZone string     `json:"availabilityZone"`
 	PrivateIP        netip.Addr `json:"privateIp,omitzero"`
 	// IPv6CIDR is the part of the subnet's block that clients who land here get their
@@ -111,7 +124,7 @@ type ClientVPNAssociation struct {
 	// PublicIP is what the interface is on the Internet, in a VPC that has an
 	// internet gateway (C8).
 	PublicIP netip.Addr `json:"publicIp,omitzero"`
-	MAC      MAC        `json:"mac"`
+	MAC      MAC        `json:"mac,omitzero"`
 	// OutsideIP and OutsideIPv6 are where clients call the endpoint, on UDP port
 	// ClientVPNPort. They are the addresses of a host of the Internet with
 	// OutsideHandle and OutsideMAC, which Store assigns, as it does MAC.
@@ -152,6 +165,12 @@ func (e *ClientVPNEndpoint) references(w *World, name string) []reference {
 			kinds: []string{"securityGroups"}, required: "write a security group", vpc: vpc, foreign: foreign("security group", group),
 		})
 	}
+	if e.TransitGateway != "" {
+		refs = append(refs, reference{
+			path: field(path, "transitGateway"), value: e.TransitGateway, set: func(s string) { e.TransitGateway = s }, kinds: []string{"transitGateways"},
+		})
+	}
+	kind, required := e.routeTarget(name)
 	for _, d := range e.destinations() {
 		targets := e.Routes[d]
 		for i, target := range targets {
@@ -163,7 +182,7 @@ func (e *ClientVPNEndpoint) references(w *World, name string) []reference {
 				at = index(at, i)
 			}
 			refs = append(refs, reference{
-				path: at, value: target, set: func(s string) { targets[i] = s }, kinds: []string{"subnets"}, required: "write an associated subnet, or local",
+				path: at, value: target, set: func(s string) { targets[i] = s }, kinds: []string{kind}, required: required,
 			})
 		}
 	}
@@ -198,15 +217,19 @@ func (a *ClientVPNAssociation) Calls() netip.Addr {
 }
 
 // Works reports whether clients can be on the association: nothing has it down, and
-// its interface has an address.
+// its interface has an address, if it has one.
 func (a *ClientVPNAssociation) Works() bool {
-	return a.available() && (a.PrivateIP.IsValid() || a.IPv6CIDR.IsValid())
+	return a.available() && (a.Subnet == "" || a.PrivateIP.IsValid() || a.IPv6CIDR.IsValid())
 }
+
+// Place is what tells the associations of an endpoint apart: the subnet, or, at a transit
+// gateway, the Availability Zone.
+func (a *ClientVPNAssociation) Place() string { return cmp.Or(a.Subnet, a.AvailabilityZone) }
 
 func (e *ClientVPNEndpoint) computeStatus(w *World, name string) {
 	s := &e.Status
 	s.VPC = e.vpc(w)
-	s.DNSName = fmt.Sprintf("%s.prod.clientvpn.%s.amazonaws.com", s.ID, w.placeOf(s.VPC).region)
+	s.DNSName = fmt.Sprintf("%s.prod.clientvpn.%s.amazonaws.com", s.ID, e.place(w).region)
 	s.SecurityGroups = slices.Clone(e.SecurityGroups)
 	if len(s.SecurityGroups) == 0 {
 		s.SecurityGroups = []string{}
@@ -221,6 +244,7 @@ func (e *ClientVPNEndpoint) computeStatus(w *World, name string) {
 	}
 	s.DisconnectOnSessionTimeout = onUnlessWritten(e.DisconnectOnSessionTimeout)
 	s.Fault = w.faultOf("clientVpnEndpoint", name)
+	e.computeTransit(w, name)
 	e.computeAssociations(w, name)
 	s.State = ClientVPNPending
 	if len(s.Associations) > 0 {
@@ -240,9 +264,13 @@ func (e *ClientVPNEndpoint) computeStatus(w *World, name string) {
 func (e *ClientVPNEndpoint) computeAssociations(w *World, name string) {
 	s, had := &e.Status, e.Status.Associations
 	s.Associations = []ClientVPNAssociation{}
+	if s.TransitGatewayAttachment != "" {
+		e.computeZones(w, had)
+		return
+	}
 	for _, subnet := range e.Associations {
 		in := w.Subnets[subnet]
-		if in == nil || s.association(subnet) != nil {
+		if in == nil || e.TransitGateway != "" || s.association(subnet) != nil {
 			continue // a mistake, which Validate reports
 		}
 		a := ClientVPNAssociation{Subnet: subnet}
@@ -257,10 +285,10 @@ func (e *ClientVPNEndpoint) computeAssociations(w *World, name string) {
 	}
 }
 
-// association is the one of a subnet, or nil. The pointer is into s.
-func (s *ClientVPNEndpointStatus) association(subnet string) *ClientVPNAssociation {
+// association is the one of a place, or nil. The pointer is into s.
+func (s *ClientVPNEndpointStatus) association(place string) *ClientVPNAssociation {
 	for i := range s.Associations {
-		if s.Associations[i].Subnet == subnet {
+		if s.Associations[i].Place() == place {
 			return &s.Associations[i]
 		}
 	}
@@ -278,10 +306,10 @@ func (w *World) clientVPNAssociationNames() (names []string) {
 	return slices.Compact(names)
 }
 
-// clientVPNAssociation is the association of an endpoint with a subnet, or nil.
-func (w *World) clientVPNAssociation(endpoint, subnet string) *ClientVPNAssociation {
+// clientVPNAssociation is the association of an endpoint at a place, or nil.
+func (w *World) clientVPNAssociation(endpoint, place string) *ClientVPNAssociation {
 	if e := w.ClientVPNEndpoints[endpoint]; e != nil {
-		return e.Status.association(subnet)
+		return e.Status.association(place)
 	}
 	return nil
 }

@@ -13,10 +13,15 @@ import (
 // TargetLocal in its place, of all (C3).
 type ClientVPNRoute struct {
 	Destination netip.Prefix `json:"destination"`
-	Subnet      string       `json:"targetSubnet"`
+	Subnet      string       `json:"targetSubnet,omitempty"`
+	// Attachment is the endpoint's own, at a transit gateway, in place of Subnet (C11).
+	Attachment string `json:"targetAttachment,omitempty"`
 	// Origin is RouteFromAssociation or RouteAdded.
 	Origin string `json:"origin"`
 }
+
+// Target is what the route leads to: a subnet, an attachment, or TargetLocal.
+func (r *ClientVPNRoute) Target() string { return cmp.Or(r.Subnet, r.Attachment) }
 
 // Origins of routes, spelled as AWS spells them.
 const (
@@ -40,7 +45,7 @@ func (d ClientVPNDestination) duplicate() badValue {
 	}
 }
 
-// ClientVPNTargets are the subnets that a route leads to, or local alone.
+// ClientVPNTargets are the subnets that a route leads to, or an attachment or local alone.
 type ClientVPNTargets []string
 
 func (t *ClientVPNTargets) parseOne(text string) error {
@@ -93,9 +98,13 @@ func (e *ClientVPNEndpoint) destinations() []ClientVPNDestination {
 func (e *ClientVPNEndpoint) computeRoutes(w *World) {
 	s := &e.Status
 	s.Routes = []ClientVPNRoute{}
-	add := func(destination netip.Prefix, subnet, origin string) {
-		if !slices.ContainsFunc(s.Routes, func(r ClientVPNRoute) bool { return r.Destination == destination && r.Subnet == subnet }) {
-			s.Routes = append(s.Routes, ClientVPNRoute{destination, subnet, origin})
+	add := func(destination netip.Prefix, target, origin string) {
+		r := ClientVPNRoute{Destination: destination, Subnet: target, Origin: origin}
+		if s.TransitGatewayAttachment != "" && target != TargetLocal {
+			r.Subnet, r.Attachment = "", target
+		}
+		if !slices.Contains(s.Routes, r) {
+			s.Routes = append(s.Routes, r)
 		}
 	}
 	for i := range s.Associations {
@@ -109,12 +118,13 @@ func (e *ClientVPNEndpoint) computeRoutes(w *World) {
 	}
 	for _, d := range e.destinations() {
 		for _, target := range e.Routes[d] {
-			if target == TargetLocal || s.association(target) != nil {
+			own := s.TransitGatewayAttachment != "" && target == s.TransitGatewayAttachment
+			if target == TargetLocal || own || s.TransitGatewayAttachment == "" && s.association(target) != nil {
 				add(d.Prefix, target, RouteAdded)
 			}
 		}
 	}
 	slices.SortStableFunc(s.Routes, func(a, b ClientVPNRoute) int {
-		return cmp.Or(comparePrefixes(a.Destination, b.Destination), cmp.Compare(a.Subnet, b.Subnet))
+		return cmp.Or(comparePrefixes(a.Destination, b.Destination), cmp.Compare(a.Target(), b.Target()))
 	})
 }

@@ -21,23 +21,33 @@ func (e *ClientVPNEndpoint) compile(c *compilation, name string) {
 		if !a.Works() {
 			continue // clients land elsewhere
 		}
+		c.b.InternetHosts = append(c.b.InternetHosts, dataplane.InternetHost{
+			Object: object(dataplane.KindClientVPNEndpoint, name, Identity{Handle: a.OutsideHandle}),
+			MAC:    packet.MAC(a.OutsideMAC), Addresses: a.OutsideAddresses(),
+		})
+		if a.Subnet == "" {
+			continue // a zone, without an interface (C11)
+		}
 		handles[a.Subnet] = dataplane.Handle(a.Handle)
 		out.Associations = append(out.Associations, dataplane.ClientVPNAssociation{
 			Object: object(dataplane.KindClientVPNInterface, name+"/"+a.Subnet, a.Identity),
 			Subnet: dataplane.Handle(c.w.Subnets[a.Subnet].Status.Handle),
 			MAC:    packet.MAC(a.MAC), Addresses: addressList(a.PrivateIP), SecurityGroups: groups,
 		})
-		c.b.InternetHosts = append(c.b.InternetHosts, dataplane.InternetHost{
-			Object: object(dataplane.KindClientVPNEndpoint, name, Identity{Handle: a.OutsideHandle}),
-			MAC:    packet.MAC(a.OutsideMAC), Addresses: a.OutsideAddresses(),
-		})
+	}
+	if a := c.w.TransitGatewayAttachments[e.Status.TransitGatewayAttachment]; a != nil {
+		out.Attachment = dataplane.Handle(a.Status.Handle)
+		handles[e.Status.TransitGatewayAttachment] = out.Attachment
 	}
 	for _, r := range e.Status.Routes {
-		handle, works := handles[r.Subnet]
+		handle, works := handles[r.Target()]
 		if !works {
 			continue
 		}
 		text := fmt.Sprintf("%s → subnet %s", r.Destination, r.Subnet)
+		if r.Attachment != "" {
+			text = fmt.Sprintf("%s → transitGatewayAttachment %s", r.Destination, r.Attachment)
+		}
 		if r.Subnet == TargetLocal {
 			text = fmt.Sprintf("%s → local", r.Destination)
 		}
@@ -61,7 +71,11 @@ func (c *VPNClient) compile(to *compilation, name string) {
 		Endpoint:  dataplane.Handle(to.w.ClientVPNEndpoints[c.Endpoint].Status.Handle),
 		Addresses: c.Status.Addresses(), Groups: c.Groups,
 	}
-	if a := to.w.clientVPNAssociation(c.Endpoint, c.Status.Subnet); a != nil && a.Works() {
+	switch a := to.w.clientVPNAssociation(c.Endpoint, c.Status.Place()); {
+	case a == nil || !a.Works():
+	case a.Subnet == "":
+		out.Zone, out.Region = a.AvailabilityZone, to.w.ClientVPNEndpoints[c.Endpoint].place(to.w).region
+	default:
 		out.Association = dataplane.Handle(a.Handle)
 	}
 	to.b.VPNClients = append(to.b.VPNClients, out)
@@ -104,16 +118,19 @@ func (w *World) assignClientVPNHandles(old *World, replaced map[string]bool, nex
 		for i := range associations {
 			a := &associations[i]
 			keep, had := !replaced["clientVpnEndpoints "+name] && !replaced["subnets "+a.Subnet], &ClientVPNAssociation{}
-			if o := old.clientVPNAssociation(name, a.Subnet); o != nil {
+			if o := old.clientVPNAssociation(name, a.Place()); o != nil {
 				had = o
 			}
-			if err := give(&a.Handle, had.Handle, keep); err != nil {
-				return err
+			if a.Subnet != "" {
+				if err := give(&a.Handle, had.Handle, keep); err != nil {
+					return err
+				}
+				a.MAC = MAC(dataplane.InterfaceMAC(dataplane.Handle(a.Handle)))
 			}
 			if err := give(&a.OutsideHandle, had.OutsideHandle, keep); err != nil {
 				return err
 			}
-			a.MAC, a.OutsideMAC = MAC(dataplane.InterfaceMAC(dataplane.Handle(a.Handle))), MAC(dataplane.InterfaceMAC(dataplane.Handle(a.OutsideHandle)))
+			a.OutsideMAC = MAC(dataplane.InterfaceMAC(dataplane.Handle(a.OutsideHandle)))
 		}
 	}
 	for _, name := range sorted(w.VPNClients) {

@@ -34,6 +34,7 @@ func (w *World) Complete() {
 		w.completeAWSServices()
 		w.completeTransitGateways()
 		w.completeVPNAttachments()
+		w.completeClientVPNAttachments()
 		w.deriveNetworkInterfaces()
 		w.completeDistances()
 	}
@@ -315,6 +316,9 @@ func (w *World) collectMembers() {
 	for _, name := range sorted(w.ClientVPNEndpoints) {
 		s := &w.ClientVPNEndpoints[name].Status
 		for _, a := range s.Associations {
+			if a.Subnet == "" {
+				continue // no interface, and no groups (C11)
+			}
 			for _, g := range s.SecurityGroups {
 				if group := w.SecurityGroups[g]; group != nil {
 					group.Status.NetworkInterfaces = append(group.Status.NetworkInterfaces, name+"/"+a.Subnet)

@@ -210,7 +210,7 @@ func (d description) clientVPNEndpoint(e *ClientVPNEndpoint) {
 	d["associations+"], d["securityGroups+"] = e.Associations, e.Status.SecurityGroups
 	d["sessionTimeoutHours"] = []string{fmt.Sprint(e.Status.SessionTimeoutHours)}
 	for _, r := range e.Status.Routes {
-		d["routes+"] = append(d["routes+"], r.Destination.String()+" "+r.Subnet)
+		d["routes+"] = append(d["routes+"], r.Destination.String()+" "+r.Target())
 	}
 	for _, r := range e.AuthorizationRules {
 		d["authorizationRules+"] = append(d["authorizationRules+"], r.String())

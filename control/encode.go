@@ -42,7 +42,7 @@ func (w *World) withoutImplicit() *World {
 		}
 	}
 	for name, a := range c.TransitGatewayAttachments {
-		if a == nil || a.isVPN() {
+		if a == nil || a.implicit() {
 			delete(c.TransitGatewayAttachments, name)
 		}
 	}

@@ -55,7 +55,7 @@ func (w *World) flowLogPlaces(l *FlowLog) []flowLogPlace {
 	}
 	for _, n := range sorted(w.ClientVPNEndpoints) {
 		for _, x := range w.ClientVPNEndpoints[n].Status.Associations {
-			if covers("", x.Subnet) {
+			if x.Subnet != "" && covers("", x.Subnet) {
 				add(n+"/"+x.Subnet, x.Handle)
 			}
 		}
@@ -181,6 +181,9 @@ func (w *World) loggedInterfaces() map[dataplane.Handle]*flowlogs.Interface {
 	}
 	for _, e := range w.ClientVPNEndpoints { // AWS has no word for their type
 		for _, a := range e.Status.Associations {
+			if a.Subnet == "" {
+				continue // no interface (C11)
+			}
 			add(a.Handle, a.ID, a.Subnet, "", "", append(addressList(a.PrivateIP), w.landedIPv6(e, a.Subnet)...))
 		}
 	}

@@ -110,8 +110,8 @@ func (p *planner) goesWithoutSaying(name string, action Action) bool {
 	return action == ActionUpdate
 }
 
-// implicit reports that a Region, a link, a list of AWS's or a VPN connection's
-// attachment is there only because something else is: it comes and goes with that.
+// implicit reports that a Region, a link, a list of AWS's, or the attachment
+// of a VPN connection or a Client VPN endpoint is there only because something else is: it comes and goes with that.
 func implicit(r Resource) bool {
 	switch x := r.(type) {
 	case *Region:
@@ -119,7 +119,7 @@ func implicit(r Resource) bool {
 	case *Link:
 		return x.implicit()
 	case *TransitGatewayAttachment:
-		return x.isVPN()
+		return x.implicit()
 	case *PrefixList:
 		return x.managed()
 	}
@@ -138,6 +138,9 @@ func (p *planner) foundations(plural, name string) []string {
 		a := p.new.TransitGatewayAttachments[name]
 		if a.isVPN() {
 			return []string{"transitGateways " + a.TransitGateway, "vpnConnections " + name}
+		}
+		if a.isClientVPN() {
+			return []string{"transitGateways " + a.TransitGateway, "clientVpnEndpoints " + name}
 		}
 		on := []string{"transitGateways " + a.TransitGateway, "transitGateways " + a.Peer, "vpcs " + a.VPC}
 		if t := p.new.TransitGatewayAttachments[a.Transport]; t != nil {
@@ -201,7 +204,7 @@ var immutableFields = map[string][]string{
 	"customerGateways":           {"site", "asn", "ipAddressType"},
 	"vpnGateways":                {"asn"}, // V1
 	"vpnConnections":             {"routing", "tunnelInsideIpVersion", "outsideIpAddressType", "enableAcceleration"},
-	"clientVpnEndpoints":         {"clientCidr", "trafficIpAddressType", "endpointIpAddressType"}, // C1
+	"clientVpnEndpoints":         {"clientCidr", "trafficIpAddressType", "endpointIpAddressType", "transitGateway"}, // C1, C11
 	"vpnClients":                 {"endpoint", "internetIp"},
 	"routeTables":                {"vpc"},
 	"networkAcls":                {"vpc"},

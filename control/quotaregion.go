@@ -105,7 +105,9 @@ func (w *World) regional() map[place]*regional {
 		in(b.Status.VPC).networkInterfaces += len(b.Status.Nodes)
 	}
 	for _, e := range w.ClientVPNEndpoints {
-		in(e.Status.VPC).networkInterfaces += len(e.Status.Associations)
+		if e.TransitGateway == "" { // at a gateway it has none (C11)
+			in(e.Status.VPC).networkInterfaces += len(e.Status.Associations)
+		}
 	}
 	for _, eni := range w.NetworkInterfaces {
 		n := in(eni.VPC)

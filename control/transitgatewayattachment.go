@@ -43,11 +43,13 @@ type TransitGatewayAttachment struct {
 type TransitGatewayAttachmentStatus struct {
 	Identity
 	State AttachmentState `json:"state"`
-	// ResourceType is AttachmentVPC, AttachmentVPN, AttachmentConnect or
-	// AttachmentPeering.
+	// ResourceType is AttachmentVPC, AttachmentVPN, AttachmentConnect,
+	// AttachmentClientVPN or AttachmentPeering.
 	ResourceType string `json:"resourceType"`
 	// VPNConnection is the one whose attachment this is, or "".
 	VPNConnection string `json:"vpnConnection,omitempty"`
+	// ClientVPNEndpoint is the one whose attachment this is, or "".
+	ClientVPNEndpoint string `json:"clientVpnEndpoint,omitempty"`
 	// Association is the route table for what comes from the attachment; "" is
 	// none, and drops (T3). PeerAssociation is that on the other gateway of a
 	// peering.
@@ -68,10 +70,11 @@ type TransitGatewayAttachmentStatus struct {
 // Values of TransitGatewayAttachmentStatus.ResourceType, spelled as AWS spells
 // them.
 const (
-	AttachmentVPC     = "vpc"
-	AttachmentVPN     = "vpn"
-	AttachmentConnect = "connect"
-	AttachmentPeering = "peering"
+	AttachmentVPC       = "vpc"
+	AttachmentVPN       = "vpn"
+	AttachmentConnect   = "connect"
+	AttachmentPeering   = "peering"
+	AttachmentClientVPN = "client-vpn"
 )
 
 // AttachmentState is how far an attachment has come, in AWS's words. The zero
@@ -130,6 +133,15 @@ func (a *TransitGatewayAttachment) isPeering() bool { return a.Peer != "" }
 // isVPN reports whether a VPN connection has made the attachment (T1).
 func (a *TransitGatewayAttachment) isVPN() bool { return a != nil && a.Status.VPNConnection != "" }
 
+// isClientVPN reports whether a Client VPN endpoint has made the attachment (C11).
+func (a *TransitGatewayAttachment) isClientVPN() bool {
+	return a != nil && a.Status.ClientVPNEndpoint != ""
+}
+
+// implicit reports whether the attachment is there only because something else is, whose
+// name it has.
+func (a *TransitGatewayAttachment) implicit() bool { return a.isVPN() || a.isClientVPN() }
+
 // isConnect reports whether the attachment is one for Connect peers.
 func (a *TransitGatewayAttachment) isConnect() bool { return a != nil && a.Transport != "" }
 
@@ -162,6 +174,8 @@ func (a *TransitGatewayAttachment) computeStatus(w *World, name string) {
 		s.ResourceType = AttachmentVPN
 	case a.isConnect():
 		s.ResourceType = AttachmentConnect
+	case a.isClientVPN():
+		s.ResourceType = AttachmentClientVPN
 	}
 	s.Association, s.PeerAssociation, s.Propagations = "", "", []string{}
 	s.SecurityGroupReferencing = s.ResourceType == AttachmentVPC && onUnlessWritten(a.SecurityGroupReferencing)
@@ -234,6 +248,13 @@ func (a *TransitGatewayAttachment) compile(c *compilation, name string) {
 	if a.isVPN() || a.isConnect() {
 		c.b.TransitGatewayTunnelAttachments = append(c.b.TransitGatewayTunnelAttachments, dataplane.TransitGatewayTunnelAttachment{
 			Object: o, TransitGateway: gateway(a.TransitGateway), RouteTable: table(a.Status.Association),
+		})
+		return
+	}
+	if a.isClientVPN() {
+		c.b.TransitGatewayClientVPNAttachments = append(c.b.TransitGatewayClientVPNAttachments, dataplane.TransitGatewayClientVPNAttachment{
+			Object: o, TransitGateway: gateway(a.TransitGateway), RouteTable: table(a.Status.Association),
+			Endpoint: dataplane.Handle(c.w.ClientVPNEndpoints[name].Status.Handle),
 		})
 		return
 	}

@@ -8,7 +8,7 @@ func (a *TransitGatewayAttachment) validate(v *validation, name string) {
 		v.reportKey(path, "", fmt.Sprintf("%q cannot be the name of an attachment", name), "rename it: in routes the word drops what matches")
 	}
 	switch {
-	case a.isVPN():
+	case a.implicit():
 	case a.isConnect():
 		a.validateConnect(v, name, path)
 	case a.isPeering():
@@ -133,8 +133,8 @@ func (w *World) duplicateAttachments(v *validation) {
 	first := map[ends]string{}
 	for _, name := range sorted(w.TransitGatewayAttachments) {
 		a := w.TransitGatewayAttachments[name]
-		if a.isConnect() {
-			continue // several over one transport are possible
+		if a.isConnect() || a.isClientVPN() {
+			continue // several over one transport are possible, and several endpoints
 		}
 		e := ends{a.TransitGateway, a.VPC, false}
 		if a.isPeering() { // whoever asked

@@ -45,6 +45,9 @@ func deleteAttachment(w *World, op Operation) error {
 	if a.isVPN() { // AWS's words are not known
 		return op.problemf("UnsupportedOperation", "it goes with VPN connection "+op.Name, "Transit Gateway Attachment %s is not a VPC attachment.", op.Name)
 	}
+	if a.isClientVPN() { // AWS's words are not known
+		return op.problemf("UnsupportedOperation", "it goes with Client VPN endpoint "+op.Name, "Transit Gateway Attachment %s is not a VPC attachment.", op.Name)
+	}
 	if over := w.connectOver(op.Name); over != "" && a.exists() { // AWS's words are not known
 		return op.problemf("IncorrectState", "delete "+over+" first", "%s has non-deleted Connect Attachments: %s.", op.Name, over)
 	}

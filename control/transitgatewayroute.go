@@ -43,14 +43,15 @@ const (
 // its own routes in order, by AS_PATH and MED where they have such.
 //
 // Before and after Connect come, in AWS's order and as soon as they are emulated:
-// Direct Connect gateways and private-IP VPN; and after VPN its concentrators and
-// Client VPN. Peering attachments come last and bring nothing: theirs are static routes.
+// Direct Connect gateways and private-IP VPN; and between VPN and Client VPN its
+// concentrators. Peering attachments come last and bring nothing: theirs are static routes.
 var transitRouteSources = []func(t *TransitGatewayRouteTable, w *World, add func(TransitGatewayRoute)){
 	(*TransitGatewayRouteTable).staticRoutes,
 	(*TransitGatewayRouteTable).prefixListRoutes,
 	(*TransitGatewayRouteTable).vpcRoutes,
 	(*TransitGatewayRouteTable).connectRoutes,
 	(*TransitGatewayRouteTable).vpnRoutes,
+	(*TransitGatewayRouteTable).clientVPNRoutes,
 }
 
 // computeRoutes chooses one route per destination among all sources.

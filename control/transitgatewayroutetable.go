@@ -149,7 +149,7 @@ func (w *World) associate(t *TransitGatewayRouteTable, table, attachment string)
 }
 
 // propagateTransitGateways settles which attachments propagate to each table, the
-// oldest first until the routes are chosen. VPC, VPN and Connect attachments do: a peering has
+// oldest first until the routes are chosen. VPC, VPN, Connect and Client VPN attachments do: a peering has
 // static routes (T5), so no table ever learns from another gateway what that one
 // may have learned from it, and propagation cannot loop. Direct Connect will enter
 // here.

@@ -152,6 +152,9 @@ func requestAttachment(w *World, op Operation) error {
 	if w.VPNConnections[op.Name] != nil {
 		return op.problem("", fmt.Sprintf("%q is the name of a VPN connection, whose own attachment has it", op.Name), "give the new one another name")
 	}
+	if w.ClientVPNEndpoints[op.Name].attaches(w) {
+		return op.problem("", fmt.Sprintf("%q is the name of a Client VPN endpoint, whose own attachment has it", op.Name), "give the new one another name")
+	}
 	w.TransitGatewayAttachments[op.Name] = a
 	return nil
 }

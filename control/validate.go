@@ -242,8 +242,8 @@ func (w *World) validateNames(v *validation) {
 			continue
 		}
 		for _, name := range k.Names(w) {
-			if a, ok := k.Get(w, name).(*TransitGatewayAttachment); ok && a.isVPN() {
-				continue // its name is the connection's
+			if a, ok := k.Get(w, name).(*TransitGatewayAttachment); ok && a.implicit() {
+				continue // its name is that of what made it
 			}
 			path := field(k.Plural, name)
 			base, own := name, false

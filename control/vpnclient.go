@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 )
@@ -37,6 +38,9 @@ type VPNClientStatus struct {
 	// IPv6 is the client's own address over IPv6, in the tunnel and in the VPC: one of
 	// the association that it landed on (C6).
 	IPv6 netip.Addr `json:"ipv6Address,omitzero"`
+	// AvailabilityZone is where a client of an endpoint at a transit gateway landed, in
+	// place of Subnet (C11); such a client is seen as itself over IPv4, too.
+	AvailabilityZone string `json:"availabilityZone,omitempty"`
 	// Subnet is the association that the client landed on, "" while there is none,
 	// and SourceIP what the VPC sees the client as over IPv4 (C6).
 	Subnet   string     `json:"subnet,omitempty"`
@@ -66,10 +70,30 @@ func (c *VPNClient) computeStatus(w *World) {
 	s := &c.Status
 	s.InLab = onUnlessWritten(c.InLab)
 	s.SourceIP = netip.Addr{}
-	if a := w.clientVPNAssociation(c.Endpoint, s.Subnet); a != nil && a.available() {
+	switch a := w.clientVPNAssociation(c.Endpoint, s.Place()); {
+	case a == nil || !a.available():
+		s.land(nil)
+		s.IPv6 = netip.Addr{}
+	case a.Subnet == "":
+		s.SourceIP = s.Address
+	default:
 		s.SourceIP = a.PrivateIP
-	} else {
-		s.Subnet, s.IPv6 = "", netip.Addr{}
+	}
+}
+
+// Place is the association that the client landed on, by ClientVPNAssociation.Place; ""
+// while there is none.
+func (s *VPNClientStatus) Place() string { return cmp.Or(s.Subnet, s.AvailabilityZone) }
+
+// land puts the client on an association, or on none.
+func (s *VPNClientStatus) land(a *ClientVPNAssociation) {
+	s.Subnet, s.AvailabilityZone = "", ""
+	switch {
+	case a == nil:
+	case a.Subnet == "":
+		s.AvailabilityZone = a.AvailabilityZone
+	default:
+		s.Subnet = a.Subnet
 	}
 }
 

@@ -37,7 +37,10 @@ type Builder struct {
 
 	TransitGatewayTunnelAttachments []TransitGatewayTunnelAttachment
 	TransitGatewayConnectPeers      []TransitGatewayConnectPeer
-	TrafficMirrorSessions           []TrafficMirrorSession
+
+	TransitGatewayClientVPNAttachments []TransitGatewayClientVPNAttachment
+
+	TrafficMirrorSessions []TrafficMirrorSession
 	// FlowLogs are in force.
 	FlowLogs []FlowLog
 	// Links are the distances that are not zero.

@@ -11,7 +11,10 @@ import (
 // ClientVPNEndpoint is a Client VPN endpoint as control hands it over.
 type ClientVPNEndpoint struct {
 	Object
-	Associations       []ClientVPNAssociation
+	Associations []ClientVPNAssociation
+	// Attachment is that of an endpoint at a transit gateway, which has no associations
+	// (C11). Routes name it in place of one, also while it is no part of the snapshot.
+	Attachment         Handle
 	Routes             []ClientVPNRoute
 	AuthorizationRules []ClientVPNAuthorizationRule
 }
@@ -54,8 +57,12 @@ type VPNClient struct {
 	// Association is the network interface that the client landed on, 0 while
 	// the endpoint has none.
 	Association Handle
-	// Addresses are its IPv4 address in the tunnel, which no VPC ever sees, and its
-	// IPv6 address, which is one of the association's subnet.
+	// Zone and Region are instead where a client of an endpoint at a transit gateway
+	// landed; "" while it is not connected (C11).
+	Zone, Region string
+	// Addresses are its IPv4 address in the tunnel, which no VPC ever sees unless the
+	// endpoint is at a transit gateway, and its IPv6 address, which is one of the
+	// association's subnet.
 	Addresses []netip.Addr
 	Groups    []string
 }
@@ -72,6 +79,10 @@ type clientVPNEndpoint struct {
 	rules     *bart.Table[[]authorizationRule]
 	ruleTexts []string
 	texts     []string // of the routes
+	// table has the routes of an endpoint at a transit gateway, nil for others, and
+	// attachment is the index of its attachment, -1 while that carries nothing (C11).
+	table      *bart.Table[clientVPNRoute]
+	attachment int
 }
 
 // clientVPNAssociation is what its network interface's place leads to.
@@ -90,9 +101,13 @@ type clientVPNRoute struct {
 // vpnClient is what the place of a client's interface leads to.
 type vpnClient struct {
 	endpoint    uint32
-	association int // index of the interface it landed on, or -1
+	association int    // index of the interface it landed on, or -1
+	zone        uint32 // where it landed at a transit gateway, or 0
 	groups      groupBits
 }
+
+// connected reports whether the client landed anywhere.
+func (c *vpnClient) connected() bool { return c.association >= 0 || c.zone != 0 }
 
 // leaveClient starts the way of a packet that came out of a client's tunnel: to
 // another client, or into the VPC by the network interface of the association that
@@ -109,7 +124,7 @@ func (w *Walk) leaveClient(index uint32) Hop {
 		return w.drop(StageClientVPN, ReasonGroupAddress, ni.handle, 0)
 	case isLinkLocal(w.tuple.Dst) || isLinkLocalService(w.tuple.Dst) && w.tuple.Dst != resolver6:
 		return w.drop(StageLinkLocal, ReasonLinkLocal, ni.handle, 0)
-	case client.association < 0:
+	case !client.connected():
 		return w.drop(StageClientVPN, ReasonNotAssociated, e.handle, 0)
 	}
 	w.pass(StageClientVPN, ReasonDecrypted, ni.handle, 0)
@@ -119,10 +134,14 @@ func (w *Walk) leaveClient(index uint32) Hop {
 	// Both directions are clamped where they meet the tunnel: neither end is told when a
 	// packet is too large for it.
 	w.clamp(ClientVPNMTU)
-	out := &w.snap.interfaces[client.association]
-	route, ok := w.snap.clientVPNAssociations[out.place].table.Lookup(w.tuple.Dst.Netip())
+	table, landed := e.table, Handle(0)
+	if table == nil {
+		out := &w.snap.interfaces[client.association]
+		table, landed = w.snap.clientVPNAssociations[out.place].table, out.handle
+	}
+	route, ok := table.Lookup(w.tuple.Dst.Netip())
 	if !ok {
-		return w.drop(StageClientVPNRoute, ReasonNoRoute, e.handle, uint32(out.handle))
+		return w.drop(StageClientVPNRoute, ReasonNoRoute, e.handle, uint32(landed))
 	}
 	w.pass(StageClientVPNRoute, ReasonRouted, e.handle, route.index)
 	if !w.authorize(e, client.groups, route.local) {
@@ -131,6 +150,8 @@ func (w *Walk) leaveClient(index uint32) Hop {
 	switch {
 	case route.local:
 		return w.toClient(e, -1)
+	case e.table != nil:
+		return w.clientIntoTransit(e, index)
 	case !w.tuple.Src.Is4():
 		return w.intoVPC6(e, index, uint32(client.association))
 	}
@@ -226,8 +247,8 @@ func (w *Walk) toClient(e *clientVPNEndpoint, association int) Hop {
 	ni := &w.snap.interfaces[index]
 	// A client that reconnected to another zone has another interface's address in the
 	// VPC; answers to the old one are lost, as on AWS.
-	landed := w.snap.vpnClients[ni.place].association
-	if landed < 0 || association >= 0 && landed != association {
+	client := &w.snap.vpnClients[ni.place]
+	if !client.connected() || association >= 0 && client.association != association {
 		return w.drop(StageClientVPN, ReasonNotConnected, e.handle, 0)
 	}
 	if !w.fits(ClientVPNMTU, StageClientVPN, e.handle) {

@@ -24,6 +24,26 @@ func (c *compiler) registerClientVPN(add func(Object, int)) {
 		add(x.Object, at)
 		at++
 	}
+	for i, x := range c.b.TransitGatewayClientVPNAttachments {
+		add(x.Object, c.firstClientVPNAttachment()+i)
+	}
+}
+
+// firstClientVPNAttachment is the place of the first attachment of an endpoint: they
+// follow those whose way out is a tunnel.
+func (c *compiler) firstClientVPNAttachment() int {
+	return len(c.b.TransitGatewayAttachments) + 2*len(c.b.TransitGatewayPeerings) + len(c.b.TransitGatewayTunnelAttachments)
+}
+
+// transitGatewayClientVPNAttachments are attachments whose way out leads to clients.
+func (c *compiler) transitGatewayClientVPNAttachments() {
+	for i := range c.b.TransitGatewayClientVPNAttachments {
+		a := &c.b.TransitGatewayClientVPNAttachments[i]
+		c.s.attachments = append(c.s.attachments, attachment{
+			handle: a.Handle, gateway: c.resolve(a.Object, KindTransitGateway, a.TransitGateway),
+			table: c.association(a.Object, a.RouteTable), clients: c.resolve(a.Object, KindClientVPNEndpoint, a.Endpoint),
+		})
+	}
 }
 
 // firstClientVPN is the place of the first association's interface.
@@ -89,7 +109,10 @@ func (c *compiler) clientVPN() {
 	numbers := make([]map[string]int, len(c.b.ClientVPNEndpoints)) // of the groups that rules name
 	for i := range c.b.ClientVPNEndpoints {
 		e := &c.b.ClientVPNEndpoints[i]
-		out := clientVPNEndpoint{handle: e.Handle, rules: &bart.Table[[]authorizationRule]{}}
+		out := clientVPNEndpoint{handle: e.Handle, rules: &bart.Table[[]authorizationRule]{}, attachment: -1}
+		if e.Attachment != 0 {
+			out.table = c.clientVPNAssociation(uint32(i), e, e.Attachment).table
+		}
 		numbers[i] = map[string]int{}
 		for j, r := range e.AuthorizationRules {
 			for _, g := range r.Groups {
@@ -110,10 +133,18 @@ func (c *compiler) clientVPN() {
 			c.s.clientVPNAssociations = append(c.s.clientVPNAssociations, c.clientVPNAssociation(uint32(i), e, a.Handle))
 		}
 	}
+	for _, a := range c.b.TransitGatewayClientVPNAttachments {
+		at := int(c.resolve(a.Object, KindClientVPNEndpoint, a.Endpoint))
+		if at < len(c.s.clientVPNEndpoints) && c.s.clientVPNEndpoints[at].table != nil {
+			c.s.clientVPNEndpoints[at].attachment = int(c.resolve(a.Object, KindTransitGatewayAttachment, a.Handle))
+		} else {
+			c.errs = append(c.errs, fmt.Errorf("%s: its endpoint has no attachment", a.Object))
+		}
+	}
 	for _, x := range c.b.VPNClients {
 		// A client without an association is known all the same: what it sends is
 		// dropped with the endpoint's state as the reason (C2).
-		client := vpnClient{endpoint: c.resolve(x.Object, KindClientVPNEndpoint, x.Endpoint), association: -1}
+		client := vpnClient{endpoint: c.resolve(x.Object, KindClientVPNEndpoint, x.Endpoint), association: -1, zone: c.zone(x.Zone, x.Region)}
 		if x.Association != 0 {
 			client.association = int(c.resolve(x.Object, KindClientVPNInterface, x.Association))
 		}

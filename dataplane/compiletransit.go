@@ -143,6 +143,7 @@ func (c *compiler) transitGateways() {
 		c.applianceZones()
 	}
 	c.transitGatewayTunnelAttachments()
+	c.transitGatewayClientVPNAttachments()
 	c.vpnTunnels()
 	c.connectPeers()
 	c.transitRouteTables()
@@ -210,6 +211,8 @@ func (c *compiler) attachmentHop(owner Object, gateway uint32, handle Handle) Ho
 	for i := first; int(i) < len(c.s.attachments) && c.s.attachments[i].handle == handle; i++ {
 		switch a := &c.s.attachments[i]; {
 		case a.gateway != gateway:
+		case int(i) >= c.firstClientVPNAttachment():
+			return Hop{hopTransitGatewayClients, i}
 		case int(i) >= len(c.b.TransitGatewayAttachments)+2*len(c.b.TransitGatewayPeerings):
 			c.errs = append(c.errs, fmt.Errorf("%s: a route to %s needs a tunnel", owner, c.s.objects[handle]))
 			return Hop{Kind: hopBlackhole}

@@ -21,6 +21,10 @@ func (s *Snapshot) explainClientVPN(t *TraceStep, step Step, before, after packe
 		}
 		t.Text = t.Rule
 	case step.Stage == StageClientVPNRoute:
+		if e != nil && e.table != nil {
+			t.Text = fmt.Sprintf("no route of the endpoint leads to %s by its transit gateway attachment", after.Dst)
+			return
+		}
 		// Routes are per association, so the one the client landed on is part of the
 		// answer: the route may be there for another zone (C3).
 		t.Text = fmt.Sprintf("no route matches %s for clients that landed on %s", after.Dst, s.subnetOf(Handle(step.Detail)))
@@ -98,6 +102,9 @@ func (s *Snapshot) explainClient(step Step, before, after packet.Tuple) string {
 	case ReasonGroupAddress:
 		return fmt.Sprintf("%s: a Client VPN endpoint carries no broadcast or multicast", after.Dst)
 	case ReasonNotAssociated:
+		if step.Detail != 0 {
+			return "the endpoint's transit gateway attachment is not available"
+		}
 		return "the endpoint has no target network that works (pending-associate), so no client is connected"
 	case ReasonNotConnected:
 		return fmt.Sprintf("no client with %s is connected here", after.Dst)

@@ -84,6 +84,9 @@ func (s *Snapshot) explainTransit(step Step) string {
 		if i := int(step.Detail); i < len(s.interfaces) && s.interfaces[i].kind == KindTransitGatewayConnectPeer {
 			return fmt.Sprintf("enters %s by this Connect attachment", gateway)
 		}
+		if i := int(step.Detail); i < len(s.interfaces) && s.interfaces[i].kind == KindVPNClient {
+			return fmt.Sprintf("enters %s by this Client VPN attachment", gateway)
+		}
 		return fmt.Sprintf("enters %s over this peering", gateway)
 	}
 	text := fmt.Sprintf("leaves %s", gateway)

@@ -105,15 +105,16 @@ const (
 	hopInternetGateway
 	hopInternetGatewayIn
 	hopEgressOnlyGateway
-	hopPeering            // To: index·2 of the peering, + 1 when the accepter sends
-	hopTransitGateway     // by an attachment into the gateway
-	hopTransitGatewayOut  // by an attachment into its VPC
-	hopTransitGatewayPeer // by a peering's side into the other gateway
-	hopVPNGateway         // from the VPC into a virtual private gateway
-	hopVPNGatewayIn       // from one of its tunnels
-	hopVPNTunnels         // into a tunnel of a set
-	hopGatewayEndpoint    // through a gateway endpoint to a service
-	hopMirrored           // a copy of a packet, from the interface that it was made at
+	hopPeering               // To: index·2 of the peering, + 1 when the accepter sends
+	hopTransitGateway        // by an attachment into the gateway
+	hopTransitGatewayOut     // by an attachment into its VPC
+	hopTransitGatewayPeer    // by a peering's side into the other gateway
+	hopTransitGatewayClients // by an attachment to the clients of a Client VPN endpoint
+	hopVPNGateway            // from the VPC into a virtual private gateway
+	hopVPNGatewayIn          // from one of its tunnels
+	hopVPNTunnels            // into a tunnel of a set
+	hopGatewayEndpoint       // through a gateway endpoint to a service
+	hopMirrored              // a copy of a packet, from the interface that it was made at
 	hopInternet
 	hopInternet6In // IPv6 from the Internet into a VPC
 )

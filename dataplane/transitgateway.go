@@ -101,6 +101,8 @@ type attachment struct {
 	logged     bool
 	// peer is the index of the other gateway's side.
 	peer uint32
+	// clients is the index of the Client VPN endpoint that is attached.
+	clients uint32
 }
 
 type zonedInterface struct{ index, zone uint32 }

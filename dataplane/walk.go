@@ -206,6 +206,8 @@ func (w *Walk) run(hop Hop) {
 			hop = w.leaveTransitGateway(hop.To)
 		case hopTransitGatewayPeer:
 			hop = w.acrossTransitGateways(hop.To)
+		case hopTransitGatewayClients:
+			hop = w.transitToClient(hop.To)
 		case hopVPNGateway:
 			hop = w.toVPN(hop.To)
 		case hopVPNGatewayIn:

@@ -43,7 +43,7 @@ func (m *Memory) addClient(w *control.World, name string, c *control.VPNClient) 
 		name: name, link: c.Status.InternetHandle, mac: packet.MAC(c.Status.InternetMAC), addresses: singles(c.Status.InternetAddresses()...),
 		gateways: []netip.Addr{dataplane.InternetRouter4, dataplane.InternetRouter6},
 	})
-	if c.Status.Subnet == "" {
+	if c.Status.Place() == "" {
 		return // not connected
 	}
 	for _, hop := range []netip.Addr{clientHop4, clientHop6} {
@@ -63,6 +63,12 @@ func (m *Memory) addClient(w *control.World, name string, c *control.VPNClient) 
 // send to: over IPv4 those of its interfaces, the public ones on the Internet, and over
 // IPv6 their own (C6, C8).
 func clientSources(w *control.World, e *control.ClientVPNEndpoint, to netip.Addr) (list []netip.Addr) {
+	if own := e.Status.TransitGatewayAttachment != ""; own && !to.Is6() { // nobody translates (C11)
+		for _, name := range e.Status.Clients {
+			list = append(list, w.VPNClients[name].Status.Address)
+		}
+		return list
+	}
 	if to.Is6() {
 		for _, name := range e.Status.Clients {
 			if own := w.VPNClients[name].Status.IPv6; own.IsValid() {

@@ -16,7 +16,7 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 		var private, outside []netip.Addr
 		var blocks []netip.Prefix
 		for _, a := range r.Status.Associations {
-			subnet := a.Subnet
+			subnet := a.Place()
 			if a.Fault != "" {
 				subnet += " (" + a.Fault + ")"
 			}
@@ -24,8 +24,10 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 			private, outside = append(private, a.PrivateIP), append(outside, a.OutsideAddresses()...)
 			blocks = append(blocks, a.IPv6CIDR)
 		}
+		blocks = append(blocks, r.Status.IPv6CIDR)
 		add("STATE", r.Status.State)
 		add("VPC", r.Status.VPC)
+		wide("TRANSIT GATEWAY", r.TransitGateway)
 		add("CLIENT CIDR", prefixes(r.ClientCIDR))
 		add("ASSOCIATIONS", strings.Join(subnets, ","))
 		add("INTERFACES", addresses(private))
@@ -41,7 +43,7 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 		add("ENDPOINT", r.Endpoint)
 		add("ADDRESS", addresses(r.Status.Addresses()))
 		add("GROUPS", strings.Join(r.Groups, ","))
-		add("ASSOCIATION", r.Status.Subnet)
+		add("ASSOCIATION", r.Status.Place())
 		add("SEEN AS", addresses([]netip.Addr{r.Status.SourceIP, r.Status.IPv6}))
 		add("INTERNET IP", addresses(r.Status.InternetAddresses()))
 		wide("IN LAB", yes(r.Status.InLab))
@@ -52,7 +54,7 @@ func describeClientVPN(r control.Resource, add, wide func(title, cell string)) {
 func clientRoutes(routes []control.ClientVPNRoute) string {
 	list := make([]string, len(routes))
 	for i, r := range routes {
-		list[i] = r.Destination.String() + "=" + r.Subnet
+		list[i] = r.Destination.String() + "=" + r.Target()
 	}
 	return strings.Join(list, ",")
 }

@@ -31,6 +31,8 @@ func describeTransitGateway(r control.Resource, add, wide func(title, cell strin
 			target = r.Peer
 		case control.AttachmentVPN:
 			target = r.Status.VPNConnection
+		case control.AttachmentClientVPN:
+			target = r.Status.ClientVPNEndpoint
 		case control.AttachmentConnect:
 			target = r.Transport
 		}

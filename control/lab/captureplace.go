@@ -94,7 +94,7 @@ func placeGroups(w *control.World) []placeGroup {
 		var places []capturePlace
 		for i := range e.Status.Associations {
 			a := &e.Status.Associations[i]
-			places = append(places, onePlace(a.OutsideHandle, name+"/"+a.Subnet+":outside", "Client VPN endpoint %s, encrypted", name))
+			places = append(places, onePlace(a.OutsideHandle, name+"/"+a.Place()+":outside", "Client VPN endpoint %s, encrypted", name))
 		}
 		add("clientVpnEndpoint", name, places...)
 	}

@@ -155,10 +155,10 @@ func (c *clientEnds) wanted(w *control.World) map[uint32]wantedClientEnd {
 		for _, client := range e.Status.Clients {
 			status, keys := &w.VPNClients[client].Status, c.clientKeys(w, client)
 			end.clients[keys.Client.Public] = client
-			if status.Subnet == "" || len(status.Addresses()) == 0 || c.held[status.Handle] {
+			if status.Place() == "" || len(status.Addresses()) == 0 || c.held[status.Handle] {
 				continue
 			}
-			end.landed[client] = status.Subnet
+			end.landed[client] = status.Place()
 			end.peers[client] = port.WireGuardPeer{
 				PublicKey: keys.Client.Public, PresharedKey: keys.Preshared, Addresses: port.PeerAddresses{status.Address, status.IPv6},
 				Inside: tunnelLink(status.Handle, status.MAC),

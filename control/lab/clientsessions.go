@@ -171,7 +171,7 @@ func (s *clientSessions) begin(state *clientSession, w *control.World, client st
 	state.calling, state.told = time.Time{}, false
 	state.current = &ClientVPNConnection{
 		Client: client, Groups: append([]string{}, c.Groups...), Endpoint: c.Endpoint, EndpointID: w.ClientVPNEndpoints[c.Endpoint].Status.ID,
-		ConnectionID: connectionID(c.Status.ID, stats.LastHandshake), Address: c.Status.Address, IPv6: c.Status.IPv6, Association: c.Status.Subnet,
+		ConnectionID: connectionID(c.Status.ID, stats.LastHandshake), Address: c.Status.Address, IPv6: c.Status.IPv6, Association: c.Status.Place(),
 		Status: ConnectionActive, Established: stats.LastHandshake,
 	}
 	state.current.logged = w.ClientVPNEndpoints[c.Endpoint].ConnectionLog

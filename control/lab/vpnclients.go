@@ -87,7 +87,7 @@ func (v *vpnClients) ended() bool {
 // to land on.
 func connects(w *control.World, name string) bool {
 	c := w.VPNClients[name]
-	return c != nil && c.Status.InLab && c.Status.Subnet != ""
+	return c != nil && c.Status.InLab && c.Status.Place() != ""
 }
 
 // connect tells the client's process what to call, and starts it before.
@@ -124,7 +124,7 @@ func (v *vpnClients) connect(w *control.World, name string) error {
 // landedOn is the association that a connected client is on.
 func landedOn(w *control.World, c *control.VPNClient) *control.ClientVPNAssociation {
 	associations := w.ClientVPNEndpoints[c.Endpoint].Status.Associations
-	i := slices.IndexFunc(associations, func(a control.ClientVPNAssociation) bool { return a.Subnet == c.Status.Subnet })
+	i := slices.IndexFunc(associations, func(a control.ClientVPNAssociation) bool { return a.Place() == c.Status.Place() })
 	return &associations[i]
 }
 
