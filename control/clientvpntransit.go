@@ -49,6 +49,14 @@ func (e *ClientVPNEndpoint) place(w *World) place {
 	return w.placeOf(e.Status.VPC)
 }
 
+// AtTransitGateway reports whether a client's endpoint is attached to a transit gateway,
+// so that the client is in no VPC and reaches private addresses all the same; false for
+// what is no client.
+func (w *World) AtTransitGateway(client string) bool {
+	c := w.VPNClients[client]
+	return c != nil && w.ClientVPNEndpoints[c.Endpoint] != nil && w.ClientVPNEndpoints[c.Endpoint].Status.TransitGatewayAttachment != ""
+}
+
 // routeTarget is the kind that the endpoint's routes lead to, and what to write.
 func (e *ClientVPNEndpoint) routeTarget(name string) (kind, required string) {
 	if e.TransitGateway != "" {

@@ -374,6 +374,7 @@ clientVpnEndpoints:
       - {cidr: 10.0.0.0/16, groups: all}
       - {cidr: 10.60.0.0/16, groups: [eng, ops], description: "the branch"}
   waiting: {clientCidr: 172.24.0.0/20}
+  atHub: {clientCidr: 172.28.0.0/22, transitGateway: hub, availabilityZones: [eu-central-1a, eu-central-1b], routes: {10.60.0.0/16: atHub}}
 vpnClients:
   anna: {endpoint: corp, groups: [eng], internetIp: 203.0.113.77, inLab: true, serve: [http/80], run: ["true"]}
   ben: {endpoint: waiting, inLab: false}

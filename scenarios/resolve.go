@@ -67,7 +67,7 @@ func destination(w *control.World, c *control.Check) (netip.Addr, error) {
 	}
 	// VPCs may overlap, so it is the sender's VPC that tells, not the address.
 	pick := func(vpc string, private, public netip.Addr) netip.Addr {
-		if public.IsValid() && w.SiteHosts[c.From] == nil && !w.ResolvesPrivately(vpcOf(w, c.From), vpc) {
+		if public.IsValid() && w.SiteHosts[c.From] == nil && !w.AtTransitGateway(c.From) && !w.ResolvesPrivately(vpcOf(w, c.From), vpc) {
 			return public
 		}
 		return private

@@ -56,7 +56,7 @@ func addressesFrom(w *control.World, node, name string) []netip.Addr {
 	vpc := vpcOf(w, node)
 	at, _ := outsideMachine(w, node)
 	switch public, private := target.Status.PublicIP, target.Status.PrivateIP; {
-	case at.site != "": // through its tunnels
+	case at.site != "" || w.AtTransitGateway(node): // through its tunnels
 		add(private)
 	case vpc == "":
 		add(public)
