@@ -124,7 +124,7 @@ var effects = []effectRule{
 	{"vpnConnections", when(ActionReplace), "a VPN connection cannot change between static routing and BGP, nor its family, so it is made anew, tunnels and all (V4)"},
 	{"vpnConnections", touches([]string{"tunnels"}, func(FieldChange) bool { return true }), "the tunnel is down until both ends have the new options"},
 	{"vpnConnections", touches([]string{"staticRoutes"}, func(FieldChange) bool { return true }), "the next packet of every flow takes the route in force (V6)"},
-	{"clientVpnEndpoints", when(ActionReplace), "an endpoint's client block and its families cannot be changed, so it is made anew; its clients connect again, under other addresses (C1)"},
+	{"clientVpnEndpoints", when(ActionReplace), "an endpoint's client block, its families and its transit gateway cannot be changed, so it is made anew; its clients connect again, under other addresses (C1)"},
 	{"clientVpnEndpoints", when(ActionDelete), "its clients are cut off"},
 	{"clientVpnEndpoints", removes("associations"), "clients that landed there land on another association, and their connections end; routes by it go (C3)"},
 	{"clientVpnEndpoints", removes("authorizationRules"), "takes effect on the next packet of every client (C4)"},

@@ -24,6 +24,9 @@ type outside struct {
 	site string
 	// client is the name of a client's endpoint, "" for everything else.
 	client string
+	// untranslated is set for a client of an endpoint at a transit gateway: whoever has a
+	// route there knows it by its own address.
+	untranslated bool
 }
 
 // outsideMachine is the machine called name, if there is one outside of AWS.
@@ -42,15 +45,19 @@ func outsideMachine(w *control.World, name string) (outside, bool) {
 	}
 	if c := w.VPNClients[name]; c != nil {
 		s := &c.Status
-		return outside{addresses: s.Addresses(), internetIPs: s.InternetAddresses(), handle: s.InternetHandle, serve: c.Serve, run: c.Run, client: c.Endpoint}, true
+		return outside{
+			addresses: s.Addresses(), internetIPs: s.InternetAddresses(), handle: s.InternetHandle, serve: c.Serve, run: c.Run,
+			client: c.Endpoint, untranslated: w.AtTransitGateway(name),
+		}, true
 	}
 	return outside{}, false
 }
 
 // known reports whether somebody who connects to a Client VPN endpoint, or to "", knows
-// the machine by address a: a client's own is its endpoint's to know (C9).
+// the machine by address a: a client's own is its endpoint's to know (C9), unless
+// that is at a transit gateway (C11).
 func (m *outside) known(a netip.Addr, from string) bool {
-	return slices.Contains(m.internetIPs, a) || (m.client == "" || m.client == from) && slices.Contains(m.addresses, a)
+	return slices.Contains(m.internetIPs, a) || (m.client == "" || m.untranslated || m.client == from) && slices.Contains(m.addresses, a)
 }
 
 // outsideNames are sorted.
