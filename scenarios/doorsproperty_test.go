@@ -87,9 +87,9 @@ func (n *testNetwork) isItsCopy(at *memInterface) int {
 
 // throughDoors gives packets other senders and destinations: behind the doors.
 func (n *testNetwork) throughDoors(r *rand.Rand, traffic []step) []step {
-	hosts := []string{"desk", "till", "cabin", "anna", "ben", "a2", "b1", "b2", "c1", "d1"}
+	hosts := []string{"desk", "till", "cabin", "anna", "ben", "dora", "a2", "b1", "b2", "c1", "d1"}
 	to := []string{
-		"10.50.1.9", "10.60.1.9", "10.70.1.9", "172.20.0.2", "172.20.0.3", "10.80.0.1", "10.1.1.200", "10.1.1.201", "10.3.1.50", "198.18.0.5", "192.0.2.1",
+		"10.50.1.9", "10.60.1.9", "10.70.1.9", "172.20.0.2", "172.20.0.3", "172.21.0.2", "172.21.0.3", "10.80.0.1", "10.1.1.200", "10.1.1.201", "10.3.1.50", "198.18.0.5", "192.0.2.1",
 		"10.0.1.10", "10.0.2.10", "10.1.1.10", "10.1.2.10", "10.2.1.10", "10.3.1.10",
 	}
 	for _, client := range []string{"anna", "ben"} {
@@ -135,6 +135,10 @@ func drawDoors(r *rand.Rand) joined {
 			*lab = lab.attaching("sdwan", "transitGateway: hub, transport: hub-a")
 			j.more += "transitGatewayConnectPeers: {p: {attachment: sdwan, peerAddress: 10.0.2.10, transitGatewayAddress: 192.0.2.1, insideCidrs: [169.254.101.0/29], peerAsn: 65010}}\n"
 			j.routes["a-2"] = "192.0.2.0/24: hub, 10.0.0.0/8: hub"
+		}
+		// A second endpoint is at the transit gateway, to which all VPCs have a way (C11).
+		if lab.gateways["hub"] == "" {
+			lab.gateways["hub"] = "cidrs: [192.0.2.0/24]"
 		}
 		gateway, outside := "", "" // of remote's connection
 		if r.IntN(2) == 0 {
@@ -200,7 +204,8 @@ func drawClientVPN(r *rand.Rand) string {
 	}
 	return fmt.Sprintf(`clientVpnEndpoints:
   corp: {clientCidr: 172.20.0.0/22, trafficIpAddressType: %s, endpointIpAddressType: %s, associations: [c-1, c-2], securityGroups: [c], routes: {%s}, authorizationRules: [%s]}
-vpnClients: {anna: {endpoint: corp, groups: [eng]}, ben: {endpoint: corp, groups: [ops]}}
+  roam: {clientCidr: 172.21.0.0/22, transitGateway: hub, routes: {10.0.0.0/8: roam, 172.21.0.0/22: local}, authorizationRules: [{cidr: 0.0.0.0/0, groups: all}]}
+vpnClients: {anna: {endpoint: corp, groups: [eng]}, ben: {endpoint: corp, groups: [ops]}, dora: {endpoint: roam}, emil: {endpoint: roam}}
 `, families, []string{"ipv4", "ipv6", "dual-stack"}[r.IntN(3)], strings.Join(routes, ", "), strings.Join(rules, ", "))
 }
 
