@@ -112,7 +112,7 @@ func (n *testNetwork) sawLeg(leg dataplane.Leg) {
 	if leg.To.Kind == dataplane.KindTransitGatewayConnectPeer {
 		return // a tunnel's end, behind which the packet goes on
 	}
-	answerable := leg.Reason == dataplane.ReasonTooBig || leg.Reason == dataplane.ReasonNATExpired
+	answerable := leg.Reason == dataplane.ReasonTooBig || leg.Reason == dataplane.ReasonNATExpired || leg.Reason == dataplane.ReasonHopLimit
 	sent, answered := after.Forwarded-before.Forwarded, after.Answered-before.Answered
 	switch {
 	case leg.Verdict == dataplane.VerdictPass && sent != 1,
