@@ -574,14 +574,10 @@ func TestProgramsOfTheFileRun(t *testing.T) {
 		sleeps := func() bool {
 			return strings.Contains(u.run("exec", "db", "--", "/bin/sh", "-c", "cat /proc/[0-9]*/cmdline").stdout, "sleep\x001000")
 		}
-		if !sleeps() {
-			t.Error("the program does not run")
-		}
+		u.eventually("the program runs", sleeps)
 		u.ok("apply", u.file("lab.yaml", "serve: [tcp/5432]", `serve: [tcp/5432], run: ["echo another"]`))
 		u.eventually("the new program's output is in the log", logged("another"))
-		if sleeps() {
-			t.Error("the program that was taken out runs on")
-		}
+		u.eventually("the program that was taken out has ended", func() bool { return !sleeps() })
 	})
 }
 
