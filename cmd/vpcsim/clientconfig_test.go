@@ -47,7 +47,7 @@ func TestClientConfigSaysWhatIsMissing(t *testing.T) {
 		{client: "near", config: "\nEndpoint = 127.0.0.1:51820\n", note: "which only this machine reaches"},
 		{client: "far", config: "\nEndpoint = 192.0.2.1:51820\n"},
 		{client: "phnoe", err: `no VPN client named "phnoe"; did you mean phone?`},
-		{client: "ben", err: "client ben: Client VPN endpoint idle has no target network that works; add a subnet under its associations"},
+		{client: "ben", err: "client ben: Client VPN endpoint idle has no target network that works; add a subnet under its associations, or a transitGateway"},
 	} {
 		t.Run(test.client, func(t *testing.T) {
 			stdout, stderr, err := clientConfigHere(t, test.client, "", false)
