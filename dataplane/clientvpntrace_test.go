@@ -43,17 +43,7 @@ func TestClientVPNTraceTellsEveryStep(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			trace := h.e.Trace(TraceRequest{From: hAnna, Tuple: packet.Tuple{Dst: addr(c.to), SrcPort: 40000, DstPort: 80, Proto: packet.ProtoTCP}, Reply: true})
-			var text strings.Builder
-			for _, leg := range append(trace.Request, trace.Reply...) {
-				for _, s := range leg.Steps {
-					text.WriteString(s.Stage.String() + " " + s.Objects[0].String() + ": " + s.Text + "\n")
-				}
-			}
-			for _, words := range c.words {
-				if !strings.Contains(text.String(), words) {
-					t.Errorf("the trace does not say %q:\n%s", words, text.String())
-				}
-			}
+			traceSays(t, &trace, c.words...)
 			if last := trace.Last(); last.Reason != c.last {
 				t.Errorf("ends with %v, want %v", last.Reason, c.last)
 			}
@@ -229,5 +219,21 @@ func BenchmarkClientVPN(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// traceSays expects words in the texts of a trace's steps, there and back.
+func traceSays(t *testing.T, trace *Trace, words ...string) {
+	t.Helper()
+	var text strings.Builder
+	for _, leg := range append(trace.Request, trace.Reply...) {
+		for _, s := range leg.Steps {
+			text.WriteString(s.Stage.String() + " " + s.Objects[0].String() + ": " + s.Text + "\n")
+		}
+	}
+	for _, w := range words {
+		if !strings.Contains(text.String(), w) {
+			t.Errorf("the trace does not say %q:\n%s", w, text.String())
+		}
 	}
 }

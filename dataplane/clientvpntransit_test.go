@@ -173,17 +173,7 @@ func TestClientVPNTransitTraceTellsEveryStep(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			trace := h.e.Trace(TraceRequest{From: hAnna, Tuple: packet.Tuple{Dst: addr(c.to), SrcPort: 40000, DstPort: 80, Proto: packet.ProtoTCP}, Reply: true})
-			var text strings.Builder
-			for _, leg := range append(trace.Request, trace.Reply...) {
-				for _, s := range leg.Steps {
-					text.WriteString(s.Stage.String() + " " + s.Objects[0].String() + ": " + s.Text + "\n")
-				}
-			}
-			for _, words := range c.words {
-				if !strings.Contains(text.String(), words) {
-					t.Errorf("the trace does not say %q:\n%s", words, text.String())
-				}
-			}
+			traceSays(t, &trace, c.words...)
 		})
 	}
 	h.dropAttachment()

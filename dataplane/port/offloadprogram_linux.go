@@ -57,16 +57,12 @@ func filterProgram(flows, slots, control, decision int) asm.Instructions {
 		asm.Mov.Reg(asm.R6, asm.R1),
 		// R7: the decision, none so far.
 		asm.StoreImm(asm.RFP, stackIndex, 0, asm.Word),
-		asm.LoadMapPtr(asm.R1, decision),
-		asm.Mov.Reg(asm.R2, asm.RFP),
-		asm.Add.Imm(asm.R2, stackIndex),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, miss),
-		asm.Mov.Reg(asm.R7, asm.R0),
+	}
+	program = append(program, element(decision, stackIndex, asm.R7, miss)...)
+	program = append(program,
 		asm.StoreImm(asm.R7, decisionPlace, 0, asm.Word),
 		asm.LoadMem(asm.R1, asm.R6, skbVLANPresent, asm.Word),
-		asm.JNE.Imm(asm.R1, 0, miss),
-	}
+		asm.JNE.Imm(asm.R1, 0, miss))
 	load := func(offset asm.Instruction, to, length int32) {
 		program = append(program,
 			asm.Mov.Reg(asm.R1, asm.R6), offset,
@@ -104,6 +100,19 @@ func filterProgram(flows, slots, control, decision int) asm.Instructions {
 		asm.Return(),
 		asm.Mov.Imm(asm.R0, -1).WithSymbol(miss), // all of it
 		asm.Return())
+}
+
+// element lets a register point to the element of an array whose index is on the stack.
+// Without one it goes to none.
+func element(array int, index int32, to asm.Register, none string) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMapPtr(asm.R1, array),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, index),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, none),
+		asm.Mov.Reg(to, asm.R0),
+	}
 }
 
 // filterIPv4: no options, no fragment, TCP, and a header checksum that is right.
@@ -277,27 +286,19 @@ func redirectProgram(slots, decision int) asm.Instructions {
 	program := asm.Instructions{
 		asm.Mov.Reg(asm.R6, asm.R1),
 		asm.StoreImm(asm.RFP, index, 0, asm.Word),
-		asm.LoadMapPtr(asm.R1, decision),
-		asm.Mov.Reg(asm.R2, asm.RFP),
-		asm.Add.Imm(asm.R2, index),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, next),
-		asm.Mov.Reg(asm.R7, asm.R0),
+	}
+	program = append(program, element(decision, index, asm.R7, next)...)
+	program = append(program,
 		asm.LoadMem(asm.R1, asm.R7, decisionPlace, asm.Word),
 		asm.JEq.Imm(asm.R1, 0, next),
 		asm.StoreImm(asm.R7, decisionPlace, 0, asm.Word), // it is done once
-		asm.StoreMem(asm.RFP, index, asm.R1, asm.Word),
-		asm.LoadMapPtr(asm.R1, slots),
-		asm.Mov.Reg(asm.R2, asm.RFP),
-		asm.Add.Imm(asm.R2, index),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, drop),
-		asm.Mov.Reg(asm.R8, asm.R0),
+		asm.StoreMem(asm.RFP, index, asm.R1, asm.Word))
+	program = append(program, element(slots, index, asm.R8, drop)...)
+	program = append(program,
 		asm.LoadMem(asm.R9, asm.R8, int16(slotHops), asm.Word),
 		asm.JEq.Imm(asm.R9, 0, "ethernet"),
 		asm.LoadMem(asm.R1, asm.R8, int16(slotMatch)+12, asm.Half),
-		asm.JNE.Imm(asm.R1, wire16(packet.EtherTypeIPv4), "ipv6"),
-	}
+		asm.JNE.Imm(asm.R1, wire16(packet.EtherTypeIPv4), "ipv6"))
 	program = append(program, lowerTTL(word, drop)...)
 	program = append(program, lowerHopLimit(word, drop)...)
 	program = append(program,
